@@ -1,0 +1,1 @@
+"""Helpers of the tests: where ComfyUI lies, how to start and drive it, how to write a prompt."""
