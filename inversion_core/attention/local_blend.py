@@ -1,0 +1,88 @@
+"""Keeping the source outside the region of an edit (LocalBlend, arXiv:2208.01626, sec. 4, "Local editing")."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate, max_pool2d
+
+from ..shapes import Latent
+from ..types import SigmaRange
+from .bank import Bank
+from .maps import MapTensor, mean_maps, record_maps
+from .site import AttentionEdit, Technique
+from .tokens import PromptTokens
+
+THRESHOLD = 0.3
+START = 0.2
+"""Threshold of the normalised map, and the fraction of the steps after which blending starts (published code)."""
+
+LatentMask = Float[Tensor, "batch 1 height width"]
+
+
+def mask_blend(mask: LatentMask) -> Technique:
+    """The source outside `mask` (0..1, any size, batch 1 or the latent's) after every step, the target inside."""
+    if not bool(torch.isfinite(mask).all()) or float(mask.min()) < 0 or float(mask.max()) > 1:
+        raise ValueError(f"A mask has values in 0..1; got {float(mask.min()):.3g} to {float(mask.max()):.3g}.")
+
+    def blend(x_target: Latent, x_source: Latent, sigma: float, bank: Bank, state: Any) -> tuple[Latent, Any]:
+        return _mixed(x_target, x_source, mask), state
+
+    return Technique(blend=blend)
+
+
+def local_blend(
+    source: PromptTokens,
+    target: PromptTokens,
+    *,
+    source_words: Sequence[str],
+    target_words: Sequence[str],
+    active: SigmaRange,
+    threshold: float = THRESHOLD,
+) -> Technique:
+    """The source outside the region where `source_words` or `target_words` draw attention, in the steps of `active`.
+
+    The maps are averaged over sites and summed over words and steps so far, widened by a 3 x 3 maximum, brought to the
+    latent's size and cut at `threshold` of their maximum; the masks of source and target are united. Raises ValueError
+    if a word is not in its prompt or no word is given.
+    """
+    columns = [
+        tuple(c for w in words for c in tokens.columns_of(w))
+        for tokens, words in ((source, source_words), (target, target_words))
+    ]
+    if not any(columns):
+        raise ValueError("Local blend needs at least one word of the source or the target prompt, or a mask.")
+
+    def record(bank: Bank) -> AttentionEdit:
+        return record_maps(bank, "source words", [columns[0]], source.length)
+
+    def inject(bank: Bank) -> AttentionEdit:
+        return record_maps(bank, "target words", [columns[1]], target.length)
+
+    def blend(x_target: Latent, x_source: Latent, sigma: float, bank: Bank, state: Any) -> tuple[Latent, Any]:
+        maps = [mean_maps(bank, name) for name in ("source words", "target words")]
+        total = maps if state is None else [old + new for old, new in zip(state, maps, strict=True)]
+        if sigma not in active:
+            return x_target, total
+        masks = [region(m, x_target.shape[-2:], threshold) for m in total]
+        return _mixed(x_target, x_source, torch.maximum(*masks)), total
+
+    return Technique(record, inject, blend)
+
+
+def region(maps: MapTensor, size: Sequence[int], threshold: float) -> LatentMask:
+    """1 where the map, widened and brought to `size`, exceeds `threshold` of its maximum in its picture, else 0."""
+    wide = interpolate(max_pool2d(maps.sum(1, keepdim=True), 3, stride=1, padding=1), tuple(size))
+    peak = wide.amax((-2, -1), keepdim=True)
+    return (wide > threshold * peak).to(maps.dtype)
+
+
+def _mixed(x_target: Latent, x_source: Latent, mask: Tensor) -> Latent:
+    size = x_target.shape[-2:]
+    fitted = mask if mask.shape[-2:] == size else interpolate(mask, tuple(size), mode="bilinear", antialias=True)
+    weight = fitted.to(x_target).clamp(0, 1)
+    if x_target.ndim == 5:
+        weight = weight.unflatten(0, (x_target.shape[0], -1)).movedim(1, 2)
+    return weight * x_target + (1 - weight) * x_source

@@ -1,0 +1,101 @@
+"""One attention call as an edit sees it, and how edits are run on it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+import torch
+
+from ..shapes import Heads, Latent
+from .bank import Bank
+
+
+@dataclass(frozen=True)
+class Site:
+    """One guidance branch's rows in one attention call of the network.
+
+    `part` tells apart several prompts of one branch, `grid` is frames, height and width of the image tokens, and `text`
+    says which key tokens are text (none in self-attention).
+    """
+
+    block: str
+    kind: Literal["self", "cross", "joint"]
+    branch: Literal["cond", "uncond"]
+    sigma: float
+    grid: tuple[int, int, int]
+    text: range
+    part: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """The number of image tokens."""
+        frames, height, width = self.grid
+        return frames * height * width
+
+
+Attend: TypeAlias = Callable[[Heads, Heads, Heads], Heads]
+"""The host's own attention: `softmax(q k / sqrt(dim)) v`, linear in `v`."""
+
+
+@dataclass(frozen=True)
+class AttentionEdit:
+    """Replaces attention calls: where `where(site)` holds, `apply(attend, q, k, v, site)` gives the call's result."""
+
+    name: str
+    where: Callable[[Site], bool]
+    apply: Callable[[Attend, Heads, Heads, Heads, Site], Heads]
+
+
+Blend: TypeAlias = Callable[[Latent, Latent, float, Bank, Any], tuple[Latent, Any]]
+"""`(x_target, x_source, sigma, bank, state) -> (x_target, state)`, after a step that was evaluated at `sigma`."""
+
+
+@dataclass(frozen=True)
+class Technique:
+    """An editing technique: what its source pass records in a bank, how its target pass uses that, what it blends."""
+
+    record: Callable[[Bank], AttentionEdit] | None = None
+    inject: Callable[[Bank], AttentionEdit] | None = None
+    blend: Blend | None = None
+
+
+class UnmatchedEdit(RuntimeError):
+    """An attention edit met no attention call that it applies to."""
+
+
+@dataclass
+class EditedCall:
+    """One evaluation of the network under edits; a backend sends every attention call through `attend`, then `check`s."""
+
+    edits: tuple[AttentionEdit, ...]
+    _met: set[int] = field(default_factory=set)
+    _seen: set[str] = field(default_factory=set)
+
+    def attend(self, attend: Attend, q: Heads, k: Heads, v: Heads, sites: Sequence[Site]) -> Heads:
+        """The call's result; `sites` describe equal chunks of the rows, in order. Untouched calls go to the host as they are."""
+        self._seen.update(f"{site.kind} {site.block} {site.grid[1]}x{site.grid[2]}" for site in sites)
+        if not any(edit.where(site) for edit in self.edits for site in sites):
+            return attend(q, k, v)
+        chunks = zip(q.chunk(len(sites)), k.chunk(len(sites)), v.chunk(len(sites)), sites, strict=True)
+        return torch.cat([self._chain(attend, site)(*qkv) for *qkv, site in chunks])
+
+    def check(self) -> None:
+        """Raises UnmatchedEdit if an edit met no site: an edit is never silently skipped."""
+        for number, edit in enumerate(self.edits):
+            if number not in self._met:
+                seen = ", ".join(sorted(self._seen)) or "none"
+                raise UnmatchedEdit(
+                    f"The edit '{edit.name}' met no attention call that it applies to. Calls seen: {seen}."
+                )
+
+    def _chain(self, attend: Attend, site: Site) -> Attend:
+        for number, edit in reversed(tuple(enumerate(self.edits))):
+            if edit.where(site):
+                self._met.add(number)
+                attend = partial(_applied, edit, attend, site)
+        return attend
+
+
+def _applied(edit: AttentionEdit, attend: Attend, site: Site, q: Heads, k: Heads, v: Heads) -> Heads:
+    return edit.apply(attend, q, k, v, site)

@@ -1,0 +1,1 @@
+"""Hosts whose networks the library can use."""

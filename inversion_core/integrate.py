@@ -1,0 +1,91 @@
+"""The only ODE loop of the library, and the replay of a trajectory with it."""
+
+from dataclasses import dataclass
+
+import torch
+
+from .shapes import Latent, Sigma, Sigmas
+from .solvers import SOLVERS
+from .trajectory import Trajectory
+from .types import Bound, Cond, Denoiser, OnStep, Progress, State, Step, Wrapper
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The latents at every level of a grid, in the order walked and on the CPU, and what each step left as its state."""
+
+    xs: tuple[Latent, ...]
+    states: tuple[State, ...]
+
+
+def integrate(
+    step: Step,
+    denoiser: Denoiser,
+    x: Latent,
+    sigmas: Sigmas,
+    cond: Cond,
+    *,
+    stage: str = "sample",
+    state: State = None,
+    on_step: OnStep | None = None,
+) -> Walk:
+    """Walk `x` along `sigmas` in their order: towards the image if they fall, towards noise if they rise."""
+    x = working(x, denoiser)
+    xs, states = [x.cpu()], []
+    for index in range(len(sigmas) - 1):
+        x, x0, state = stepped(step, denoiser, x, sigmas[index], sigmas[index + 1], cond, state)
+        xs.append(x.cpu())
+        states.append(state)
+        if on_step is not None:
+            on_step(Progress(stage, index, len(sigmas) - 1, float(sigmas[index + 1]), x, x0))
+    return Walk(tuple(xs), tuple(states))
+
+
+def replay(
+    trajectory: Trajectory, denoiser: Denoiser, cond: Cond, *, start: int = 0, on_step: OnStep | None = None
+) -> Walk:
+    """Sample from `trajectory.xs[start]` with the trajectory's own step over its own grid. Raises as `check_usable`."""
+    check_usable(trajectory, denoiser, start)
+    x, sigmas = trajectory.xs[start], trajectory.sigmas[start:]
+    return integrate(SOLVERS[trajectory.solver], denoiser, x, sigmas, cond, stage="replay", on_step=on_step)
+
+
+def check_usable(trajectory: Trajectory, denoiser: Denoiser, start: int = 0) -> None:
+    """Raises ValueError if the trajectory is of the other model family, or of an unknown solver, or `start` is not one of its steps."""
+    if trajectory.path.name != denoiser.path.name:
+        raise ValueError(
+            f"The trajectory lies on the noise path '{trajectory.path.name}', but the model works on "
+            f"'{denoiser.path.name}'. Invert the picture again with this model."
+        )
+    if trajectory.solver not in SOLVERS:
+        raise ValueError(
+            f"The trajectory wants the solver '{trajectory.solver}'; this version knows {', '.join(SOLVERS)}."
+        )
+    if not 0 <= start < trajectory.steps:
+        raise ValueError(f"The start must be a step of the trajectory, 0 to {trajectory.steps - 1}; got {start}.")
+
+
+def working(x: Latent, denoiser: Denoiser) -> Latent:
+    """`x` on the denoiser's device, in float32 or better."""
+    return x.to(denoiser.device, torch.promote_types(x.dtype, torch.float32))
+
+
+def stepped(
+    step: Step, denoiser: Denoiser, x: Latent, sigma: Sigma, sigma_next: Sigma, cond: Cond, state: State
+) -> tuple[Latent, Latent, State]:
+    """Where the step leads, the last clean prediction made in it, and its state."""
+    seen: list[Latent] = []
+    watched = _Watched(denoiser, seen)
+    x, state = step(Bound(watched, cond), x, sigma, sigma_next, state)
+    return x, seen[-1], state
+
+
+@dataclass(frozen=True)
+class _Watched(Wrapper):
+    """Keeps the last prediction in `seen`."""
+
+    seen: list[Latent]
+
+    def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
+        self.seen[:] = [self.denoiser(x, sigma, cond)]
+        return self.seen[0]

@@ -1,0 +1,48 @@
+"""The two ways from a clean latent to noise, and the one derivative that they share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from .shapes import Latent, Sigma
+
+
+@dataclass(frozen=True)
+class NoisePath:
+    """`x = alpha(sigma) * x0 + sigma * noise`; `input_scale` is what the network's own input is divided by."""
+
+    name: str
+    alpha: Callable[[Sigma], Sigma]
+    input_scale: Callable[[Sigma], Sigma]
+
+    def add_noise(self, x0: Latent, noise: Latent, sigma: Sigma) -> Latent:
+        """The noisy latent of `x0` at `sigma`."""
+        return self.alpha(sigma) * x0 + sigma * noise
+
+    def noise(self, x: Latent, x0: Latent, sigma: Sigma) -> Latent:
+        """The noise that lies in `x` if `x0` is its clean latent; `sigma` must be above 0."""
+        return (x - self.alpha(sigma) * x0) / sigma
+
+    def same_input(self, x: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:
+        """`x` rescaled so that a network asked at `sigma_next` sees the input it would have seen at `sigma`."""
+        return x * (self.input_scale(sigma_next) / self.input_scale(sigma))
+
+
+def velocity(x: Latent, x0: Latent, sigma: Sigma) -> Latent:
+    """`dx/dsigma = (x - x0) / sigma`, on both paths.
+
+    Raises ValueError at sigma 0, where the derivative is 0 / 0: step to it, never evaluate at it.
+    """
+    if sigma == 0:
+        raise ValueError("The ODE was evaluated at sigma 0, where (x - x0) / sigma is 0 / 0. Start the grid above 0.")
+    return (x - x0) / sigma
+
+
+VE = NoisePath("ve", torch.ones_like, lambda sigma: (1 + sigma**2).sqrt())
+"""Variance exploding: eps- and v-prediction UNets in sigma space (arXiv:2206.00364, table 1)."""
+
+RF = NoisePath("rf", lambda sigma: 1 - sigma, torch.ones_like)
+"""Rectified flow: SD3, Flux, Qwen-Image, Wan (arXiv:2209.03003, eq. 1)."""
+
+PATHS = {path.name: path for path in (VE, RF)}

@@ -1,0 +1,69 @@
+"""Sigma grids as pure functions: each returns decreasing float64 levels that end at 0."""
+
+import math
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from .shapes import Sigmas
+from .types import SigmaRange
+
+
+def scaled_linear_sigmas(*, beta_start: float = 0.00085, beta_end: float = 0.012, count: int = 1000) -> Sigmas:
+    """The levels `sqrt((1 - abar) / abar)` that a Stable Diffusion UNet was trained on, increasing (arXiv:2112.10752)."""
+    betas = torch.linspace(math.sqrt(beta_start), math.sqrt(beta_end), count, dtype=torch.float64) ** 2
+    return abar_to_sigmas((1 - betas).cumprod(0))
+
+
+def abar_to_sigmas(abar: Float64[Tensor, " levels"]) -> Sigmas:
+    """`sigma = sqrt((1 - abar) / abar)` of the cumulative alphas of a variance-preserving schedule."""
+    return ((1 - abar) / abar).sqrt()
+
+
+def leading(table: Sigmas, steps: int, *, offset: int = 1) -> Sigmas:
+    """Every `count // steps`-th level of an increasing `table`, the spacing of DDIM (arXiv:2010.02502, app. D.2), then 0."""
+    check_steps(steps, len(table))
+    indices = torch.arange(steps) * (len(table) // steps) + offset
+    return _ending_at_zero(table[indices.clamp(max=len(table) - 1)].flip(0))
+
+
+def trailing(table: Sigmas, steps: int) -> Sigmas:
+    """Levels counted back from the noisiest one, then 0 (arXiv:2305.08891, table 2)."""
+    check_steps(steps, len(table))
+    indices = (torch.arange(steps, 0, -1, dtype=torch.float64) * len(table) / steps).round().long() - 1
+    return _ending_at_zero(table[indices])
+
+
+def karras(table: Sigmas, steps: int, *, rho: float = 7.0) -> Sigmas:
+    """Levels evenly spaced in `sigma ** (1 / rho)`, then 0 (arXiv:2206.00364, eq. 5)."""
+    check_steps(steps, len(table))
+    ramp = torch.linspace(float(table[-1]) ** (1 / rho), float(table[0]) ** (1 / rho), steps, dtype=torch.float64)
+    return _ending_at_zero(ramp**rho)
+
+
+def window(sigmas: Sigmas, start: float, end: float) -> SigmaRange:
+    """The levels at which the steps from fraction `start` of a decreasing grid up to fraction `end` are evaluated.
+
+    Raises ValueError unless 0 <= start, end <= 1. An empty span gives an empty range.
+    """
+    if not (0 <= start <= 1 and 0 <= end <= 1):
+        raise ValueError(f"A window is given by two fractions between 0 and 1; got {start} and {end}.")
+    steps = len(sigmas) - 1
+    first, last = round(start * steps), round(end * steps) - 1
+    if last < first:
+        return SigmaRange(high=-1.0, low=0.0)
+    return SigmaRange(high=float(sigmas[first]), low=float(sigmas[last]))
+
+
+def check_steps(steps: int, levels: int) -> None:
+    """Raises ValueError unless 1 <= steps <= levels."""
+    if not 1 <= steps <= levels:
+        raise ValueError(f"The number of steps must be between 1 and {levels}, the levels of the model; got {steps}.")
+
+
+def _ending_at_zero(levels: Sigmas) -> Sigmas:
+    return torch.cat([levels, levels.new_zeros(1)])
+
+
+SCHEDULES = {"leading": leading, "trailing": trailing, "karras": karras}

@@ -1,0 +1,22 @@
+"""Shapes at the library's public boundaries, as jaxtyping aliases."""
+
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+Latent = Float[Tensor, "batch channels *space"]
+"""A latent picture `[batch, channels, height, width]` or video `[batch, channels, frames, height, width]`."""
+
+Sigma = Float64[Tensor, ""]
+"""One noise level: a float64 scalar on the CPU, so that it is an exact key and never promotes or syncs a latent."""
+
+Sigmas = Float64[Tensor, " levels"]
+"""A grid of noise levels, float64 on the CPU, decreasing unless said otherwise."""
+
+Heads = Float[Tensor, "rows heads tokens dim"]
+"""Queries, keys or values of one attention call, split into heads."""
+
+Embedding = Float[Tensor, "rows tokens features"]
+"""What the text encoder made of a prompt."""
+
+Picture = Float[Tensor, "batch 3 height width"]
+"""Pictures with red, green and blue in 0..1."""

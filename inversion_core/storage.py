@@ -1,0 +1,142 @@
+"""Trajectories and null-text results as one safetensors file each, and back bit for bit."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .paths import PATHS
+from .solvers import SOLVERS
+from .trajectory import NullText, Provenance, Trajectory
+
+VERSION = 1
+FORMATS = {"latent-inversion trajectory": Trajectory, "latent-inversion null-text": NullText}
+
+
+class StorageError(ValueError):
+    """A file is not what was asked for; the message says what it is and what to do."""
+
+
+def save(value: Trajectory | NullText, path: str | os.PathLike[str], *, thumbnail: Tensor | None = None) -> None:
+    """Write `value` to `path`, complete or not at all: under a temporary name first, then renamed.
+
+    `thumbnail` is a uint8 picture [height, width, 3] kept beside it. Raises OSError as the file system does.
+    """
+    path = Path(path)
+    tensors, facts = _pack(value)
+    if thumbnail is not None:
+        tensors["thumbnail"] = thumbnail.cpu().contiguous()
+    kind = next(name for name, cls in FORMATS.items() if isinstance(value, cls))
+    metadata = {
+        "format": kind,
+        "version": str(VERSION),
+        "facts": json.dumps(facts | {"provenance": asdict(value.provenance)}),
+    }
+    handle, temporary = tempfile.mkstemp(suffix=".part", prefix=path.name, dir=path.parent)
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata=metadata)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_trajectory(path: str | os.PathLike[str]) -> Trajectory:
+    """The trajectory in `path`. Raises StorageError if the file is missing, truncated, foreign, newer or inconsistent."""
+    tensors, facts = _read(path, "latent-inversion trajectory")
+    try:
+        return Trajectory(
+            path=PATHS[facts["path"]],
+            sigmas=tensors["sigmas"],
+            xs=tuple(tensors["xs"]),
+            solver=_known(facts["solver"], SOLVERS),
+            residuals=None if facts["residuals"] is None else tuple(facts["residuals"]),
+            provenance=Provenance(**facts["provenance"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"{path} is a damaged trajectory file: {error}. Save the trajectory again.") from error
+
+
+def load_null_text(path: str | os.PathLike[str]) -> NullText:
+    """The null-text result in `path`. Raises StorageError as `load_trajectory`."""
+    tensors, facts = _read(path, "latent-inversion null-text")
+    try:
+        return NullText(
+            sigmas=tensors["sigmas"],
+            embeddings=tuple(tensors["embeddings"]),
+            first=tuple(facts["first"]),
+            last=tuple(facts["last"]),
+            evaluations=int(facts["evaluations"]),
+            provenance=Provenance(**facts["provenance"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"{path} is a damaged null-text file: {error}. Save the result again.") from error
+
+
+def load_thumbnail(path: str | os.PathLike[str]) -> Tensor | None:
+    """The uint8 picture [height, width, 3] kept in the file, or None."""
+    try:
+        with safe_open(path, "pt") as file:
+            return file.get_tensor("thumbnail") if "thumbnail" in file.keys() else None  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise StorageError(f"{path} cannot be read as a safetensors file: {error}.") from error
+
+
+def require_same_model(provenance: Provenance, fingerprint: str, what: str = "trajectory") -> None:
+    """Raises StorageError if both fingerprints are known and differ."""
+    if provenance.model and fingerprint and provenance.model != fingerprint:
+        raise StorageError(
+            f"The {what} was made with another model (fingerprint {provenance.model}, this model has {fingerprint}). "
+            "Load that model, with the same LoRAs, or invert the picture again."
+        )
+
+
+def _pack(value: Trajectory | NullText) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if isinstance(value, Trajectory):
+        tensors = {"sigmas": value.sigmas, "xs": torch.stack(value.xs)}
+        return _detached(tensors), {"path": value.path.name, "solver": value.solver, "residuals": value.residuals}
+    tensors = {"sigmas": value.sigmas, "embeddings": torch.stack(value.embeddings)}
+    return _detached(tensors), {"first": value.first, "last": value.last, "evaluations": value.evaluations}
+
+
+def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _read(path: str | os.PathLike[str], wanted: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            _check_header(path, metadata, wanted)
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["facts"])  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise StorageError(
+            f"{path} cannot be read as a {wanted} file: {error}. It may be missing, truncated or of another kind."
+        ) from error
+
+
+def _check_header(path: str | os.PathLike[str], metadata: Mapping[str, str], wanted: str) -> None:
+    kind, version = metadata.get("format"), metadata.get("version", "")
+    if kind != wanted:
+        raise StorageError(
+            f"{path} is not a {wanted} file but {f'a {kind} file' if kind in FORMATS else 'some other safetensors file'}."
+        )
+    if not version.isdigit() or int(version) > VERSION:
+        raise StorageError(
+            f"{path} has format version {version or 'none'}; this version of the pack reads up to {VERSION}. Update the pack."
+        )
+
+
+def _known(name: str, table: Mapping[str, Any]) -> str:
+    if name not in table:
+        raise StorageError(f"it wants the solver '{name}', and this version knows {', '.join(table)}")
+    return name

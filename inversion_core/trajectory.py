@@ -1,0 +1,84 @@
+"""The latents of one picture along its noise path, and what is computed for them: values that are stored and passed on."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from .paths import NoisePath
+from .shapes import Embedding, Latent, Sigmas
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a trajectory or a null-text result came from; checked before it is used."""
+
+    model: str = ""
+    method: str = ""
+    guidance: float = 1.0
+    prompt: str = ""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """An image's latents at decreasing sigmas, and what it takes to retrace them.
+
+    `xs[i]` lies at `sigmas[i]`; `xs[0]` is the noisiest, `xs[-1]` the image. `solver` names the step that replays it.
+    `residuals` are the relative errors that a fixed-point inversion left at each step, from the noisiest on.
+    """
+
+    path: NoisePath
+    sigmas: Sigmas
+    xs: tuple[Latent, ...]
+    solver: str = "euler"
+    residuals: tuple[float, ...] | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        check_decreasing(self.sigmas)
+        if len(self.xs) != len(self.sigmas):
+            raise ValueError(
+                f"A trajectory has one latent per sigma; got {len(self.xs)} latents for {len(self.sigmas)} sigmas."
+            )
+        shapes = {tuple(x.shape) for x in self.xs}
+        if len(shapes) > 1:
+            raise ValueError(f"The latents of a trajectory have one shape; got {sorted(shapes)}.")
+        if self.residuals is not None and len(self.residuals) != self.steps:
+            raise ValueError(f"A trajectory of {self.steps} steps has as many residuals; got {len(self.residuals)}.")
+
+    @property
+    def steps(self) -> int:
+        return len(self.sigmas) - 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.xs[0].shape)
+
+
+@dataclass(frozen=True)
+class NullText:
+    """Unconditional embeddings, one per step, that make guided sampling follow a trajectory.
+
+    `embeddings[i]` serves the step from `sigmas[i]`. `first` and `last` are the losses at each step before and after.
+    """
+
+    sigmas: Sigmas
+    embeddings: tuple[Embedding, ...]
+    first: tuple[float, ...]
+    last: tuple[float, ...]
+    evaluations: int
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        steps = len(self.sigmas) - 1
+        if not steps == len(self.embeddings) == len(self.first) == len(self.last):
+            raise ValueError(f"A null-text result over {len(self.sigmas)} sigmas needs {steps} embeddings and losses.")
+
+
+def check_decreasing(sigmas: Sigmas) -> None:
+    """Raises ValueError unless `sigmas` is a strictly decreasing grid of at least two finite, non-negative levels."""
+    if sigmas.ndim != 1 or len(sigmas) < 2:
+        raise ValueError(f"A sigma grid needs at least two levels in one dimension; got shape {tuple(sigmas.shape)}.")
+    if not bool(torch.isfinite(sigmas).all()) or bool((sigmas < 0).any()):
+        raise ValueError(f"Sigmas must be finite and not negative; got {sigmas.tolist()}.")
+    if bool((sigmas.diff() >= 0).any()):
+        raise ValueError(f"A sigma grid must decrease at every step; got {[round(s, 4) for s in sigmas.tolist()]}.")
