@@ -1,0 +1,43 @@
+# The two commands of the README. Each has its own virtual environment; the second run installs nothing.
+#   make demo            edits held-out pictures and leaves sheets and figures in out/demo/
+#   make test            lint, types, tests; also against every ComfyUI that is found (COMFYUI_PATH, ~/comfy)
+#   make test ARGS=...   ARGS go to pytest, e.g. ARGS="-k schedules" or ARGS="-m 'not comfy'"
+PYTHON ?= python3
+DEMO := .venv-demo
+TEST := .venv-test
+INSTALL = bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+WORKERS ?= 2
+COMFYUI := $(shell $(PYTHON) tests/harness/checkouts.py)
+
+# One OpenMP thread per process: threads that wait by spinning are slower than none on few cores.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test clean
+
+demo: $(DEMO)/installed
+	$(DEMO)/bin/latent-inversion demo
+
+test: $(TEST)/installed $(if $(COMFYUI),$(TEST)/comfyui)
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/mypy
+	$(TEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+$(DEMO)/installed: pyproject.toml constraints.txt
+	@echo "Installing into $(DEMO): a few minutes the first time"
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/$(INSTALL) --editable .
+	@touch $@
+
+$(TEST)/installed: pyproject.toml constraints.txt
+	@echo "Installing into $(TEST): a few minutes the first time"
+	$(PYTHON) -m venv $(TEST)
+	$(TEST)/$(INSTALL) --editable ".[test]"
+	@touch $@
+
+$(TEST)/comfyui: $(TEST)/installed requirements-comfyui-test.txt
+	@echo "Installing what ComfyUI needs: $(COMFYUI)"
+	$(TEST)/$(INSTALL) --requirement requirements-comfyui-test.txt
+	@touch $@
+
+clean:
+	rm -rf $(DEMO) $(TEST) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
