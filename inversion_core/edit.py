@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .attention.bank import Bank
 from .attention.site import AttentionEdit, Technique
@@ -13,6 +13,7 @@ from .trajectory import Trajectory
 from .types import Bound, Cond, Denoiser, EditableDenoiser, OnStep, Progress, State
 
 
+@runtime_checkable
 class Anchor(Protocol):
     """How the source branch moves from `xs[index]`'s level to the next; `recording` says whether its attention is needed."""
 

@@ -3,8 +3,6 @@
 import math
 
 import torch
-from jaxtyping import Float64
-from torch import Tensor
 
 from .shapes import Sigmas
 from .types import SigmaRange
@@ -16,7 +14,7 @@ def scaled_linear_sigmas(*, beta_start: float = 0.00085, beta_end: float = 0.012
     return abar_to_sigmas((1 - betas).cumprod(0))
 
 
-def abar_to_sigmas(abar: Float64[Tensor, " levels"]) -> Sigmas:
+def abar_to_sigmas(abar: Sigmas) -> Sigmas:
     """`sigma = sqrt((1 - abar) / abar)` of the cumulative alphas of a variance-preserving schedule."""
     return ((1 - abar) / abar).sqrt()
 

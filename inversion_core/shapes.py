@@ -9,11 +9,11 @@ Latent = Float[Tensor, "batch channels *space"]
 Sigma = Float64[Tensor, ""]
 """One noise level: a float64 scalar on the CPU, so that it is an exact key and never promotes or syncs a latent."""
 
-Sigmas = Float64[Tensor, " levels"]
+Sigmas = Float64[Tensor, " _"]
 """A grid of noise levels, float64 on the CPU, decreasing unless said otherwise."""
 
-Heads = Float[Tensor, "rows heads tokens dim"]
-"""Queries, keys or values of one attention call, split into heads."""
+Heads = Float[Tensor, "rows heads _ dim"]
+"""Queries, keys or values of one attention call, split into heads: `[rows, heads, tokens, dim]`."""
 
 Embedding = Float[Tensor, "rows tokens features"]
 """What the text encoder made of a prompt."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 
@@ -38,6 +38,7 @@ class Cond:
         return Cond(self.cond)
 
 
+@runtime_checkable
 class Denoiser(Protocol):
     """Predicts the clean latent of `x` at `sigma`; guidance is part of `cond`."""
 
@@ -50,6 +51,7 @@ class Denoiser(Protocol):
     def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent: ...
 
 
+@runtime_checkable
 class EditableDenoiser(Denoiser, Protocol):
     """A denoiser of a host whose attention calls and embeddings can be reached."""
 
@@ -115,6 +117,7 @@ class Bound:
         return self.denoiser(x, sigma, self.cond)
 
 
+@runtime_checkable
 class Step(Protocol):
     """Moves `x` from `sigma` to `sigma_next`, either way."""
 

@@ -19,7 +19,7 @@ THRESHOLD = 0.3
 START = 0.2
 """Threshold of the normalised map, and the fraction of the steps after which blending starts (published code)."""
 
-LatentMask = Float[Tensor, "batch 1 height width"]
+LatentMask = Float[Tensor, "masks 1 mask_height mask_width"]
 
 
 def mask_blend(mask: LatentMask) -> Technique:

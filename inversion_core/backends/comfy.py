@@ -1,0 +1,144 @@
+"""ComfyUI as a host: its guider makes every call of the network, so LoRA, ControlNet, areas, hooks and offload stay its own."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+import comfy.samplers
+import torch
+
+from ..attention.site import AttentionEdit, EditedCall
+from ..paths import NoisePath
+from ..shapes import Embedding, Latent, Sigma, Sigmas
+from ..types import Cond, Prompt
+from .comfy_attention import with_edits
+from .comfy_gradients import gradients_through, plain
+from .comfy_guider import guider_of
+from .comfy_model import ModelPatcher, fingerprint_of, path_of, resident, sigmas_of
+
+__all__ = ["ComfyDenoiser", "Prompts", "fingerprint_of", "path_of", "run", "sigmas_of"]
+
+T = TypeVar("T")
+
+
+class Prompts(Protocol):
+    """The prompts of a run by name, made ready for the network in the pair in which guidance uses them."""
+
+    def __call__(self, name: str, uncond: str | None = None, guidance: float = 1.0) -> Cond: ...
+
+
+def run(
+    model: ModelPatcher,
+    prompts: Mapping[str, Any],
+    latent: Latent,
+    sigmas: Sigmas,
+    body: Callable[["ComfyDenoiser", Latent, Prompts], T],
+    *,
+    gradients: bool = False,
+    seed: int = 0,
+) -> T:
+    """What `body(denoiser, x, prompts)` returns, run inside ComfyUI's sampling with the model loaded.
+
+    `prompts` are CONDITIONINGs by name, `latent` is a LATENT's samples, `x` the same in the model's scale and on its
+    device. The denoiser works only inside `body`. `gradients` loads the whole model, for `differentiable`. Raises
+    ValueError if the model cannot be inverted or the latent is of another kind of model.
+    """
+    path_of(model)
+    channels = model.get_model_object("latent_format").latent_channels
+    if latent.shape[1] != channels:
+        raise ValueError(
+            f"The latent has {latent.shape[1]} channels, but this model works on {channels}: it comes from the VAE or "
+            "the trajectory of another kind of model."
+        )
+    guider = guider_of(resident(model, tuple(latent.shape)) if gradients else model, prompts)
+    walk = _Walk(body)
+    guider.sample(torch.zeros_like(latent), latent, walk, sigmas.float(), disable_pbar=True, seed=seed)
+    return walk.results[0]
+
+
+@dataclass(frozen=True)
+class ComfyDenoiser:
+    """A ComfyUI model inside `run`: predicts the clean latent, in the model's scale."""
+
+    guider: Any
+    model_options: dict[str, Any]
+    path: NoisePath
+    device: torch.device
+    seed: int = 0
+    edits: tuple[AttentionEdit, ...] = ()
+    training: bool = False
+
+    def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
+        if self.training:
+            x, cond = plain(x), replace(cond, cond=plain(cond.cond), uncond=plain(cond.uncond))
+        call, options = EditedCall(self.edits), self.model_options
+        if self.edits:
+            network = self.guider.inner_model.diffusion_model
+            options = with_edits(options, network, call, cond, float(sigma))
+        levels = torch.full((x.shape[0],), float(sigma), dtype=torch.float32, device=x.device)
+        with self.guider.asked(cond):
+            x0 = self.guider(x, levels, model_options=options, seed=self.seed)
+        call.check()
+        return x0
+
+    def edited(self, *edits: AttentionEdit) -> "ComfyDenoiser":
+        return replace(self, edits=edits)
+
+    def embedding(self, prompt: Prompt) -> Embedding:
+        """The cross-attention embedding, float32. Raises ValueError if the prompt has several parts or no such embedding."""
+        return _only(prompt)["model_conds"]["c_crossattn"].cond.float()
+
+    def with_embedding(self, prompt: Prompt, embedding: Embedding) -> Prompt:
+        entry = _only(prompt)
+        conds = entry["model_conds"]
+        conds = conds | {"c_crossattn": conds["c_crossattn"]._copy_with(embedding)}
+        return [entry | {"model_conds": conds}]
+
+    @contextmanager
+    def differentiable(self) -> Iterator["ComfyDenoiser"]:
+        others = [patcher.model for patcher in self.guider.loaded_models if isinstance(patcher.model, torch.nn.Module)]
+        with gradients_through(self.guider.inner_model, others):
+            yield replace(self, training=True)
+
+
+def _only(prompt: Prompt) -> dict[str, Any]:
+    if len(prompt) != 1:
+        raise ValueError(
+            f"Null-text optimises one embedding, but this conditioning has {len(prompt)} parts (areas, combined prompts "
+            "or timestep ranges). Use a plain text prompt here."
+        )
+    if "c_crossattn" not in prompt[0]["model_conds"]:
+        raise ValueError("This kind of model takes no cross-attention embedding, so null-text cannot optimise it.")
+    return prompt[0]
+
+
+class _Walk(comfy.samplers.Sampler):
+    """A ComfyUI sampler that hands the run over to `body` and keeps what that returns."""
+
+    def __init__(self, body: Callable[..., Any]) -> None:
+        self.body = body
+        self.results: list[Any] = []
+
+    def sample(
+        self,
+        model_wrap: Any,
+        sigmas: Any,
+        extra_args: dict[str, Any],
+        callback: Any,
+        noise: Latent,
+        latent_image: Latent,
+        denoise_mask: Any = None,
+        disable_pbar: bool = False,
+    ) -> Latent:
+        x, seed = latent_image, extra_args.get("seed")
+        if not x.any():  # ComfyUI leaves a latent of zeros as it is
+            x = model_wrap.inner_model.process_latent_in(x)
+        path = path_of(model_wrap.model_patcher)
+        denoiser = ComfyDenoiser(model_wrap, extra_args["model_options"], path, x.device, seed or 0)
+
+        def prompts(name: str, uncond: str | None = None, guidance: float = 1.0) -> Cond:
+            return model_wrap.processed(x, seed, name, uncond, guidance)
+
+        self.results.append(self.body(denoiser, x, prompts))
+        return x
