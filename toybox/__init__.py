@@ -1,0 +1,1 @@
+"""The toybox: a small drawn world with captions and true edits, and tiny diffusion models trained on it."""
