@@ -32,7 +32,7 @@ class Prompt:
     """An encoded prompt for one picture or one per picture, and what else the network is conditioned on (SDXL: `text_embeds`, `time_ids`)."""
 
     embedding: Embedding
-    added: Mapping[str, Float[Tensor, "rows conditions"]] = field(default_factory=dict)
+    added: Mapping[str, Float[Tensor, "rows _"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
