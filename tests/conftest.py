@@ -26,7 +26,7 @@ PACK = "latent-inversion"
 CHECKOUTS = comfy_checkouts()
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-install_import_hook("latent_inversion.inversion_core", "beartype.beartype")  # before the core is imported
+install_import_hook("latent_inversion.inversion_core", "harness.typecheck.checked")  # before the core is imported
 
 collect_ignore = [] if "COMFYUI_CHECKOUT" in os.environ else ["comfy_inprocess"]
 

@@ -88,7 +88,9 @@ def test_round_trip_of_ddim_is_first_order():
 @pytest.mark.parametrize("name", SOLVER_TABLE)
 def test_undo_retraces_each_solver(name, path):
     sigmas = grid(path, 40)
-    walk = integrate(undo(SOLVERS[name], tolerance=1e-12, iterations=60), Mixture(path), start(1.0), sigmas.flip(0), Cond(PROMPT))
+    walk = integrate(
+        undo(SOLVERS[name], tolerance=1e-12, iterations=60), Mixture(path), start(1.0), sigmas.flip(0), Cond(PROMPT)
+    )
     assert all(state.converged for state in walk.states)
     assert (end(SOLVERS[name], Mixture(path), sigmas, walk.xs[-1]) - start(1.0)).abs().max() < 1e-9
 
@@ -145,7 +147,9 @@ def test_sigma_space_equals_the_published_ddim_in_vp_space(sampling):
     x = start(float(sigmas[levels[0]]))
     rule = euler if sampling else ddim_inverse
     ours = integrate(rule, Mixture(), x, sigmas[torch.tensor(levels)], Cond(PROMPT)).xs[-1] * abar[levels[-1]].sqrt()
-    assert (ours - literal_ddim(Mixture(), x * abar[levels[0]].sqrt(), abar, levels, sampling=sampling)).abs().max() < 1e-12
+    assert (
+        ours - literal_ddim(Mixture(), x * abar[levels[0]].sqrt(), abar, levels, sampling=sampling)
+    ).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("name", INVERSIONS)

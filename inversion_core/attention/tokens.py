@@ -77,7 +77,7 @@ def replace(source: PromptTokens, target: PromptTokens) -> Alignment:
     A word of other length in tokens shares it evenly over its tokens; every source column's attention is given out once.
     """
     matches = _matches(source, target)
-    return _fill(source, target, sorted([*matches, *_swaps(source, target, matches)]))
+    return _fill(source, target, [*matches, *_swaps(source, target, matches)])
 
 
 def _matches(source: PromptTokens, target: PromptTokens) -> list[tuple[range, range]]:

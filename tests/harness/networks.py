@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange
@@ -82,7 +82,6 @@ class AttentionNetwork(Prompted):
     attention: object = torch.nn.functional.scaled_dot_product_attention
     edits: tuple[AttentionEdit, ...] = ()
     path: NoisePath = VE
-    calls: list[tuple[str, int]] = field(default_factory=list)
 
     def edited(self, *edits: AttentionEdit) -> "AttentionNetwork":
         return replace(self, edits=edits)
@@ -93,11 +92,12 @@ class AttentionNetwork(Prompted):
         return (torch.randn(rows, columns, generator=generator) / rows**0.5).to(self.dtype)
 
     def __call__(self, x: Tensor, sigma: Tensor, cond: Cond) -> Tensor:
-        return self.guided(lambda prompt, branch: self.clean(x, sigma, prompt, branch), cond)
-
-    def clean(self, x: Tensor, sigma: Tensor, prompt: Tensor, branch: str) -> Tensor:
-        self.calls.append((branch, len(x)))
         call = EditedCall(self.edits)
+        x0 = self.guided(lambda prompt, branch: self.clean(x, sigma, prompt, branch, call), cond)
+        call.check()
+        return x0
+
+    def clean(self, x: Tensor, sigma: Tensor, prompt: Tensor, branch: str, call: EditedCall) -> Tensor:
         height, width = x.shape[-2:]
         tokens = rearrange((x / (1 + sigma**2).sqrt()).to(self.dtype), "b c h w -> b (h w) c")
         h = tokens @ self.weights("in", x.shape[1], self.width)
@@ -111,7 +111,6 @@ class AttentionNetwork(Prompted):
                 for s, n in zip((h, source, source), names, strict=True)
             )
             h = h + rearrange(call.attend(self.attention, 2 * q, 2 * k, v, [site]), "b h n d -> b n (h d)")
-        call.check()
         out = rearrange(h @ self.weights("out", self.width, x.shape[1]), "b (h w) c -> b c h w", h=height)
         return x / (1 + sigma**2) + torch.tanh(out.to(x)) * sigma / (1 + sigma)
 

@@ -1,0 +1,127 @@
+"""Trajectories and null-text results on disk: bit for bit, complete or not at all, and refused when they do not fit."""
+
+import json
+import math
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from latent_inversion.inversion_core import storage
+from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.storage import (
+    StorageError,
+    load_null_text,
+    load_thumbnail,
+    load_trajectory,
+    require_same_model,
+    save,
+)
+from latent_inversion.inversion_core.trajectory import NullText, Provenance, Trajectory
+
+SIGMAS = torch.tensor([1 / 3, math.pi / 10, 0.1, 0], dtype=torch.float64)
+ORIGIN = Provenance(model="0123abcd", method="fixed point", guidance=1.5, prompt='ein "Häschen" ∞')
+
+
+def trajectory(dtype=torch.float32, shape=(1, 4, 6, 5), path=VE):
+    xs = tuple(torch.randn(shape).to(dtype) for _ in SIGMAS)
+    return Trajectory(path, SIGMAS, xs, "euler", residuals=(1e-7, 0.1, float("inf")), provenance=ORIGIN)
+
+
+def null_text():
+    return NullText(SIGMAS, tuple(torch.randn(2, 7, 5) for _ in range(3)), (0.1, 0.2, 0.3), (0.1, 0.1, 0.1), 33, ORIGIN)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(1, 4, 6, 5), (3, 16, 2, 4, 4)])
+@pytest.mark.parametrize("path", [VE, RF], ids=["ve", "rf"])
+def test_a_trajectory_comes_back_bit_for_bit(tmp_path, dtype, shape, path):
+    kept = trajectory(dtype, shape, path)
+    save(kept, tmp_path / "t.safetensors")
+    back = load_trajectory(tmp_path / "t.safetensors")
+    assert torch.equal(back.sigmas, kept.sigmas) and back.sigmas.dtype == torch.float64
+    assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(back.xs, kept.xs, strict=True))
+    assert (back.path, back.solver, back.residuals, back.provenance) == (path, "euler", kept.residuals, ORIGIN)
+
+
+def test_a_null_text_result_comes_back_bit_for_bit(tmp_path):
+    kept = null_text()
+    save(kept, tmp_path / "n.safetensors")
+    back = load_null_text(tmp_path / "n.safetensors")
+    assert all(torch.equal(a, b) for a, b in zip(back.embeddings, kept.embeddings, strict=True))
+    assert (back.first, back.last, back.evaluations, back.provenance) == (kept.first, kept.last, 33, ORIGIN)
+
+
+def test_the_thumbnail_travels_along(tmp_path):
+    picture = torch.randint(0, 255, (8, 8, 3), dtype=torch.uint8)
+    save(trajectory(), tmp_path / "t.safetensors", thumbnail=picture)
+    assert torch.equal(load_thumbnail(tmp_path / "t.safetensors"), picture)
+    save(trajectory(), tmp_path / "t.safetensors")
+    assert load_thumbnail(tmp_path / "t.safetensors") is None
+
+
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    save(trajectory(), tmp_path / "t.safetensors")
+    before = (tmp_path / "t.safetensors").read_bytes()
+    monkeypatch.setattr(storage.os, "replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        save(trajectory(), tmp_path / "t.safetensors")
+    assert (tmp_path / "t.safetensors").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["t.safetensors"]
+
+
+def rewritten(tmp_path, **changes):
+    save(trajectory(), tmp_path / "t.safetensors")
+    from safetensors import safe_open
+
+    with safe_open(tmp_path / "t.safetensors", "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in ("sigmas", "xs")}
+        metadata = file.metadata()
+    facts = json.loads(metadata["facts"]) | changes.pop("facts", {})
+    tensors |= changes.pop("tensors", {})
+    save_file(tensors, tmp_path / "t.safetensors", metadata=metadata | {"facts": json.dumps(facts)} | changes)
+    return tmp_path / "t.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": "99"}, "version 99.*reads up to 1"),
+        ({"version": "one"}, "version one"),
+        ({"format": "latent-inversion null-text"}, "but a latent-inversion null-text file"),
+        ({"format": "something"}, "some other safetensors file"),
+        ({"facts": {"path": "curved"}}, "damaged.*curved"),
+        ({"facts": {"solver": "magic"}}, "magic"),
+        ({"facts": {"residuals": [1.0]}}, "as many residuals"),
+        ({"facts": {"provenance": {"secret": 1}}}, "damaged"),
+        ({"tensors": {"sigmas": SIGMAS.flip(0)}}, "must decrease"),
+        ({"tensors": {"xs": torch.zeros(2, 1, 4, 2, 2)}}, "one latent per sigma"),
+    ],
+    ids=str,
+)
+def test_files_that_do_not_fit_are_refused_with_the_reason(tmp_path, changes, message):
+    with pytest.raises(StorageError, match=message):
+        load_trajectory(rewritten(tmp_path, **changes))
+
+
+def test_truncated_foreign_and_missing_files_are_refused(tmp_path):
+    path = rewritten(tmp_path)
+    data = path.read_bytes()
+    for name, content in {"half": data[: len(data) // 2], "empty": b"", "text": b"hello" * 50}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(StorageError, match="cannot be read"):
+            load_trajectory(tmp_path / name)
+    with pytest.raises(StorageError, match="cannot be read"):
+        load_trajectory(tmp_path / "absent")
+    with pytest.raises(StorageError, match="not a latent-inversion null-text file"):
+        load_null_text(path)
+    save_file({"weight": torch.zeros(3)}, tmp_path / "model")
+    with pytest.raises(StorageError, match="some other safetensors file"):
+        load_trajectory(tmp_path / "model")
+
+
+def test_another_models_trajectory_is_refused():
+    require_same_model(ORIGIN, "0123abcd")
+    require_same_model(Provenance(), "0123abcd")
+    with pytest.raises(StorageError, match="0123abcd.*ffff"):
+        require_same_model(ORIGIN, "ffff")
