@@ -70,7 +70,7 @@ def test_an_edit_outside_its_windows_is_bit_identical_to_none():
 
 
 def test_weight_one_is_neutral_and_another_weight_is_not():
-    base = dict(cross=WHOLE, self_attention=NEVER)
+    base = {"cross": WHOLE, "self_attention": NEVER}
     plain = edited(prompt_to_prompt(refine(CAT, DOG), **base))
     assert torch.equal(edited(prompt_to_prompt(refine(CAT, DOG), weights={"dog": 1.0}, **base)), plain)
     assert not torch.allclose(
@@ -199,7 +199,7 @@ def test_a_mask_keeps_the_source_outside_bit_for_bit():
 
 
 def test_masks_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="0..1"):
+    with pytest.raises(ValueError, match=r"0\.\.1"):
         mask_blend(torch.full((1, 1, 4, 4), 2.0))
 
 

@@ -1,5 +1,6 @@
 """Every solver's order, cost and way back, measured on a Gaussian mixture; the DDIM rules against their published form."""
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -101,7 +102,7 @@ def test_each_fixed_point_iteration_gains_accuracy_until_rounding():
         up = undo(euler, tolerance=1e-15, iterations=iterations)
         walk = integrate(up, Mixture(), start(1.0), grid(VE, 50, up=True), Cond(PROMPT))
         residuals.append(max(state.residual for state in walk.states))
-    assert all(later < earlier / 2 for earlier, later in zip(residuals, residuals[1:], strict=False))
+    assert all(later < earlier / 2 for earlier, later in itertools.pairwise(residuals))
 
 
 def test_undo_reports_divergence_and_keeps_the_best_iterate():
@@ -128,7 +129,7 @@ def test_undo_refuses_settings_that_cannot_work(bad):
 
 def literal_ddim(denoiser, z, abar, levels, *, sampling):
     """DDIM in the variance-preserving latents as the published code writes it, from z at levels[0] to levels[-1]."""
-    for now, after in zip(levels, levels[1:], strict=False):
+    for now, after in itertools.pairwise(levels):
         told = now if sampling else after
         sigma = ((1 - abar[told]) / abar[told]).sqrt()
         clean = denoiser(z / abar[told].sqrt(), sigma, Cond(PROMPT))

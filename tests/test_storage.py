@@ -123,5 +123,5 @@ def test_truncated_foreign_and_missing_files_are_refused(tmp_path):
 def test_another_models_trajectory_is_refused():
     require_same_model(ORIGIN, "0123abcd")
     require_same_model(Provenance(), "0123abcd")
-    with pytest.raises(StorageError, match="0123abcd.*ffff"):
+    with pytest.raises(StorageError, match=r"0123abcd.*ffff"):
         require_same_model(ORIGIN, "ffff")
