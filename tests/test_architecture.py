@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "inversion_core"
-PARTS = ("inversion_core", "nodes", "toybox")
+PARTS = ("inversion_core", "nodes", "toybox", "command_line")
 
 # A row imports only from rows above it; files of one package also from each other.
 ROWS = (

@@ -62,7 +62,7 @@ class ComfyServer:
 
     # Life
 
-    def start(self, *, timeout: float = 180) -> "ComfyServer":
+    def start(self, *, timeout: float = 300) -> "ComfyServer":
         self._lay_out_base()
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
