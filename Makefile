@@ -9,8 +9,8 @@ INSTALL = bin/python -m pip install --quiet --disable-pip-version-check --constr
 WORKERS ?= 2
 COMFYUI := $(shell $(PYTHON) tests/harness/checkouts.py)
 
-# One OpenMP thread per process: threads that wait by spinning are slower than none on few cores.
-export OMP_NUM_THREADS ?= 1
+# One OpenMP thread per test process: threads that wait by spinning are slower than none on few cores.
+test: export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test clean
 
