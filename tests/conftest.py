@@ -17,6 +17,7 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+import harness.typecheck  # noqa: F401  (the hook below finds it as an attribute of harness)
 from harness.checkouts import NOT_FOUND, comfy_checkouts
 from harness.graph import Graph
 from harness.server import ComfyServer
