@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor
 
@@ -42,7 +42,7 @@ class DiffusersDenoiser:
     `table` holds the levels that the network was trained on, increasing; `prediction` is a name of `PREDICTIONS`.
     """
 
-    unet: UNet2DConditionModel
+    unet: Any
     table: Sigmas
     prediction: str
     edits: tuple[AttentionEdit, ...] = ()

@@ -1,0 +1,32 @@
+"""`latent-inversion`: invert, edit and check pictures from the command line."""
+
+import sys
+from collections.abc import Sequence
+
+from .mistakes import Mistake
+from .parser import parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 if it worked, 2 if the request was at fault, 1 for any other failure, 130 after Ctrl-C."""
+    options = parser().parse_args(arguments)
+    try:
+        from .commands import COMMANDS
+
+        COMMANDS[options.command](options)
+    except KeyboardInterrupt:
+        return _end(options.command, "stopped", 130)
+    except ValueError as error:  # of this package and of the core: sentences for the user
+        if options.debug and not isinstance(error, Mistake):
+            raise
+        return _end(options.command, str(error), 2)
+    except Exception as error:
+        if options.debug:
+            raise
+        return _end(options.command, f"{type(error).__name__}: {error} (--debug shows where)", 1)
+    return 0
+
+
+def _end(command: str, message: str, code: int) -> int:
+    print(f"latent-inversion {command}: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,7 @@
+"""`python -m latent_inversion.command_line`."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,109 @@
+"""The commands on a user's own picture."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from ..inversion_core import storage
+from ..inversion_core.backends.diffusers_studio import Studio
+from ..inversion_core.integrate import replay
+from ..inversion_core.metrics import psnr
+from ..inversion_core.types import Cond
+from .control import Control
+from .demo import run_demo
+from .jobs import new_trajectory, open_job, trajectory_of
+from .mistakes import Mistake
+from .pictures import Pixels, mask_to_tensor, pasted, read_mask, thumbnail, to_tensor, write_picture
+from .progress import bar
+from .recipes import run_edit, run_null_text
+from .report import report_picture
+
+
+def invert_command(options: argparse.Namespace) -> None:
+    job = open_job(options)
+    out = options.out or _named_after(options.picture, ".safetensors")
+    trajectory = new_trajectory(job, options, options.prompt)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    storage.save(trajectory, out, thumbnail=thumbnail(job.pixels))
+    with bar(shown=not options.quiet) as on_step:
+        walk = replay(trajectory, job.studio.denoiser, Cond(job.studio.encode_prompt(options.prompt)), on_step=on_step)
+    back, ceiling = job.picture(walk.xs[-1]), job.picture(job.x0)
+    write_picture(out.with_suffix(".reconstruction.png"), back)
+    print(f"trajectory      {out} ({trajectory.steps} steps)")
+    print(f"reconstruction  {out.with_suffix('.reconstruction.png')}: {_psnr(back, job.pixels)}")
+    print(f"ceiling         {_psnr(ceiling, job.pixels)} (the autoencoder alone)")
+
+
+def edit_command(options: argparse.Namespace) -> None:
+    job = open_job(options)
+    mask = read_mask(options.mask, job.size) if options.mask else None
+    control = Control(
+        cross=options.cross,
+        self_attention=options.self_attention,
+        alignment=options.align,
+        weights=_weights(job.studio, options),
+        words=options.words,
+        mask=None if mask is None else mask_to_tensor(mask, job.studio.multiple),
+    )
+    trajectory = trajectory_of(job, options, options.source)
+    source, null_text = trajectory.provenance.prompt, None
+    if options.method == "null-text":
+        with bar(shown=not options.quiet) as on_step:
+            null_text = run_null_text(job.studio, trajectory, [source], guidance=options.guidance, on_step=on_step)
+    with bar(shown=not options.quiet) as on_step:
+        edited = run_edit(
+            job.studio,
+            trajectory,
+            source,
+            options.target,
+            method=options.method,
+            guidance=options.guidance,
+            control=control,
+            null_text=null_text,
+            on_step=on_step,
+        )
+    pixels = job.picture(edited.target)
+    out = options.out or _named_after(options.picture, ".edited.png")
+    write_picture(out, pixels if mask is None else pasted(job.pixels, pixels, mask))
+    print(f"edited          {out}")
+    print(f"source branch   {_psnr(job.picture(edited.source[-1]), job.pixels)} (how well the method kept the picture)")
+
+
+def report_command(options: argparse.Namespace) -> None:
+    job = open_job(options)
+    trajectory = trajectory_of(job, options, options.prompt)
+    sheet, lines = report_picture(
+        job.studio, trajectory, job.pixels, guidance=options.guidance, shown=not options.quiet
+    )
+    out = options.out or _named_after(options.picture, ".report.png")
+    write_picture(out, sheet)
+    print("\n".join([*lines, f"picture: {out}"]))
+
+
+def demo_command(options: argparse.Namespace) -> None:
+    run_demo(options.out, steps=options.steps)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "demo": demo_command,
+    "invert": invert_command,
+    "edit": edit_command,
+    "report": report_command,
+}
+
+
+def _weights(studio: Studio, options: argparse.Namespace) -> dict[str, float]:
+    weights = dict(options.weights)
+    if weights and not options.cross:
+        raise Mistake("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
+    for word in weights:
+        studio.prompt_tokens(options.target).columns_of(word)
+    return weights
+
+
+def _psnr(pixels: Pixels, other: Pixels) -> str:
+    return f"{float(psnr(to_tensor(pixels), to_tensor(other))):.1f} dB"
+
+
+def _named_after(picture: Path, ending: str) -> Path:
+    return Path(picture.name).with_suffix(ending)

@@ -1,0 +1,77 @@
+"""Prompt-to-Prompt and local blend from plain settings."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from ..inversion_core.attention.bank import Bank
+from ..inversion_core.attention.local_blend import START, THRESHOLD, local_blend, mask_blend
+from ..inversion_core.attention.maps import record_maps
+from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END, prompt_to_prompt
+from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.tokens import Alignment, PromptTokens, refine, replace
+from ..inversion_core.backends.diffusers_studio import Studio
+from ..inversion_core.schedules import window
+from ..inversion_core.shapes import Sigmas
+from .mistakes import Mistake
+
+ALIGNMENTS: dict[str, Callable[[PromptTokens, PromptTokens], Alignment]] = {"refine": refine, "replace": replace}
+
+
+@dataclass(frozen=True)
+class Control:
+    """How far an edit follows the source's attention, as fractions of the steps, and where it may go.
+
+    `words` of either prompt, or `mask` [1, 1, height, width], keep the edit to their region.
+    """
+
+    cross: float = CROSS_END
+    self_attention: float = SELF_END
+    alignment: str = "refine"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    words: Sequence[str] = ()
+    threshold: float = THRESHOLD
+    blend_start: float = START
+    mask: Tensor | None = None
+
+
+NO_CONTROL = Control(cross=0, self_attention=0)
+
+
+def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control) -> list[Technique]:
+    """The core's techniques for a control, outermost first. Raises Mistake if a word is in neither prompt."""
+    tokens = studio.prompt_tokens(source), studio.prompt_tokens(target)
+    found = []
+    if control.words:
+        ours, theirs = ([word for word in control.words if _has(one, word)] for one in tokens)
+        for word in set(control.words) - {*ours, *theirs}:
+            raise Mistake(f"The word '{word}' is in neither prompt; name a word of '{source}' or '{target}'.")
+        active = window(sigmas, control.blend_start, 1)
+        found.append(
+            local_blend(*tokens, source_words=ours, target_words=theirs, active=active, threshold=control.threshold)
+        )
+    if control.cross or control.self_attention:
+        found.append(
+            prompt_to_prompt(
+                ALIGNMENTS[control.alignment](*tokens),
+                cross=window(sigmas, 0, control.cross),
+                self_attention=window(sigmas, 0, control.self_attention),
+                weights=control.weights,
+            )
+        )
+    return found if control.mask is None else [*found, mask_blend(control.mask)]
+
+
+def watch(tokens: PromptTokens, word: str) -> tuple[Technique, Bank]:
+    """A technique that changes nothing and gathers the target's attention to a word, of all steps, in a bank as "word"."""
+    bank = Bank()
+    columns = tokens.columns_of(word)
+    return Technique(inject=lambda _: record_maps(bank, "word", [columns], tokens.length)), bank
+
+
+def _has(tokens: PromptTokens, word: str) -> bool:
+    try:
+        return bool(tokens.columns_of(word))
+    except ValueError:
+        return False

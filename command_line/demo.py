@@ -1,0 +1,136 @@
+"""`latent-inversion demo`: held-out pictures of the toybox world, edited and compared with their true edits."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..inversion_core.attention.maps import mean_maps
+from ..toybox.loaders import load_judge
+from ..toybox.world import Edit, held_out_edits
+from .cases import Case, Optimised, World, null_texts, prepare
+from .control import watch
+from .drawing import Cell, heat, sheet
+from .evaluation import Outcome, control_for, evaluate, reconstruct
+from .models import load_toybox
+from .pictures import Pixels, to_pixels, write_picture
+from .progress import bar
+
+SHOWN = ("time", "accessory", "fur", "shirt", "place", "style")
+"""One edit of each of these kinds."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that a sheet shows of one edit."""
+
+    case: Case
+    reconstructions: dict[str, tuple[Pixels, float]]
+    outcome: Outcome
+    word: str
+    heat: Pixels
+
+
+def run_demo(out: Path, *, steps: int) -> None:
+    """Fill `out` with a sheet per edit and report.json, and print a line of figures per edit."""
+    began = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)
+    world = World(load_toybox(), load_judge())
+    edits = demo_edits()
+    with bar() as on_step:
+        cases = prepare(world, edits, steps=steps, on_step=on_step)
+    with bar() as on_step:
+        optimised = null_texts(world, cases, on_step=on_step)
+    rows = []
+    print(HEADER)
+    for number, (case, null_text) in enumerate(zip(cases, optimised, strict=True), start=1):
+        shown = show(world, case, null_text)
+        name = f"{number}_{case.edit.name.replace(': ', '_').replace(' ', '_')}.png"
+        write_picture(out / name, drawn(shown))
+        rows.append(row_of(shown))
+        tqdm.write(line_of(rows[-1]))
+    (out / "report.json").write_text(json.dumps({"edits": rows}, indent=2) + "\n", encoding="utf-8")
+    print(f"{len(rows)} sheets and report.json in {out}, {time.perf_counter() - began:.0f} s")
+
+
+def demo_edits(kinds: Sequence[str] = SHOWN) -> list[Edit]:
+    """The first held-out edit of each kind."""
+    return [held_out_edits(1, kinds=[kind])[0] for kind in kinds]
+
+
+def show(world: World, case: Case, optimised: Optimised) -> Shown:
+    """Reconstruct by plain DDIM, null-text and direct, and edit with direct and Prompt-to-Prompt."""
+    word = changed_word(case.edit)
+    technique, bank = watch(world.studio.prompt_tokens(case.edit.target_caption), word)
+    outcome = evaluate(world, case, "direct", control_for(case.edit), extra=[technique])
+    reconstructions = {}
+    for method in ("ddim", "null_text"):
+        picture, quality = reconstruct(world, case, method.replace("_", "-"), optimised=optimised)
+        reconstructions[method] = to_pixels(picture), quality
+    reconstructions["direct"] = to_pixels(outcome.reconstruction), outcome.reconstruction_psnr
+    maps = mean_maps(bank, "word")[0, 0]
+    return Shown(case, reconstructions, outcome, word, heat(to_pixels(case.picture), maps))
+
+
+def changed_word(edit: Edit) -> str:
+    """The word of the target that the edit is about."""
+    return str(getattr(edit.target, edit.changed[0]))
+
+
+def row_of(shown: Shown) -> dict[str, object]:
+    """An edit's entry of report.json."""
+    outcome, edit = shown.outcome, shown.case.edit
+    return {
+        "name": edit.name,
+        "source_prompt": edit.source_caption,
+        "target_prompt": edit.target_caption,
+        "ceiling_psnr": round(shown.case.ceiling_psnr, 3),
+        "reconstruction_psnr": {name: round(quality, 3) for name, (_, quality) in shown.reconstructions.items()},
+        "edit_right": outcome.edit_right,
+        "psnr_inside": round(outcome.psnr_inside, 3),
+        "psnr_outside": round(outcome.psnr_outside, 3),
+        "evaluations": outcome.evaluations,
+        "seconds": round(outcome.seconds, 2),
+    }
+
+
+HEADER = (
+    "PSNR in dB               ceiling |  source retraced by    |   the edit against the truth     |\n"
+    "edit                             |  ddim null-text direct | right   inside   outside         | evaluations seconds"
+)
+
+
+def line_of(row: dict) -> str:
+    """An edit's line on the screen."""
+    back = row["reconstruction_psnr"]
+    return (
+        f"{row['name']:<25}{row['ceiling_psnr']:7.1f} | {back['ddim']:5.1f} {back['null_text']:9.1f} {back['direct']:6.1f} | "
+        f"{'yes' if row['edit_right'] else 'no':<5} {row['psnr_inside']:8.1f} {row['psnr_outside']:9.1f} {'':8} | "
+        f"{row['evaluations']:11} {row['seconds']:7.1f}"
+    )
+
+
+def drawn(shown: Shown) -> Pixels:
+    """The sheet of one edit."""
+    case, outcome = shown.case, shown.outcome
+    back = shown.reconstructions
+    verdict = "the judge sees the change" if outcome.edit_right else "the judge does not see the change"
+    cells = [
+        Cell("source", to_pixels(case.picture), f"the autoencoder alone holds it to {case.ceiling_psnr:.1f} dB"),
+        Cell("retraced: plain DDIM", back["ddim"][0], f"guidance 7.5: {back['ddim'][1]:.1f} dB"),
+        Cell("retraced: null-text", back["null_text"][0], f"guidance 7.5: {back['null_text'][1]:.1f} dB"),
+        Cell("retraced: direct", back["direct"][0], f"guidance 7.5: {back['direct'][1]:.1f} dB, the ceiling"),
+        Cell("the edit", to_pixels(outcome.picture), f"direct + Prompt-to-Prompt, guidance 7.5; {verdict}"),
+        Cell(
+            "the truth",
+            to_pixels(case.truth),
+            f"inside the edit {outcome.psnr_inside:.1f} dB, outside {outcome.psnr_outside:.1f} dB",
+        ),
+        Cell(f"attention to '{shown.word}'", shown.heat, "mean of all steps, over the source"),
+        Cell("where the truth differs", to_pixels(case.mask.float().expand(-1, 3, -1, -1))),
+    ]
+    lines = [f"from: {case.edit.source_caption}", f"to: {case.edit.target_caption}"]
+    return sheet(case.edit.name, lines, cells)

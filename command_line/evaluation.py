@@ -1,0 +1,100 @@
+"""Edits with a true answer, run by a named method and measured: what the demo shows and the benchmark tabulates."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..inversion_core.attention.site import Technique
+from ..inversion_core.integrate import replay
+from ..inversion_core.metrics import Counted, psnr
+from ..inversion_core.shapes import Picture
+from ..toybox.judge import edit_right
+from ..toybox.world import Edit
+from .cases import GUIDANCE, Case, Optimised, World
+from .control import NO_CONTROL, Control
+from .recipes import METHODS, Plan, conds, run_edit
+
+LOCAL = {"accessory": (), "fur": ("animal",), "shirt": (), "pattern": (), "animal": ()}
+"""Kinds of edits that change a part of the picture, and whose words besides the changed one show where."""
+
+
+def control_for(edit: Edit) -> Control:
+    """Prompt-to-Prompt for an edit, with local blend if it changes a part of the picture."""
+    kind = edit.changed[0]
+    if kind not in LOCAL:
+        return Control()
+    words = [getattr(scene, name) for name in (kind, *LOCAL[kind]) for scene in (edit.source, edit.target)]
+    return Control(words=[word for word in dict.fromkeys(words) if word != "none"])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method made of a case; evaluations and seconds count inversion, optimisation and edit."""
+
+    picture: Picture
+    reconstruction: Picture
+    reconstruction_psnr: float
+    edit_right: bool
+    kept_share: float
+    psnr_inside: float
+    psnr_outside: float
+    evaluations: int
+    seconds: float
+
+
+def reconstruct(
+    world: World, case: Case, method: str, *, guidance: float = GUIDANCE, optimised: Optimised | None = None
+) -> tuple[Picture, float]:
+    """The source as a method's guided sampling retraces it, without an edit, and its PSNR."""
+    null_text = optimised.null_text if optimised else None
+    prompts = conds(world.studio, case.edit.source_caption, case.edit.target_caption, guidance)
+    plan = METHODS[method](Plan(world.studio.denoiser, *prompts), null_text)
+    picture = world.studio.decode(replay(case.trajectory, plan.denoiser, plan.source).xs[-1])
+    return picture, float(psnr(picture, case.picture)[0])
+
+
+def evaluate(
+    world: World,
+    case: Case,
+    method: str,
+    control: Control = NO_CONTROL,
+    *,
+    guidance: float = GUIDANCE,
+    optimised: Optimised | None = None,
+    extra: Sequence[Technique] = (),
+) -> Outcome:
+    """Edit a case with a method by name and a control (`NO_CONTROL` for none), and measure it against the truth.
+
+    `null-text` needs `optimised`, whose cost is counted.
+    """
+    began, counted = time.perf_counter(), Counted(world.studio.denoiser)
+    edited = run_edit(
+        world.studio,
+        case.trajectory,
+        case.edit.source_caption,
+        case.edit.target_caption,
+        method=method,
+        guidance=guidance,
+        control=control,
+        denoiser=counted,
+        null_text=optimised.null_text if optimised else None,
+        extra=extra,
+    )
+    picture = world.studio.decode(edited.target)
+    seconds = time.perf_counter() - began
+    reconstruction = world.studio.decode(edited.source[-1])
+    verdict = edit_right(world.judge, picture, [case.edit])[0]
+    inside, outside = (float(psnr(picture, case.truth, mask)[0]) for mask in (case.mask, ~case.mask))
+    return Outcome(
+        picture=picture,
+        reconstruction=reconstruction,
+        reconstruction_psnr=float(psnr(reconstruction, case.picture)[0]),
+        edit_right=verdict.right,
+        kept_share=verdict.kept_share,
+        psnr_inside=inside,
+        psnr_outside=outside,
+        evaluations=case.evaluations
+        + counted.count.evaluations
+        + (optimised.null_text.evaluations if optimised else 0),
+        seconds=case.seconds + seconds + (optimised.seconds if optimised else 0),
+    )

@@ -1,0 +1,45 @@
+"""What `--help` teaches."""
+
+INTRODUCTION = """\
+Invert a real picture into the noise that a diffusion model would have made it from, check that it comes back,
+and edit it by changing its description.
+
+  demo     edit six pictures of the embedded toybox world and compare with the truth; needs nothing
+  invert   picture -> trajectory file (.safetensors), and the picture that it gives back
+  edit     picture + old and new description -> edited picture
+  report   how well the model can hold and retrace the picture, and what to try if it cannot
+"""
+EXAMPLES = """\
+examples:
+  latent-inversion demo
+  latent-inversion report cat.jpg --model ~/models/stable-diffusion-v1-5 --prompt "a cat on a sofa"
+  latent-inversion edit cat.jpg --model ~/models/stable-diffusion-v1-5 \\
+      --source "a cat on a sofa" --target "a dog on a sofa" --words cat dog
+"""
+MODEL = """\
+'toybox' (the tiny embedded model, which knows 128 x 128 portraits of cartoon animals), or the folder of a Stable
+Diffusion 1, 2 or XL model in diffusers' format, the one with model_index.json (default: %(default)s)"""
+EDIT = """\
+Edit a picture by changing its description. Words that both descriptions share keep their places in the picture;
+the new words take effect. --words or --mask keep the edit to a region.
+
+methods:
+  direct           the source stays on the recorded trajectory: exact, fast, the best default
+  null-text        optimises the empty prompt so that guidance retraces the source: slow, the classic
+  negative-prompt  the source description as negative prompt: fast, close to null-text
+  ddim             no repair: shows what the others are for
+"""
+EDIT_EXAMPLES = """\
+examples:
+  put on glasses, and change nothing else (the toybox model):
+    latent-inversion edit cat.png --source "a photo of a white cat in a plain red shirt, in the snow at day" \\
+        --target "a photo of a white cat wearing blue glasses in a plain red shirt, in the snow at day" --words glasses
+  a stronger new word, more freedom for the shape:
+    latent-inversion edit room.jpg --model DIR --source "a wooden chair" --target "a glass chair" \\
+        --weights glass=2 --cross 0.3 --self 0.3
+  only inside a mask (white = may change); outside it every pixel stays as it was:
+    latent-inversion edit face.png --model DIR --source "black hair" --target "red hair" --mask hair.png
+  invert once, edit often:
+    latent-inversion invert room.jpg --model DIR --prompt "a wooden chair" -o room.safetensors
+    latent-inversion edit room.jpg --model DIR --trajectory room.safetensors --target "a glass chair"
+"""

@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+import argparse
+from pathlib import Path
+
+from . import help as texts
+from . import values
+
+INVERSION_NAMES = {"ddim": "ddim", "fixed-point": "fixed point", "heun": "heun", "midpoint": "midpoint"}
+
+
+def add_picture_and_model(command: argparse.ArgumentParser) -> None:
+    """The picture to work on, the model, and where it runs."""
+    command.add_argument(
+        "picture", type=Path, metavar="PICTURE", help="a picture file of any size; transparency is put on white"
+    )
+    command.add_argument("--model", metavar="MODEL", default="toybox", help=texts.MODEL)
+    command.add_argument(
+        "--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda, cuda:1, mps ... (default: %(default)s)"
+    )
+    command.add_argument(
+        "--dtype",
+        choices=("auto", "float32", "float16", "bfloat16"),
+        default="auto",
+        help="precision of the network; the latents keep float32 (default: float16 on cuda, else float32)",
+    )
+    command.add_argument(
+        "--resize",
+        type=values.side,
+        metavar="SIDE",
+        help="first shrink the picture to this longer side, e.g. 512 for Stable Diffusion 1",
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def add_inversion(command: argparse.ArgumentParser) -> None:
+    """How a trajectory is made."""
+    command.add_argument(
+        "--steps",
+        metavar="NUMBER",
+        type=values.steps,
+        default=50,
+        help="steps of the trajectory (default: %(default)s)",
+    )
+    command.add_argument(
+        "--inversion",
+        choices=tuple(INVERSION_NAMES),
+        default="ddim",
+        help="ddim: one evaluation a step; fixed-point: retraces exactly at guidance 1, slower; heun, midpoint: second order, two evaluations (default: %(default)s)",
+    )

@@ -1,0 +1,24 @@
+"""Progress bars for the core's loops."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from ..inversion_core.types import OnStep, Progress
+
+LABELS = {"invert": "inverting", "replay": "retracing", "null-text": "optimising", "edit": "editing"}
+
+
+@contextmanager
+def bar(label: str = "", *, shown: bool = True) -> Iterator[OnStep]:
+    """An `on_step` that moves a bar on stderr; a loop that ends before its last step leaves the bar full."""
+    line: tqdm = tqdm(total=1, disable=not shown, leave=False, dynamic_ncols=True)
+
+    def on_step(progress: Progress) -> None:
+        line.total = progress.total
+        line.set_description_str(label or LABELS.get(progress.stage, progress.stage), refresh=False)
+        line.update(progress.index + 1 - line.n)
+
+    with line:
+        yield on_step

@@ -1,0 +1,196 @@
+"""The command line on a tiny model and pictures of every kind: files, figures, exit codes, one-sentence errors."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from harness import tiny_diffusion
+from latent_inversion.command_line import main, pictures
+from latent_inversion.inversion_core.storage import load_thumbnail, load_trajectory
+
+FAST = ["--steps", "3", "--quiet", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny_diffusion.write_pipeline(tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    """37 x 21 pixels of smooth colours."""
+    y, x = np.mgrid[0:21, 0:37] / 36
+    return np.rint(255 * np.stack([x, y, (x + y) / 2], -1)).astype(np.uint8)
+
+
+@pytest.fixture
+def photo(tmp_path: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """The exit code and the one line on stderr."""
+    try:
+        code = main([str(a) for a in arguments])
+    except SystemExit as exit:
+        code = int(exit.code or 0)
+    return code, capsys.readouterr().err
+
+
+def test_invert_then_edit_from_its_trajectory(photo, model, capsys):
+    assert (
+        main(["invert", str(photo), "--model", model, "--prompt", "a photo of a cat", "-o", "t.safetensors", *FAST])
+        == 0
+    )
+    trajectory = load_trajectory("t.safetensors")
+    assert trajectory.provenance.prompt == "a photo of a cat" and trajectory.steps == 3
+    assert tuple(load_thumbnail("t.safetensors").shape) == (21, 37, 3)
+    assert Image.open("t.reconstruction.png").size == (37, 21)
+    assert "ceiling" in capsys.readouterr().out
+    target = ["--target", "a photo of a dog", "--words", "cat", "dog", "--weights", "dog=2"]
+    assert main(["edit", str(photo), "--model", model, "--trajectory", "t.safetensors", *target, *FAST]) == 0
+    assert Image.open("photo.edited.png").size == (37, 21)
+
+
+@pytest.mark.parametrize("method", ["direct", "null-text", "negative-prompt", "ddim"])
+def test_every_method_edits_and_keeps_what_lies_outside_the_mask(photo, pixels, model, method):
+    mask = np.zeros((21, 37), np.uint8)
+    mask[4:9, 6:20] = 255
+    Image.fromarray(mask).save("mask.png")
+    prompts = ["--source", "a cat", "--target", "a dog", "--method", method, "--mask", "mask.png", "-o", "out.png"]
+    assert main(["edit", str(photo), "--model", model, *prompts, *FAST]) == 0
+    edited = np.asarray(Image.open("out.png"))
+    assert np.array_equal(edited[mask == 0], pixels[mask == 0])
+    assert not np.array_equal(edited[mask > 0], pixels[mask > 0])
+
+
+def test_report(photo, model, capsys):
+    assert main(["report", str(photo), "--model", model, "--prompt", "a cat", *FAST]) == 0
+    out = capsys.readouterr().out
+    for word in ("ceiling", "guidance 7.5", "SSIM", "white", "- The autoencoder itself loses"):
+        assert word in out
+    assert Image.open("photo.report.png").width > 1000
+
+
+def test_pictures_of_every_kind_become_upright_rgb(tmp_path, pixels):
+    grey = pixels.mean(-1).astype(np.uint8)
+    alpha = np.dstack([pixels, np.where(pixels[..., 0] > 99, 255, 0).astype(np.uint8)])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    kinds = {
+        "grey.png": Image.fromarray(grey),
+        "sixteen.png": Image.fromarray(grey.astype(np.uint16) * 257),
+        "float.tiff": Image.fromarray(grey.astype(np.float32) / 255),
+        "one.png": Image.fromarray(grey > 99),
+        "alpha.png": Image.fromarray(alpha),
+        "palette.gif": Image.fromarray(pixels).convert("P"),
+        "cmyk.jpg": Image.fromarray(pixels).convert("CMYK"),
+        "grey-alpha.png": Image.fromarray(np.dstack([grey, grey])),
+    }
+    for name, image in kinds.items():
+        image.save(tmp_path / name)
+        read = pictures.read_picture(tmp_path / name)
+        assert read.shape == (21, 37, 3) and read.dtype == np.uint8, name
+    for name in ("sixteen.png", "float.tiff"):
+        assert np.abs(pictures.read_picture(tmp_path / name)[..., 0].astype(int) - grey).max() <= 1, name
+    assert (pictures.read_picture(tmp_path / "alpha.png")[alpha[..., 3] == 0] == 255).all()
+    assert pictures.read_picture(tmp_path / "turned.png").shape == (37, 21, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (8, 8), (65, 7)])
+def test_widening_by_reflection_is_undone(size):
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    wide = pictures.to_tensor(pixels, 8)
+    assert wide.shape[-2] % 8 == wide.shape[-1] % 8 == 0
+    assert np.array_equal(pictures.to_pixels(wide, size), pixels)
+
+
+MISTAKES = {
+    "no picture": (["edit", "nowhere.png", "--target", "x"], "no picture nowhere.png"),
+    "no model": (["edit", "photo.png", "--target", "x", "--model", "."], "no model folder"),
+    "no target": (["edit", "photo.png"], "--target"),
+    "steps": (["invert", "photo.png", "--steps", "0"], "between 1 and 999"),
+    "share": (["edit", "photo.png", "--target", "x", "--cross", "4"], "between 0 and 1"),
+    "weight": (["edit", "photo.png", "--target", "x", "--weights", "2"], "WORD=FACTOR"),
+    "word": (["edit", "photo.png", "--source", "a cat", "--target", "a dog", "--words", "hat"], "in neither prompt"),
+    "weighted word": (["edit", "photo.png", "--target", "a dog", "--weights", "hat=2"], "no word 'hat'"),
+    "weights without control": (
+        ["edit", "photo.png", "--target", "a dog", "--weights", "dog=2", "--cross", "0"],
+        "raise --cross",
+    ),
+    "long prompt": (["invert", "photo.png", "--prompt", "cat " * 90], "Shorten it"),
+    "foreign trajectory": (["edit", "photo.png", "--target", "x", "--trajectory", "photo.png"], "cannot be read"),
+    "device": (["invert", "photo.png", "--device", "gpu"], "--device cpu"),
+    "ending": (["invert", "photo.png", "-o", "t.safetensors", "--device", "quantum:3"], "quantum:3"),
+    "picture ending": (["edit", "photo.png", "--target", "x", "-o", "out.xyz"], "does not end like a picture"),
+    "mask size": (["edit", "photo.png", "--target", "x", "--mask", "small.png"], "4 x 4 and the picture 37 x 21"),
+    "black mask": (["edit", "photo.png", "--target", "x", "--mask", "black.png"], "black everywhere"),
+    "guidance": (
+        ["edit", "photo.png", "--target", "x", "--method", "null-text", "--guidance", "1"],
+        "guidance other than 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_one_sentence_and_exit_code_2(photo, model, capsys, case):
+    Image.new("L", (4, 4), 255).save("small.png")
+    Image.new("L", (37, 21)).save("black.png")
+    arguments, message = MISTAKES[case]
+    model_option = [] if "--model" in arguments else ["--model", model]
+    steps = [] if "--steps" in arguments else ["--steps", "3"]
+    code, err = failed(capsys, *arguments, *model_option, *steps, "--quiet")
+    assert code == 2
+    assert message in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def test_trajectories_of_another_picture_prompt_or_model_are_refused(photo, model, tmp_path, capsys):
+    base = ["--model", model, *FAST]
+    assert main(["invert", str(photo), "--prompt", "a cat", "-o", "t.safetensors", *base]) == 0
+    capsys.readouterr()
+    edit = ["--trajectory", "t.safetensors", "--target", "a dog"]
+    assert "not 'a hat'" in failed(capsys, "edit", photo, *edit, "--source", "a hat", *base)[1]
+    Image.new("RGB", (37, 21), "red").save("other.png")
+    assert "trajectory of another picture" in failed(capsys, "edit", "other.png", *edit, *base)[1]
+    trained = tiny_diffusion.write_pipeline(tmp_path / "trained")
+    tiny_diffusion.tiny_unet(seed=5).save_pretrained(str(trained / "unet"))
+    assert "another model" in failed(capsys, "edit", photo, *edit, "--model", str(trained), *FAST)[1]
+
+
+def test_other_failures_have_exit_code_1(photo, model, capsys, monkeypatch):
+    from latent_inversion.command_line import jobs
+
+    def broken(*args: object, **options: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(jobs, "invert", broken)
+    code, err = failed(capsys, "invert", photo, "--model", model, *FAST)
+    assert code == 1 and err == "latent-inversion invert: RuntimeError: out of memory (--debug shows where)\n"
+    monkeypatch.setattr(jobs, "invert", lambda *a, **o: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert failed(capsys, "invert", photo, "--model", model, *FAST)[0] == 130
+
+
+@pytest.mark.parametrize("command", [[], ["demo"], ["invert"], ["edit"], ["report"]])
+def test_help_teaches(capsys, command):
+    with pytest.raises(SystemExit) as exit:
+        main([*command, "--help"])
+    assert exit.value.code == 0
+    out = capsys.readouterr().out
+    assert len(out) > 400
+    assert command == ["demo"] or command == ["report"] or "example" in out
+
+
+def test_pasting_is_exact_where_the_mask_is_black():
+    generator = np.random.default_rng(1)
+    original, edited = (generator.integers(0, 256, (5, 6, 3), dtype=np.uint8) for _ in range(2))
+    mask = torch.linspace(0, 1, 30).reshape(5, 6).numpy()
+    assert np.array_equal(pictures.pasted(original, edited, np.zeros_like(mask)), original)
+    assert np.array_equal(pictures.pasted(original, edited, np.ones_like(mask)), edited)
+    assert np.array_equal(pictures.pasted(original, edited, mask)[0, 0], original[0, 0])
