@@ -8,6 +8,8 @@ class InterpolationMode(Enum):
     NEAREST_EXACT = "nearest-exact"
     BILINEAR = "bilinear"
     BICUBIC = "bicubic"
+    BOX = "box"  # transformers looks these up where it finds a torchvision
+    HAMMING = "hamming"
     LANCZOS = "lanczos"
 
 
