@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import torch
 
-from latent_inversion.command_line.models import load_toybox
 from latent_inversion.command_line.control import NO_CONTROL, Control
+from latent_inversion.command_line.models import load_toybox
 from latent_inversion.command_line.recipes import run_edit
 from latent_inversion.inversion_core.attention.prompt_to_prompt import mix
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, replace

@@ -13,7 +13,7 @@ from latent_inversion.inversion_core.methods import INVERSIONS, invert
 from latent_inversion.inversion_core.metrics import Count, Counted
 from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
-from latent_inversion.inversion_core.solvers import SOLVERS, ddim_inverse, euler, undo
+from latent_inversion.inversion_core.solvers import SOLVERS, ddim_inverse, euler, heun, midpoint, undo
 from latent_inversion.inversion_core.types import Bound, Cond
 
 
@@ -125,6 +125,30 @@ def test_undo_reports_divergence_and_keeps_the_best_iterate():
 def test_undo_refuses_settings_that_cannot_work(bad):
     with pytest.raises(ValueError, match="positive tolerance"):
         undo(euler, **bad)
+
+
+def test_midpoint_is_rf_solver():
+    """RF-Solver's Taylor step with its finite difference: x + h v + h^2 / 2 (v_half - v) / (h / 2)."""
+    x, sigma, after = start(1.0), *(torch.tensor(s, dtype=torch.float64) for s in (0.8, 0.6))
+    bound, h = Bound(Mixture(RF), Cond(PROMPT)), after - sigma
+    v = (x - bound(x, sigma)) / sigma
+    half = x + h / 2 * v
+    v_half = (half - bound(half, sigma + h / 2)) / (sigma + h / 2)
+    taylor = x + h * v + h**2 / 2 * (v_half - v) / (h / 2)
+    assert (midpoint(bound, x, sigma, after, None)[0] - taylor).abs().max() < 1e-14
+
+
+def test_both_families_walk_the_same_pictures():
+    """x_ve = x_rf / (1 - s), sigma_ve = s / (1 - s): one distribution, one clean prediction, one flow."""
+    flow = torch.linspace(0.9, 0.05, 200, dtype=torch.float64)
+    x = start(1.0)
+    assert torch.allclose(
+        Mixture(RF)(x, flow[3], Cond(PROMPT)),
+        Mixture(VE)(x / (1 - flow[3]), flow[3] / (1 - flow[3]), Cond(PROMPT)),
+        atol=1e-12,
+    )
+    down = end(heun, Mixture(RF), flow, x) / (1 - flow[-1])
+    assert (down - end(heun, Mixture(VE), flow / (1 - flow), x / (1 - flow[0]))).abs().max() < 1e-3
 
 
 def literal_ddim(denoiser, z, abar, levels, *, sampling):

@@ -7,8 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from harness.networks import Mixture
 from latent_inversion.inversion_core import storage
+from latent_inversion.inversion_core.edit import edit
+from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
 from latent_inversion.inversion_core.storage import (
     StorageError,
     load_null_text,
@@ -18,6 +22,7 @@ from latent_inversion.inversion_core.storage import (
     save,
 )
 from latent_inversion.inversion_core.trajectory import NullText, Provenance, Trajectory
+from latent_inversion.inversion_core.types import Cond
 
 SIGMAS = torch.tensor([1 / 3, math.pi / 10, 0.1, 0], dtype=torch.float64)
 ORIGIN = Provenance(model="0123abcd", method="fixed point", guidance=1.5, prompt='ein "Häschen" ∞')
@@ -42,6 +47,17 @@ def test_a_trajectory_comes_back_bit_for_bit(tmp_path, dtype, shape, path):
     assert torch.equal(back.sigmas, kept.sigmas) and back.sigmas.dtype == torch.float64
     assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(back.xs, kept.xs, strict=True))
     assert (back.path, back.solver, back.residuals, back.provenance) == (path, "euler", kept.residuals, ORIGIN)
+
+
+def test_a_saved_trajectory_resumes_bit_for_bit(tmp_path):
+    source, target = (Cond(torch.full((1, 2, 3), v), torch.zeros(1, 2, 3), 7.5) for v in (0.5, -0.5))
+    sigmas = leading(scaled_linear_sigmas(), 8)
+    kept = invert(INVERSIONS["ddim"], Mixture(), torch.randn(2, 4, 8, 8), sigmas, source.alone())
+    save(kept, tmp_path / "t.safetensors")
+    back = load_trajectory(tmp_path / "t.safetensors")
+    for start in (0, 3, 7):
+        now, later = (edit(t, Mixture(), source, target, anchor=direct, start=start).target for t in (kept, back))
+        assert torch.equal(now, later)
 
 
 def test_a_null_text_result_comes_back_bit_for_bit(tmp_path):
