@@ -15,8 +15,17 @@ TEMPLATES = (
     "{time} , {place} , {animal} , {fur} fur , {pattern} {shirt} shirt {and_wearing} , {style}",
 )
 SYNONYMS = {
-    "ginger": "orange", "gray": "grey", "rabbit": "bunny", "photo": "photograph", "sketch": "drawing",
-    "striped": "stripy", "dotted": "spotted", "meadow": "grass", "snow": "winter", "sunset": "evening", "day": "daytime",
+    "ginger": "orange",
+    "gray": "grey",
+    "rabbit": "bunny",
+    "photo": "photograph",
+    "sketch": "drawing",
+    "striped": "stripy",
+    "dotted": "spotted",
+    "meadow": "grass",
+    "snow": "winter",
+    "sunset": "evening",
+    "day": "daytime",
 }
 SYNONYM = 0.2  # chance of a synonym in a free caption
 CANONICAL, SHORT = 0.5, 0.1  # shares of training captions
@@ -35,7 +44,10 @@ def caption(scene: Scene, rng: random.Random | None = None) -> str:
     template = rng.choice(TEMPLATES)
     words = {name: _worded(name, getattr(scene, name), rng) for name in ATTRIBUTES}
     accessory = _accessory(scene, words["accessory_color"])
-    words |= {"wearing": f"wearing {accessory}" if accessory else "", "and_wearing": f"and {accessory}" if accessory else ""}
+    words |= {
+        "wearing": f"wearing {accessory}" if accessory else "",
+        "and_wearing": f"and {accessory}" if accessory else "",
+    }
     return tidy(template.format(**words))
 
 

@@ -51,8 +51,10 @@ def _plant(scenes: Sequence[Scene], place: Place, index: int) -> Tensor:
     x, y = place.x - as_column(scenes, "plants", index), place.y
     trunk = torch.maximum(x.abs() - 0.045, (y - 0.2).abs() - 0.25)
     tree = torch.minimum(circle(x, y + 0.16, 0.21), trunk)
-    arm = torch.minimum(torch.maximum(x.abs() - 0.2, (y + 0.02).abs() - 0.05),
-                        torch.maximum((x.abs() - 0.17).abs() - 0.05, (y + 0.1).abs() - 0.12))
+    arm = torch.minimum(
+        torch.maximum(x.abs() - 0.2, (y + 0.02).abs() - 0.05),
+        torch.maximum((x.abs() - 0.17).abs() - 0.05, (y + 0.1).abs() - 0.12),
+    )
     cactus = torch.minimum(torch.maximum(x.abs() - 0.075, (y - 0.05).abs() - 0.38), arm)
     fir = torch.maximum(shared_triangle(x.abs(), y, top=-0.42, base=0.2, half_width=0.22), y - 0.2)
     shapes = {"meadow": tree, "desert": cactus, "snow": torch.minimum(fir, trunk)}

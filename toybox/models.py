@@ -1,5 +1,12 @@
 """The tiny models: their sizes in one place, and builders in diffusers' and transformers' layouts."""
 
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+from .scene import ATTRIBUTES
+
 LATENT_CHANNELS = 16
 TEXT_LENGTH = 32  # tokens of a prompt, start and end included
 
@@ -23,6 +30,7 @@ def build_autoencoder():
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(**AUTOENCODER)
+
 
 UNET = {
     "sample_size": 16,
@@ -70,3 +78,36 @@ def build_text_encoder(vocabulary_size: int):
     return CLIPTextModel(
         CLIPTextConfig(**TEXT_ENCODER, vocab_size=vocabulary_size, pad_token_id=vocabulary_size - 1, **special)
     )
+
+
+def signal_and_noise(t: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return alpha and sigma of x = alpha x0 + sigma noise (alpha^2 + sigma^2 = 1) at time steps, or at all 1000."""
+    low, high = NOISE_SCHEDULE["beta_start"] ** 0.5, NOISE_SCHEDULE["beta_end"] ** 0.5
+    betas = torch.linspace(low, high, NOISE_SCHEDULE["num_train_timesteps"], dtype=torch.float64) ** 2
+    kept = (1 - betas).cumprod(0)
+    kept = kept if t is None else kept[t]
+    return kept.sqrt().float(), (1 - kept).sqrt().float()
+
+
+class Judge(nn.Module):
+    """A small convolutional network that reads the attributes off pictures."""
+
+    def __init__(self):
+        super().__init__()
+        widths = (3, 32, 64, 96, 128)
+        layers: list[nn.Module] = [nn.AvgPool2d(2)]
+        for before, after in itertools.pairwise(widths):
+            layers += [
+                nn.Conv2d(before, after, 3, stride=2 if after > 32 else 1, padding=1),
+                nn.GroupNorm(8, after),
+                nn.SiLU(),
+            ]
+        self.features = nn.Sequential(*layers)
+        self.squeeze = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(128, 96, 1), nn.SiLU(), nn.Flatten())
+        self.mix = nn.Sequential(nn.Linear(96 * 16, 192), nn.SiLU())
+        self.heads = nn.ModuleDict({name: nn.Linear(192, len(values)) for name, values in ATTRIBUTES.items()})
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the logits of each attribute's values, [n, values], for pictures [n, 3, 128, 128] in [0, 1]."""
+        mixed = self.mix(self.squeeze(self.features(images * 2 - 1)))
+        return {name: head(mixed) for name, head in self.heads.items()}

@@ -53,7 +53,9 @@ class Muon(torch.optim.Optimizer):
         return parameter.grad.lerp(state["velocity"], momentum)
 
 
-def optimizers(module: nn.Module, *, matrix_lr: float, lr: float, plain: tuple[str, ...] = ()) -> list[torch.optim.Optimizer]:
+def optimizers(
+    module: nn.Module, *, matrix_lr: float, lr: float, plain: tuple[str, ...] = ()
+) -> list[torch.optim.Optimizer]:
     """Return Muon for the weight matrices and AdamW for the rest; names that contain a `plain` word are the rest."""
     matrices, rest = [], []
     for name, parameter in module.named_parameters():

@@ -61,7 +61,9 @@ class Scene:
     def __post_init__(self):
         for name, values in ATTRIBUTES.items():
             if getattr(self, name) not in values:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not in this world; choose one of {', '.join(values)}")
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is not in this world; choose one of {', '.join(values)}"
+                )
 
     @classmethod
     def from_seed(cls, seed: int) -> "Scene":
@@ -74,11 +76,20 @@ class Scene:
 
         return cls(
             **attributes,
-            cx=rng.uniform(-0.2, 0.2), cy=rng.uniform(-0.18, 0.0), size=rng.uniform(0.85, 1.05),
-            tilt=rng.uniform(-0.2, 0.2), ear=rng.uniform(0.88, 1.12), eye=rng.uniform(0.85, 1.15),
-            light=rng.uniform(0.9, 1.08), sun=rng.uniform(-0.85, 0.85), hills=several(2, 0.0, 6.28),
-            plants=(rng.uniform(-0.95, -0.65), rng.uniform(0.65, 0.95)), fur_tint=several(3, -0.04, 0.04),
-            shirt_tint=several(3, -0.04, 0.04), fold=rng.uniform(0.0, 1.0), brush=several(3, 0.0, 6.28),
+            cx=rng.uniform(-0.2, 0.2),
+            cy=rng.uniform(-0.18, 0.0),
+            size=rng.uniform(0.85, 1.05),
+            tilt=rng.uniform(-0.2, 0.2),
+            ear=rng.uniform(0.88, 1.12),
+            eye=rng.uniform(0.85, 1.15),
+            light=rng.uniform(0.9, 1.08),
+            sun=rng.uniform(-0.85, 0.85),
+            hills=several(2, 0.0, 6.28),
+            plants=(rng.uniform(-0.95, -0.65), rng.uniform(0.65, 0.95)),
+            fur_tint=several(3, -0.04, 0.04),
+            shirt_tint=several(3, -0.04, 0.04),
+            fold=rng.uniform(0.0, 1.0),
+            brush=several(3, 0.0, 6.28),
         )
 
     def replace(self, **attributes: str) -> "Scene":

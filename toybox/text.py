@@ -1,5 +1,6 @@
 """The toybox tokenizer, in the files of CLIP's: every word of the world is one token, any other word its letters."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def word_merges(words: list[str]) -> list[tuple[str, str]]:
     while any(len(parts) > 1 for parts in split):
         counts: dict[tuple[str, str], int] = {}
         for parts in split:
-            for pair in zip(parts, parts[1:]):
+            for pair in itertools.pairwise(parts):
                 counts[pair] = counts.get(pair, 0) + 1
         best = min(counts, key=lambda pair: (-counts[pair], pair))
         split = [_merged(parts, best) for parts in split]

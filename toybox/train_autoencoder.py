@@ -10,7 +10,16 @@ from .models import LATENT_CHANNELS, build_autoencoder
 from .muon import optimizers
 from .scene import held_out_scenes
 from .training import (
-    as_input, drawn, load_checkpoint, log, mean_psnr_of, psnr, save_checkpoint, set_rates, training_scenes, write_sheet,
+    as_input,
+    drawn,
+    load_checkpoint,
+    log,
+    mean_psnr_of,
+    psnr,
+    save_checkpoint,
+    set_rates,
+    training_scenes,
+    write_sheet,
 )
 
 STEPS = 3300

@@ -1,0 +1,65 @@
+"""Loads the toybox's models: for diffusers, and the judge. (ComfyUI's loader is `comfy_loader`.)"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+from .epsilon import EpsilonUNet
+from .models import NOISE_SCHEDULE, Judge, build_autoencoder, build_text_encoder, build_unet
+from .text import load_tokenizer, vocabulary
+from .weights import TOKENIZER, read_weights
+
+Prediction = Literal["v_prediction", "epsilon"]
+
+
+@dataclass(frozen=True)
+class DiffusersModels:
+    """The parts of a latent diffusion model as diffusers and transformers know them, float32, in eval mode."""
+
+    vae: Any  # AutoencoderKL; scaling_factor 1.0, latents of zero mean and unit variance per channel
+    unet: Any  # UNet2DConditionModel, or the same seen as an epsilon network
+    text_encoder: Any  # CLIPTextModel
+    tokenizer: Any  # CLIPTokenizer
+    scheduler: Any  # DDIMScheduler
+
+
+def load_diffusers(prediction_type: Prediction = "v_prediction") -> DiffusersModels:
+    """Return the toybox's models for diffusers.
+
+    The weights predict v; with "epsilon" the UNet is wrapped: eps = alpha v + sigma x, the same denoiser.
+
+    Raises:
+        ValueError: another prediction type.
+        FileNotFoundError: the weights are missing.
+    """
+    if prediction_type not in ("v_prediction", "epsilon"):
+        raise ValueError(f"prediction_type must be 'v_prediction' or 'epsilon', got {prediction_type!r}")
+    from diffusers import DDIMScheduler
+
+    unet = read_weights(build_unet(), "unet")
+    scheduler = DDIMScheduler(
+        **NOISE_SCHEDULE, prediction_type=prediction_type, clip_sample=False, set_alpha_to_one=True, steps_offset=1
+    )
+    return DiffusersModels(
+        vae=load_autoencoder(),
+        unet=unet if prediction_type == "v_prediction" else EpsilonUNet(unet).eval(),
+        text_encoder=load_text_encoder(),
+        tokenizer=load_tokenizer(TOKENIZER),
+        scheduler=scheduler,
+    )
+
+
+def load_autoencoder() -> nn.Module:
+    """Return the trained AutoencoderKL. Raises FileNotFoundError without its weights."""
+    return read_weights(build_autoencoder(), "vae")
+
+
+def load_text_encoder() -> nn.Module:
+    """Return the trained CLIPTextModel. Raises FileNotFoundError without its weights."""
+    return read_weights(build_text_encoder(len(vocabulary())), "text_encoder")
+
+
+def load_judge() -> Judge:
+    """Return the trained judge; see `judge` for how to ask it. Raises FileNotFoundError without its weights."""
+    return read_weights(Judge(), "judge")
