@@ -1,0 +1,123 @@
+"""The toybox in ComfyUI is the toybox in diffusers: the same tokens, embeddings, latents and predictions."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import comfy.lora
+import comfy.sample
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from harness import toybox_reference
+from harness.toybox_reference import CAPTIONS, INDICES, normal
+from latent_inversion.inversion_core.backends.comfy import fingerprint_of, run
+from latent_inversion.toybox import comfy_loader
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of untrained networks, and what they give in diffusers and transformers."""
+    folder = tmp_path_factory.mktemp("toybox")
+    script = Path(toybox_reference.__file__)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = subprocess.run([sys.executable, str(script), str(folder)], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(reference: Path) -> dict[str, torch.Tensor]:
+    return load_file(str(reference / "expected.safetensors"))
+
+
+@pytest.fixture(scope="module")
+def hosted(reference: Path) -> dict[str, Any]:
+    loaders = {"unet": comfy_loader.load_model, "text_encoder": comfy_loader.load_clip, "vae": comfy_loader.load_vae}
+    with torch.inference_mode():
+        return {name: load(load_file(str(reference / f"{name}.safetensors"))) for name, load in loaders.items()}
+
+
+def test_tokens(expected: dict[str, torch.Tensor], hosted: dict[str, Any]) -> None:
+    for caption, ids in zip(CAPTIONS, expected["ids"], strict=True):
+        (chunk,) = hosted["text_encoder"].tokenize(caption)["l"]
+        assert [token for token, _ in chunk] == ids.tolist()
+
+
+@torch.inference_mode()
+def test_embeddings(expected: dict[str, torch.Tensor], hosted: dict[str, Any]) -> None:
+    clip = hosted["text_encoder"]
+    for caption, embedding in zip(CAPTIONS, expected["embeddings"], strict=True):
+        ((ours, _),) = clip.encode_from_tokens_scheduled(clip.tokenize(caption))
+        torch.testing.assert_close(ours[0], embedding, rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_long_prompts_go_on_in_a_second_chunk(hosted: dict[str, Any]) -> None:
+    clip = hosted["text_encoder"]
+    ((ours, _),) = clip.encode_from_tokens_scheduled(clip.tokenize("a cat " * 40))
+    assert ours.shape[1] > 32 and ours.shape[1] % 32 == 0
+
+
+@torch.inference_mode()
+def test_latents_and_pictures(expected: dict[str, torch.Tensor], hosted: dict[str, Any]) -> None:
+    vae, pictures = hosted["vae"], toybox_reference.pictures().movedim(1, -1)
+    torch.testing.assert_close(vae.encode(pictures), expected["latents"], rtol=1e-3, atol=1e-3)
+    decoded = expected["decoded"].movedim(1, -1)
+    torch.testing.assert_close(vae.decode(expected["latents"]), decoded, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("index", INDICES)
+@torch.inference_mode()
+def test_predictions(expected: dict[str, torch.Tensor], hosted: dict[str, Any], index: int) -> None:
+    table = hosted["unet"].get_model_object("model_sampling").sigmas.double()
+    sigma, z = table[index], normal(2, 16, 16, 24)
+    x = z * (1 + sigma**2).sqrt().float()
+    wanted = x / (1 + sigma**2) - expected[f"v{index}"] * sigma / (1 + sigma**2).sqrt()
+    prompts = {"source": [[normal(1, 32, 128, seed=3), {}]]}
+    grid = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    ours = run(hosted["unet"], prompts, z, grid, lambda denoiser, _, prepared: denoiser(x, sigma, prepared("source")))
+    torch.testing.assert_close(ours, wanted.float(), rtol=1e-3, atol=1e-3)
+
+
+def test_fingerprint(reference: Path, hosted: dict[str, Any]) -> None:
+    assert fingerprint_of(hosted["unet"]) == (reference / "fingerprint").read_text()
+
+
+@torch.inference_mode()
+def test_ksampler_takes_it(hosted: dict[str, Any]) -> None:
+    prompt = [[normal(1, 32, 128), {}]]
+    latent = torch.zeros(1, 16, 16, 16)
+    noise = comfy.sample.prepare_noise(latent, 1)
+    out = comfy.sample.sample(
+        hosted["unet"], noise, 2, 4.0, "euler", "normal", prompt, prompt, latent, disable_pbar=True, seed=1
+    )
+    assert out.shape == latent.shape and bool(torch.isfinite(out).all())
+
+
+@torch.inference_mode()
+def test_loras_find_their_weights(hosted: dict[str, Any]) -> None:
+    """As LoraLoader does: a LoRA in diffusers' names on every attention matrix."""
+    names = comfy.lora.model_lora_keys_unet(hosted["unet"].model, {})
+    weights = hosted["unet"].model.state_dict()
+    keys = [key for key in names if key.endswith("attn2_to_k") and key.startswith("lora_unet_down_blocks_0_")]
+    assert len(keys) == 1
+    rows, columns = weights[names[keys[0]]].shape
+    lora = {f"{keys[0]}.lora_up.weight": normal(rows, 4), f"{keys[0]}.lora_down.weight": normal(4, columns, seed=1)}
+    patches = comfy.lora.load_lora(lora, names)
+    patched = hosted["unet"].clone()
+    assert patched.add_patches(patches, 1.0) == [names[keys[0]]]
+    assert fingerprint_of(patched).startswith(fingerprint_of(hosted["unet"]) + "+")
+
+
+def test_missing_weights_are_refused(reference: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    state = load_file(str(reference / "unet.safetensors"))
+    state.popitem()
+    with pytest.raises(ValueError, match="1 are missing"):
+        comfy_loader.load_model(state)
+    monkeypatch.setattr(comfy_loader, "WEIGHTS", tmp_path)
+    with pytest.raises(FileNotFoundError, match="install the pack again"):
+        comfy_loader.load_comfy()
