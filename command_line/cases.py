@@ -81,10 +81,21 @@ def null_texts(
     world: World, cases: Sequence[Case], *, guidance: float = GUIDANCE, on_step: OnStep | None = None
 ) -> list[Optimised]:
     """Null-text of all cases in one batch; the rows do not know of each other."""
-    began, first = time.perf_counter(), cases[0].trajectory
-    both = replace(first, xs=tuple(torch.cat(xs) for xs in zip(*(c.trajectory.xs for c in cases), strict=True)))
+    began, both = time.perf_counter(), batch_of_trajectories(cases)
     captions = [case.edit.source_caption for case in cases]
     result = run_null_text(world.studio, both, captions, guidance=guidance, on_step=on_step)
     seconds = (time.perf_counter() - began) / len(cases)
     rows = (tuple(e[row : row + 1] for e in result.embeddings) for row in range(len(cases)))
     return [Optimised(replace(result, embeddings=embeddings), seconds) for embeddings in rows]
+
+
+def batch_of_trajectories(cases: Sequence[Case]) -> Trajectory:
+    """The trajectories of cases on one grid as one of a batch."""
+    xs = zip(*(case.trajectory.xs for case in cases), strict=True)
+    return replace(cases[0].trajectory, xs=tuple(torch.cat(level) for level in xs))
+
+
+def batch_of_null_texts(optimised: Sequence[Optimised]) -> NullText:
+    """The results of cases that were optimised together as one of a batch."""
+    embeddings = zip(*(one.null_text.embeddings for one in optimised), strict=True)
+    return replace(optimised[0].null_text, embeddings=tuple(torch.cat(step) for step in embeddings))

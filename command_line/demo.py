@@ -1,6 +1,7 @@
 """`latent-inversion demo`: held-out pictures of the toybox world, edited and compared with their true edits."""
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..inversion_core.attention.maps import mean_maps
+from ..inversion_core.shapes import Picture
 from ..toybox.loaders import load_judge
 from ..toybox.world import Edit, held_out_edits
-from .cases import Case, Optimised, World, null_texts, prepare
+from .cases import Case, World, null_texts, prepare
 from .control import watch
 from .drawing import Cell, heat, sheet
 from .evaluation import Outcome, control_for, evaluate, reconstruct
@@ -28,7 +30,7 @@ class Shown:
     """All that a sheet shows of one edit."""
 
     case: Case
-    reconstructions: dict[str, tuple[Pixels, float]]
+    traced: dict[str, tuple[Picture, float]]
     outcome: Outcome
     word: str
     heat: Pixels
@@ -44,15 +46,19 @@ def run_demo(out: Path, *, steps: int) -> None:
         cases = prepare(world, edits, steps=steps, on_step=on_step)
     with bar() as on_step:
         optimised = null_texts(world, cases, on_step=on_step)
+    traced = {}
+    for method in ("ddim", "null-text"):
+        with bar(f"retracing, {method}") as on_step:
+            traced[method] = reconstruct(world, cases, method, optimised=optimised, on_step=on_step)
     rows = []
     print(HEADER)
-    for number, (case, null_text) in enumerate(zip(cases, optimised, strict=True), start=1):
-        shown = show(world, case, null_text)
-        name = f"{number}_{case.edit.name.replace(': ', '_').replace(' ', '_')}.png"
+    for number, case in enumerate(tqdm(cases, "editing", leave=False)):
+        shown = show(world, case, {method: pictures[number] for method, pictures in traced.items()})
+        name = f"{number + 1}_{case.edit.name.replace(': ', '_').replace(' ', '_')}.png"
         write_picture(out / name, drawn(shown))
         rows.append(row_of(shown))
         tqdm.write(line_of(rows[-1]))
-    (out / "report.json").write_text(json.dumps({"edits": rows}, indent=2) + "\n", encoding="utf-8")
+    (out / "report.json").write_text(json.dumps({"edits": rows}, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     print(f"{len(rows)} sheets and report.json in {out}, {time.perf_counter() - began:.0f} s")
 
 
@@ -61,18 +67,14 @@ def demo_edits(kinds: Sequence[str] = SHOWN) -> list[Edit]:
     return [held_out_edits(1, kinds=[kind])[0] for kind in kinds]
 
 
-def show(world: World, case: Case, optimised: Optimised) -> Shown:
-    """Reconstruct by plain DDIM, null-text and direct, and edit with direct and Prompt-to-Prompt."""
+def show(world: World, case: Case, traced: dict[str, tuple[Picture, float]]) -> Shown:
+    """Edit with direct and Prompt-to-Prompt, beside the source as other methods retraced it."""
     word = changed_word(case.edit)
     technique, bank = watch(world.studio.prompt_tokens(case.edit.target_caption), word)
     outcome = evaluate(world, case, "direct", control_for(case.edit), extra=[technique])
-    reconstructions = {}
-    for method in ("ddim", "null_text"):
-        picture, quality = reconstruct(world, case, method.replace("_", "-"), optimised=optimised)
-        reconstructions[method] = to_pixels(picture), quality
-    reconstructions["direct"] = to_pixels(outcome.reconstruction), outcome.reconstruction_psnr
+    traced = traced | {"direct": (outcome.reconstruction, outcome.reconstruction_psnr)}
     maps = mean_maps(bank, "word")[0, 0]
-    return Shown(case, reconstructions, outcome, word, heat(to_pixels(case.picture), maps))
+    return Shown(case, traced, outcome, word, heat(to_pixels(case.picture), maps))
 
 
 def changed_word(edit: Edit) -> str:
@@ -88,10 +90,10 @@ def row_of(shown: Shown) -> dict[str, object]:
         "source_prompt": edit.source_caption,
         "target_prompt": edit.target_caption,
         "ceiling_psnr": round(shown.case.ceiling_psnr, 3),
-        "reconstruction_psnr": {name: round(quality, 3) for name, (_, quality) in shown.reconstructions.items()},
+        "reconstruction_psnr": {m.replace("-", "_"): round(quality, 3) for m, (_, quality) in shown.traced.items()},
         "edit_right": outcome.edit_right,
         "psnr_inside": round(outcome.psnr_inside, 3),
-        "psnr_outside": round(outcome.psnr_outside, 3),
+        "psnr_outside": None if math.isnan(outcome.psnr_outside) else round(outcome.psnr_outside, 3),
         "evaluations": outcome.evaluations,
         "seconds": round(outcome.seconds, 2),
     }
@@ -105,10 +107,10 @@ HEADER = (
 
 def line_of(row: dict) -> str:
     """An edit's line on the screen."""
-    back = row["reconstruction_psnr"]
+    back, outside = row["reconstruction_psnr"], row["psnr_outside"]
     return (
         f"{row['name']:<25}{row['ceiling_psnr']:7.1f} | {back['ddim']:5.1f} {back['null_text']:9.1f} {back['direct']:6.1f} | "
-        f"{'yes' if row['edit_right'] else 'no':<5} {row['psnr_inside']:8.1f} {row['psnr_outside']:9.1f} {'':8} | "
+        f"{'yes' if row['edit_right'] else 'no':<5} {row['psnr_inside']:8.1f} {'-' if outside is None else format(outside, '.1f'):>9} {'':8} | "
         f"{row['evaluations']:11} {row['seconds']:7.1f}"
     )
 
@@ -116,18 +118,24 @@ def line_of(row: dict) -> str:
 def drawn(shown: Shown) -> Pixels:
     """The sheet of one edit."""
     case, outcome = shown.case, shown.outcome
-    back = shown.reconstructions
+    back = {
+        method: (to_pixels(picture), f"guidance 7.5: {quality:.1f} dB")
+        for method, (picture, quality) in shown.traced.items()
+    }
+    outside = (
+        "the whole picture changes" if math.isnan(outcome.psnr_outside) else f"outside {outcome.psnr_outside:.1f} dB"
+    )
     verdict = "the judge sees the change" if outcome.edit_right else "the judge does not see the change"
     cells = [
-        Cell("source", to_pixels(case.picture), f"the autoencoder alone holds it to {case.ceiling_psnr:.1f} dB"),
-        Cell("retraced: plain DDIM", back["ddim"][0], f"guidance 7.5: {back['ddim'][1]:.1f} dB"),
-        Cell("retraced: null-text", back["null_text"][0], f"guidance 7.5: {back['null_text'][1]:.1f} dB"),
-        Cell("retraced: direct", back["direct"][0], f"guidance 7.5: {back['direct'][1]:.1f} dB, the ceiling"),
+        Cell("source", to_pixels(case.picture), f"the autoencoder alone: {case.ceiling_psnr:.1f} dB"),
+        Cell("retraced: plain DDIM", *back["ddim"]),
+        Cell("retraced: null-text", *back["null-text"]),
+        Cell("retraced: direct", *back["direct"]),
         Cell("the edit", to_pixels(outcome.picture), f"direct + Prompt-to-Prompt, guidance 7.5; {verdict}"),
         Cell(
             "the truth",
             to_pixels(case.truth),
-            f"inside the edit {outcome.psnr_inside:.1f} dB, outside {outcome.psnr_outside:.1f} dB",
+            f"the edit is {outcome.psnr_inside:.1f} dB from it inside the region, {outside}",
         ),
         Cell(f"attention to '{shown.word}'", shown.heat, "mean of all steps, over the source"),
         Cell("where the truth differs", to_pixels(case.mask.float().expand(-1, 3, -1, -1))),

@@ -11,9 +11,11 @@ from harness import conformance, tiny_diffusion
 from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.backends.diffusers_attention import grid_of
 from latent_inversion.inversion_core.backends.diffusers_folder import load_pipeline_folder
+from latent_inversion.inversion_core.backends.diffusers_studio import studio
 from latent_inversion.inversion_core.methods import INVERSIONS, invert, optimize_null_text
 from latent_inversion.inversion_core.schedules import leading
 from latent_inversion.inversion_core.types import Cond
+from latent_inversion.toybox.weights import WEIGHTS
 
 SIGMA = torch.tensor(2.5, dtype=torch.float64)
 
@@ -178,12 +180,12 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def test_pipeline_folder(folder):
     """A tiny pipeline runs end to end: words, picture, both ways, with an edit."""
-    studio = load_pipeline_folder(folder)
+    pipeline = load_pipeline_folder(folder)
     picture = torch.rand(1, 3, 36, 20, generator=torch.Generator().manual_seed(3))
-    x0 = studio.encode_picture(picture)
-    assert x0.shape == (1, 4, 18, 10) and studio.decode(x0).shape == picture.shape
-    cond = Cond(studio.encode_prompt("a photo of a cat"), studio.encode_prompt(""), 4.0)
-    edited = studio.denoiser.edited(conformance.pass_on())
+    x0 = pipeline.encode_picture(picture)
+    assert x0.shape == (1, 4, 18, 10) and pipeline.decode(x0).shape == picture.shape
+    cond = Cond(pipeline.encode_prompt("a photo of a cat"), pipeline.encode_prompt(""), 4.0)
+    edited = pipeline.denoiser.edited(conformance.pass_on())
     assert bool(torch.isfinite(edited(x0 + 2.5 * normal(*x0.shape, seed=4), SIGMA, cond)).all())
 
 
@@ -226,3 +228,25 @@ def test_what_is_no_pipeline_is_refused(tmp_path, folder):
 def test_an_unknown_prediction_is_refused(denoiser):
     with pytest.raises(ValueError, match="predicts 'flow'"):
         dataclasses.replace(denoiser, prediction="flow")
+
+
+@pytest.mark.skipif(not (WEIGHTS / "unet.safetensors").exists(), reason="the toybox has not been trained yet")
+@pytest.mark.parametrize("guidance", [1.0, 7.5])
+def test_the_toybox_is_one_denoiser_in_v_and_in_epsilon(guidance):
+    """Its weights, told to predict v and seen as an eps network, conform and agree."""
+    from latent_inversion.toybox.loaders import load_diffusers
+
+    answers, x = [], 2.7 * normal(2, 16, 16, 16, seed=0)
+    for prediction in ("v_prediction", "epsilon"):
+        parts = load_diffusers(prediction)
+        world = studio(
+            unet=parts.unet,
+            vae=parts.vae,
+            encoders=[(parts.tokenizer, parts.text_encoder)],
+            scheduler=parts.scheduler,
+        )
+        cond = Cond(world.encode_prompt("a photo of a black cat"), world.encode_prompt(""), guidance)
+        for check in conformance.CHECKS:
+            check(world.denoiser, x, SIGMA, cond)
+        answers.append(world.denoiser(x, SIGMA, cond))
+    torch.testing.assert_close(*answers, rtol=1e-4, atol=1e-4)

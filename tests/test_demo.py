@@ -1,0 +1,58 @@
+"""The demo's files and figures, with few steps; and that its helpers draw what they are given."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latent_inversion.command_line import main
+from latent_inversion.command_line.drawing import CELL, GAP, Cell, font, sheet, wrap
+from latent_inversion.toybox.weights import WEIGHTS
+
+FIELDS = [
+    "name",
+    "source_prompt",
+    "target_prompt",
+    "ceiling_psnr",
+    "reconstruction_psnr",
+    "edit_right",
+    "psnr_inside",
+    "psnr_outside",
+    "evaluations",
+    "seconds",
+]
+NEEDED = ("vae", "unet", "text_encoder", "judge")
+
+
+@pytest.mark.skipif(
+    not all((WEIGHTS / f"{name}.safetensors").exists() for name in NEEDED), reason="the toybox has not been trained yet"
+)
+def test_the_demo_leaves_sheets_and_figures(tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--steps", "4"]) == 0
+    report = json.loads((tmp_path / "demo" / "report.json").read_text())
+    assert list(report) == ["edits"]
+    sheets = sorted((tmp_path / "demo").glob("*.png"))
+    assert len(report["edits"]) == len(sheets) == 6
+    for edit, path in zip(report["edits"], sheets, strict=True):
+        assert list(edit) == FIELDS
+        assert list(edit["reconstruction_psnr"]) == ["ddim", "null_text", "direct"]
+        assert edit["reconstruction_psnr"]["direct"] == pytest.approx(edit["ceiling_psnr"], abs=0.01)
+        assert edit["evaluations"] == 4 + 3 * 4, "direct + Prompt-to-Prompt costs three evaluations a step"
+        assert Image.open(path).width == 4 * (CELL + GAP) + GAP
+    out = capsys.readouterr().out
+    assert all(edit["name"] in out for edit in report["edits"])
+
+
+def test_text_is_broken_to_fit_and_never_lost():
+    text = "a few words and one-that-is-much-longer-than-a-cell-is-wide " * 3
+    lines = wrap(text, CELL, 16)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(font(16).getlength(line) <= CELL for line in lines)
+
+
+def test_a_sheet_holds_its_pictures_below_their_titles():
+    red = np.full((128, 128, 3), (255, 0, 0), np.uint8)
+    drawn = sheet("title", ["a line"], [Cell("one", red, "note " * 30), Cell("two", red)])
+    columns = (drawn == (255, 0, 0)).all(-1).sum(0)
+    assert columns[GAP : GAP + CELL].min() == columns[GAP + CELL + GAP : -GAP].min() == CELL
