@@ -3,7 +3,8 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,21 +26,23 @@ class StorageError(ValueError):
     """A file is not what was asked for; the message says what it is and what to do."""
 
 
-def save(value: Trajectory | NullText, path: str | os.PathLike[str], *, thumbnail: Tensor | None = None) -> None:
+def save(
+    value: Trajectory | NullText,
+    path: str | os.PathLike[str],
+    *,
+    thumbnail: Tensor | None = None,
+    notes: Mapping[str, Any] | None = None,
+) -> None:
     """Write `value` to `path`, complete or not at all: under a temporary name first, then renamed.
 
-    `thumbnail` is a uint8 picture [height, width, 3] kept beside it. Raises OSError as the file system does.
+    `thumbnail` is a uint8 picture [height, width, 3] kept beside it, `notes` are facts of the host's own that JSON can
+    hold. Raises OSError as the file system does.
     """
-    path = Path(path)
-    tensors, facts = _pack(value)
-    if thumbnail is not None:
-        tensors["thumbnail"] = thumbnail.cpu().contiguous()
+    path, (tensors, facts) = Path(path), _pack(value)
+    tensors |= {} if thumbnail is None else {"thumbnail": thumbnail.cpu().contiguous()}
     kind = next(name for name, cls in FORMATS.items() if isinstance(value, cls))
-    metadata = {
-        "format": kind,
-        "version": str(VERSION),
-        "facts": json.dumps(facts | {"provenance": asdict(value.provenance)}),
-    }
+    texts = {"facts": facts | {"provenance": asdict(value.provenance)}, "notes": dict(notes or {})}
+    metadata = {"format": kind, "version": str(VERSION)} | {name: json.dumps(text) for name, text in texts.items()}
     handle, temporary = tempfile.mkstemp(suffix=".part", prefix=path.name, dir=path.parent)
     os.close(handle)
     try:
@@ -58,7 +61,7 @@ def load_trajectory(path: str | os.PathLike[str]) -> Trajectory:
             path=PATHS[facts["path"]],
             sigmas=tensors["sigmas"],
             xs=tuple(tensors["xs"]),
-            solver=_known(facts["solver"], SOLVERS),
+            solver=facts["solver"] if facts["solver"] in SOLVERS else _unknown(facts["solver"]),
             residuals=None if facts["residuals"] is None else tuple(facts["residuals"]),
             provenance=Provenance(**facts["provenance"]),
         )
@@ -84,11 +87,25 @@ def load_null_text(path: str | os.PathLike[str]) -> NullText:
 
 def load_thumbnail(path: str | os.PathLike[str]) -> Tensor | None:
     """The uint8 picture [height, width, 3] kept in the file, or None."""
+    with _opened(path) as file:
+        return file.get_tensor("thumbnail") if "thumbnail" in file.keys() else None  # noqa: SIM118
+
+
+def load_notes(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The host's notes kept in the file; empty if there are none."""
+    with _opened(path) as file:
+        return dict(json.loads((file.metadata() or {}).get("notes", "{}")))
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str], wanted: str = "safetensors") -> Iterator[Any]:
     try:
         with safe_open(path, "pt") as file:
-            return file.get_tensor("thumbnail") if "thumbnail" in file.keys() else None  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise StorageError(f"{path} cannot be read as a safetensors file: {error}.") from error
+            yield file
+    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise StorageError(
+            f"{path} cannot be read as a {wanted} file: {error}. It may be missing, truncated or of another kind."
+        ) from error
 
 
 def require_same_model(provenance: Provenance, fingerprint: str, what: str = "trajectory") -> None:
@@ -101,42 +118,33 @@ def require_same_model(provenance: Provenance, fingerprint: str, what: str = "tr
 
 
 def _pack(value: Trajectory | NullText) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    facts: dict[str, Any]
     if isinstance(value, Trajectory):
         tensors = {"sigmas": value.sigmas, "xs": torch.stack(value.xs)}
-        return _detached(tensors), {"path": value.path.name, "solver": value.solver, "residuals": value.residuals}
-    tensors = {"sigmas": value.sigmas, "embeddings": torch.stack(value.embeddings)}
-    return _detached(tensors), {"first": value.first, "last": value.last, "evaluations": value.evaluations}
-
-
-def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        facts = {"path": value.path.name, "solver": value.solver, "residuals": value.residuals}
+    else:
+        tensors = {"sigmas": value.sigmas, "embeddings": torch.stack(value.embeddings)}
+        facts = {"first": value.first, "last": value.last, "evaluations": value.evaluations}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, facts
 
 
 def _read(path: str | os.PathLike[str], wanted: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            _check_header(path, metadata, wanted)
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["facts"])  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise StorageError(
-            f"{path} cannot be read as a {wanted} file: {error}. It may be missing, truncated or of another kind."
-        ) from error
+    with _opened(path, wanted) as file:
+        metadata = file.metadata() or {}
+        _check_header(path, metadata, wanted)
+        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["facts"])  # noqa: SIM118
 
 
 def _check_header(path: str | os.PathLike[str], metadata: Mapping[str, str], wanted: str) -> None:
     kind, version = metadata.get("format"), metadata.get("version", "")
     if kind != wanted:
-        raise StorageError(
-            f"{path} is not a {wanted} file but {f'a {kind} file' if kind in FORMATS else 'some other safetensors file'}."
-        )
+        other = f"a {kind} file" if kind in FORMATS else "some other safetensors file"
+        raise StorageError(f"{path} is not a {wanted} file but {other}.")
     if not version.isdigit() or int(version) > VERSION:
         raise StorageError(
             f"{path} has format version {version or 'none'}; this version of the pack reads up to {VERSION}. Update the pack."
         )
 
 
-def _known(name: str, table: Mapping[str, Any]) -> str:
-    if name not in table:
-        raise StorageError(f"it wants the solver '{name}', and this version knows {', '.join(table)}")
-    return name
+def _unknown(solver: str) -> str:
+    raise ValueError(f"it wants the solver '{solver}', and this version knows {', '.join(SOLVERS)}")

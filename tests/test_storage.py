@@ -15,6 +15,7 @@ from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
 from latent_inversion.inversion_core.storage import (
     StorageError,
+    load_notes,
     load_null_text,
     load_thumbnail,
     load_trajectory,
@@ -74,6 +75,16 @@ def test_the_thumbnail_travels_along(tmp_path):
     assert torch.equal(load_thumbnail(tmp_path / "t.safetensors"), picture)
     save(trajectory(), tmp_path / "t.safetensors")
     assert load_thumbnail(tmp_path / "t.safetensors") is None
+
+
+def test_the_hosts_notes_travel_along(tmp_path):
+    notes = {"frame": {"height": 3, "width": 4}, "scale": [1.0, 0.1]}
+    save(trajectory(), tmp_path / "a.safetensors", notes=notes)
+    assert load_notes(tmp_path / "a.safetensors") == notes
+    save(trajectory(), tmp_path / "b.safetensors")
+    assert load_notes(tmp_path / "b.safetensors") == {}
+    with pytest.raises(StorageError, match="cannot be read"):
+        load_notes(tmp_path / "c.safetensors")
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
