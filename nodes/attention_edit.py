@@ -1,0 +1,134 @@
+"""Attention Edit: what a changed prompt may change, as a value for the edit sampler."""
+
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..inversion_core.attention import tokens as alignments
+from ..inversion_core.attention.local_blend import START, THRESHOLD
+from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
+from .common import schema
+from .prompt_words import prompt_tokens, weights_of, word_list
+from .sockets import AttentionEditSocket, AttentionPlan, BlendWords
+
+MODES = {
+    "replace": alignments.replace,
+    "refine": alignments.refine,
+    "blend only": alignments.refine,
+}
+WHAT_MODES_DO = (
+    "replace: words of the target that stand in another word's place take over its attention (cat -> dog). refine: only "
+    "shared words take the source's attention, new words keep their own. blend only: attention is left alone, the words "
+    "only say where the edit may act."
+)
+
+
+def fraction(name: str, default: float, tooltip: str) -> Any:
+    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
+
+
+class InversionAttentionEdit(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionAttentionEdit",
+            display_name="Attention Edit",
+            category="inversion/edit",
+            description="Prompt-to-Prompt: the target prompt's picture keeps the layout of the source's, because its "
+            "attention is taken from the source. Words or a mask can keep the edit to one region (local blend).",
+            search_aliases=["prompt to prompt", "p2p", "local blend", "cross attention control"],
+            inputs=[
+                io.Clip.Input("clip", tooltip="The text encoder of the model."),
+                io.String.Input("source_prompt", multiline=True, tooltip="What the picture shows."),
+                io.String.Input("target_prompt", multiline=True, tooltip="What it is to show; change few words."),
+                io.Combo.Input("mode", options=list(MODES), default="replace", tooltip=WHAT_MODES_DO),
+                fraction("cross_start", 0.0, "Fraction of the steps after which words' attention is controlled."),
+                fraction(
+                    "cross_end", CROSS_END, "Fraction of the steps up to which it is; more keeps more of the layout."
+                ),
+                fraction(
+                    "self_start", 0.0, "Fraction of the steps after which self-attention is taken from the source."
+                ),
+                fraction(
+                    "self_end", SELF_END, "Fraction of the steps up to which it is; more keeps more of the shapes."
+                ),
+                io.String.Input(
+                    "word_weights",
+                    default="",
+                    multiline=True,
+                    tooltip="Strengthens or weakens words of the target prompt, one a line: 'smiling: 2.5'. They act "
+                    "while words' attention is controlled.",
+                ),
+                io.String.Input(
+                    "blend_source_words",
+                    default="",
+                    tooltip="Local blend: words of the source prompt, with commas between, whose region may change.",
+                ),
+                io.String.Input(
+                    "blend_target_words", default="", tooltip="Local blend: words of the target prompt, likewise."
+                ),
+                fraction("blend_start", START, "Fraction of the steps after which the rest is kept from the source."),
+                fraction(
+                    "blend_threshold", THRESHOLD, "How much of a word's strongest attention counts as its region."
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="The region that may change, in the picture's size; beside the words.",
+                ),
+            ],
+            outputs=[
+                AttentionEditSocket.Output(
+                    "attention_edit", display_name="attention edit", tooltip="For Inversion Edit Sampler."
+                ),
+                io.Conditioning.Output("source", display_name="source", tooltip="The source prompt, encoded."),
+                io.Conditioning.Output("target", display_name="target", tooltip="The target prompt, encoded."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, clip, source_prompt, target_prompt, mask=None, **settings) -> io.NodeOutput:
+        plan = plan_of(clip, source_prompt, target_prompt, mask, **settings)
+        prompts = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (source_prompt, target_prompt))
+        return io.NodeOutput(plan, *prompts)
+
+
+def plan_of(
+    clip: Any,
+    source_prompt: str,
+    target_prompt: str,
+    mask: Tensor | None,
+    *,
+    mode: str,
+    cross_start: float,
+    cross_end: float,
+    self_start: float,
+    self_end: float,
+    word_weights: str,
+    blend_source_words: str,
+    blend_target_words: str,
+    blend_start: float,
+    blend_threshold: float,
+) -> AttentionPlan:
+    """The edit of two prompts. Raises ValueError if a word is in none of them or there is nothing to do."""
+    source, target = (prompt_tokens(clip, text) for text in (source_prompt, target_prompt))
+    words = BlendWords(
+        word_list(blend_source_words), word_list(blend_target_words), (blend_start, 1.0), blend_threshold
+    )
+    weights = weights_of(word_weights)
+    for tokens, named in ((source, words.source), (target, (*words.target, *weights))):
+        for word in named:
+            tokens.columns_of(word)
+    blends = bool(words.source or words.target)
+    if mode == "blend only" and not blends and mask is None:
+        raise ValueError("The mode 'blend only' needs a word of the source or the target prompt, or a mask.")
+    return AttentionPlan(
+        MODES[mode](source, target),
+        mode != "blend only",
+        (cross_start, cross_end),
+        (self_start, self_end),
+        weights,
+        words if blends else None,
+        mask,
+    )

@@ -1,0 +1,133 @@
+"""DDIM Invert: a latent's trajectory to noise."""
+
+from typing import Any
+
+import comfy.samplers
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..inversion_core.backends.comfy import fingerprint_of, run, sigmas_of
+from ..inversion_core.methods import INVERSIONS, invert
+from ..inversion_core.trajectory import Provenance, check_decreasing
+from .common import frame_of, reporter, schema
+from .noise import InvertedNoise
+from .sockets import LatentTrajectory, TrajectorySocket
+
+METHODS = (
+    "ddim: the published rule, one evaluation a step. ddim current sigma: the same without telling the network the next "
+    "level. fixed point: undoes DDIM exactly, up to 21 evaluations a step. heun, midpoint: second order, two evaluations a "
+    "step, each replayed by its own solver."
+)
+
+
+class InversionDDIMInvert(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionDDIMInvert",
+            display_name="DDIM Invert",
+            category="inversion/invert",
+            description="Walks a picture's latent up to noise along the model's ODE and keeps every latent on the way: "
+            "a trajectory that re-creates the picture and can be edited.",
+            search_aliases=["unsampler", "ddim inversion", "invert"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model that inverts. Edit with the same model and LoRAs."),
+                io.Latent.Input("latent", tooltip="The picture, from Inversion Encode (or any VAE Encode)."),
+                io.Conditioning.Input("source", tooltip="A prompt that says what the picture shows."),
+                io.Int.Input("steps", default=50, min=1, max=1000, tooltip="Steps up, and later down. 50 is usual."),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.SCHEDULER_NAMES,
+                    default="ddim_uniform",
+                    tooltip="How the noise levels are spaced. ddim_uniform is the spacing of the published methods; it "
+                    "may give a step more than asked for where the steps do not divide 1000.",
+                ),
+                io.Float.Input(
+                    "guidance",
+                    default=1.0,
+                    min=0.0,
+                    max=30.0,
+                    step=0.1,
+                    tooltip="Guidance of the inversion itself. Leave it at 1: an inversion under guidance drifts.",
+                ),
+                io.Combo.Input("method", options=list(INVERSIONS), default="ddim", tooltip=METHODS),
+                io.Conditioning.Input(
+                    "negative", optional=True, tooltip="The negative prompt; needed only if guidance is not 1."
+                ),
+            ],
+            outputs=[
+                TrajectorySocket.Output(
+                    "trajectory", display_name="trajectory", tooltip="Every latent from noise to picture."
+                ),
+                io.Latent.Output(
+                    "noise_latent",
+                    display_name="noise latent",
+                    tooltip="The noisiest latent. Replay with ComfyUI's SamplerCustomAdvanced: this as latent_image, "
+                    "DisableNoise, euler and the sigmas beside it. For rectified-flow models (SD3, Flux) use the noise "
+                    "output instead.",
+                ),
+                io.Sigmas.Output(
+                    "sigmas", display_name="sigmas", tooltip="The noise levels, for SamplerCustomAdvanced."
+                ),
+                io.Noise.Output(
+                    "noise",
+                    display_name="noise",
+                    tooltip="The inverted noise for SamplerCustomAdvanced, with any latent of the same size as "
+                    "latent_image; it starts every kind of model exactly at the top of the trajectory.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, latent, source, steps, scheduler, guidance, method, negative=None) -> io.NodeOutput:
+        record = invert_latent(model, latent, source, negative, steps, scheduler, guidance, method)
+        trajectory = record.trajectory
+        noise = InvertedNoise(trajectory.xs[0], float(trajectory.sigmas[0]), model)
+        return io.NodeOutput(record, record.latent(trajectory.xs[0]), trajectory.sigmas.float(), noise)
+
+
+def invert_latent(
+    model: Any,
+    latent: dict[str, Any],
+    source: Any,
+    negative: Any,
+    steps: int,
+    scheduler: str,
+    guidance: float,
+    method: str,
+) -> LatentTrajectory:
+    """The trajectory of a LATENT. Raises ValueError if the grid, the latent or the prompts do not fit."""
+    if guidance != 1 and negative is None:
+        raise ValueError(f"Guidance {guidance:g} needs the negative prompt: connect it, or set guidance to 1.")
+    frame, samples, sigmas = frame_of(latent), latent["samples"], decreasing(model, scheduler, steps)
+    provenance = Provenance(model=fingerprint_of(model), method=method)
+    prompts = {"source": source} | ({} if negative is None else {"negative": negative})
+
+    def body(denoiser: Any, x: Tensor, prepared: Any) -> Any:
+        cond = prepared("source", "negative" if guidance != 1 else None, guidance)
+        return invert(INVERSIONS[method], denoiser, x, sigmas, cond, provenance=provenance, on_step=reporter(model))
+
+    trajectory = run(model, prompts, samples, sigmas, body)
+    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, latent.get("noise_mask"))
+
+
+def decreasing(model: Any, scheduler: str, steps: int) -> Tensor:
+    """The scheduler's grid. Raises ValueError, naming the scheduler, if it does not fall at every step."""
+    sigmas = sigmas_of(model, scheduler, steps)
+    try:
+        check_decreasing(sigmas)
+    except ValueError as error:
+        raise ValueError(
+            f"The scheduler '{scheduler}' gives no usable noise levels for this model in {steps} steps. Take fewer steps "
+            f"or another scheduler. ({error})"
+        ) from error
+    return sigmas
+
+
+def scale_of(model: Any, samples: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Scale and shift of each channel from the model's latents to the VAE's."""
+    out = model.get_model_object("latent_format").process_out
+    shape = (1, samples.shape[1], *[1] * (samples.ndim - 2))
+    zero, one = (out(torch.full(shape, value)).flatten() for value in (0.0, 1.0))
+    return tuple((one - zero).tolist()), tuple(zero.tolist())
