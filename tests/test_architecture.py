@@ -136,7 +136,8 @@ def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
 
 
 def check(violations: list[str], rule: str) -> None:
-    assert not violations, rule + "\n  " + "\n  ".join(violations)
+    if violations:
+        pytest.fail("\n  ".join([rule, *violations]), pytrace=False)
 
 
 def test_the_table_names_every_module_of_the_core() -> None:
