@@ -11,7 +11,7 @@ from torch import Tensor
 from .pictures import Pixels
 
 CELL, GAP, LINE = 256, 16, 22
-INK, FAINT, PAPER = (24, 24, 27), (110, 110, 118), (255, 255, 255)
+INK, FAINT, EDGE, PAPER = (24, 24, 27), (110, 110, 118), (212, 212, 216), (255, 255, 255)
 HEAT = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 
 
@@ -43,7 +43,9 @@ def sheet(title: str, lines: Sequence[str], cells: Sequence[Cell], *, columns: i
         left, top = GAP + number % columns * (CELL + GAP), head + number // columns * row
         for place, line in enumerate(titles[number]):
             draw.text((left, top + place * LINE), line, INK, font(16))
-        image.paste(fitted(cell.pixels), (left, top + above))
+        picture = fitted(cell.pixels)
+        image.paste(picture, (left, top + above))
+        draw.rectangle((left - 1, top + above - 1, left + CELL, top + above + picture.height), outline=EDGE)
         for place, line in enumerate(notes[number]):
             draw.text((left, top + above + tall + 4 + place * LINE), line, FAINT, font(15))
     return np.asarray(image)

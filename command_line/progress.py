@@ -12,8 +12,8 @@ LABELS = {"invert": "inverting", "replay": "retracing", "null-text": "optimising
 
 @contextmanager
 def bar(label: str = "", *, shown: bool = True) -> Iterator[OnStep]:
-    """An `on_step` that moves a bar on stderr; a loop that ends before its last step leaves the bar full."""
-    line: tqdm = tqdm(total=1, disable=not shown, leave=False, dynamic_ncols=True)
+    """An `on_step` that moves a bar on stderr if that is a terminal; a loop that ends before its last step leaves the bar full."""
+    line: tqdm = tqdm(total=1, disable=None if shown else True, leave=False, dynamic_ncols=True)
 
     def on_step(progress: Progress) -> None:
         line.total = progress.total
