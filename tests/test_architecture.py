@@ -119,6 +119,16 @@ def lines_of(function: Function) -> int:
     return total - ((first.end_lineno or first.lineno) - first.lineno + 1 if is_doc else 0)
 
 
+def code_lines(path: Path) -> int:
+    """The lines of a file that are neither blank nor part of a docstring."""
+    lines = set(range(1, len(path.read_text(encoding="utf-8").splitlines()) + 1))
+    lines -= {n for n, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if not text.strip()}
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
+
+
 def public_functions(path: Path) -> Iterator[tuple[str, Function]]:
     """Those of the module and of its classes; a backend's classes take over their host's signatures."""
     body = tree_of(path).body
@@ -200,14 +210,14 @@ def test_annotations_stay_real_beside_jaxtyping() -> None:
 
 
 def test_files_keep_their_budget() -> None:
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in pack_files()}
+    lengths = {path: code_lines(path) for path in pack_files()}
     check(
         [
             f"{shown(path)} has {length} lines"
             for path, length in lengths.items()
             if length > FILE_LINES and shown(path) not in EXCEPTIONS
         ],
-        f"files of more than {FILE_LINES} lines: which concept is missing?",
+        f"files of more than {FILE_LINES} lines (docstrings and blank lines not counted): which concept is missing?",
     )
 
 
@@ -217,6 +227,8 @@ def test_functions_keep_their_budget() -> None:
         for name, function in functions(tree_of(path)):
             is_execute = path.is_relative_to(ROOT / "nodes") and function.name == "execute"
             budget = EXECUTE_LINES if is_execute else FUNCTION_LINES
+            if path.is_relative_to(ROOT / "nodes") and function.name == "define_schema":
+                continue  # a schema is data: one entry per input, each with its tooltip
             if lines_of(function) > budget and f"{shown(path)}:{name}" not in EXCEPTIONS:
                 over.append(f"{shown(path, function)} {name} has {lines_of(function)} lines, budget {budget}")
     check(over, "functions over budget (docstrings not counted): which concept is missing?")

@@ -179,7 +179,7 @@ def test_an_edit_that_meets_no_site_raises():
 
 
 def test_what_the_source_did_not_record_is_named():
-    with pytest.raises(LookupError, match=r"part 1 of block b at sigma 2.5"):
+    with pytest.raises(LookupError, match=r"part 1,? of block b at sigma 2\.5"):
         Bank().recall("x", Site("b", "self", "cond", 2.5, (1, 8, 8), range(0), part=1))
 
 

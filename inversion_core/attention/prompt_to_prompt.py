@@ -4,6 +4,8 @@ Its edits are linear in the columns of the attention map, so they act on the val
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from einops import einsum
@@ -44,42 +46,50 @@ def prompt_to_prompt(
     scale = torch.ones(alignment.target.length)
     for word, weight in (weights or {}).items():
         scale[list(alignment.target.columns_of(word))] = weight
-    spans = {columns: span for word, span in (windows or {}).items() for columns in [alignment.target.columns_of(word)]}
-
-    def active(site: Site) -> Tensor:
-        on = torch.full_like(scale, float(site.sigma in cross))
-        for columns, span in spans.items():
-            on[list(columns)] = float(site.sigma in span)
-        return on
+    spans = {alignment.target.columns_of(word): span for word, span in (windows or {}).items()}
+    control = _Control(alignment, cross, self_attention, scale, spans)
 
     def where(site: Site) -> bool:
         return site.branch == "cond" and (site.kind == "cross" or self_where(site))
 
-    def needed(site: Site) -> bool:
-        return site.sigma in self_attention if site.kind == "self" else bool(active(site).any())
+    return Technique(
+        record=lambda bank: AttentionEdit("prompt-to-prompt, source", where, partial(control.record, bank)),
+        inject=lambda bank: AttentionEdit("prompt-to-prompt, target", where, partial(control.inject, bank)),
+    )
 
-    def record(bank: Bank) -> AttentionEdit:
-        def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-            if needed(site):
-                bank.record("prompt-to-prompt", site, q, k)
+
+@dataclass(frozen=True)
+class _Control:
+    alignment: Alignment
+    cross: SigmaRange
+    self_attention: SigmaRange
+    scale: Tensor
+    spans: Mapping[tuple[int, ...], SigmaRange]
+
+    def active(self, site: Site) -> Tensor:
+        """1 for the target's columns that are under control at the site's sigma, else 0."""
+        on = torch.full_like(self.scale, float(site.sigma in self.cross))
+        for columns, span in self.spans.items():
+            on[list(columns)] = float(site.sigma in span)
+        return on
+
+    def needed(self, site: Site) -> bool:
+        return site.sigma in self.self_attention if site.kind == "self" else bool(self.active(site).any())
+
+    def record(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        if self.needed(site):
+            bank.record("prompt-to-prompt", site, q, k)
+        return attend(q, k, v)
+
+    def inject(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        if not self.needed(site):
             return attend(q, k, v)
-
-        return AttentionEdit("prompt-to-prompt, source", where, apply)
-
-    def inject(bank: Bank) -> AttentionEdit:
-        def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-            if not needed(site):
-                return attend(q, k, v)
-            q_source, k_source = bank.recall("prompt-to-prompt", site)
-            if site.kind == "self":
-                return attend(q_source, k_source, v)
-            k_source = first_copy(k_source, alignment.source.length)
-            k, v = first_copy(k, alignment.target.length), first_copy(v, alignment.target.length)
-            return mix(attend, q_source, k_source, q, k, v, alignment, scale, active(site))
-
-        return AttentionEdit("prompt-to-prompt, target", where, apply)
-
-    return Technique(record, inject)
+        q_source, k_source = bank.recall("prompt-to-prompt", site)
+        if site.kind == "self":
+            return attend(q_source, k_source, v)
+        k_source = first_copy(k_source, self.alignment.source.length)
+        k, v = (first_copy(t, self.alignment.target.length) for t in (k, v))
+        return mix(attend, q_source, k_source, q, k, v, self.alignment, self.scale, self.active(site))
 
 
 def mix(

@@ -36,15 +36,7 @@ def optimize_null_text(
     eq. 3) and keeps the best embedding seen, so no step ends worse than it began. `on_step` is called after every inner
     step. Raises ValueError unless the trajectory is replayed by `euler`, `cond` is guided and `inner_steps` is not negative.
     """
-    check_usable(trajectory, denoiser)
-    if trajectory.solver != "euler":
-        raise ValueError(
-            f"Null-text works on DDIM trajectories (solver 'euler'); this one is replayed by '{trajectory.solver}'."
-        )
-    if not cond.guided or inner_steps < 0:
-        raise ValueError(
-            f"Null-text needs guidance other than 1 and 0 or more inner steps; got {cond.guidance} and {inner_steps}."
-        )
+    _check(trajectory, denoiser, cond, inner_steps)
     done: list[_Tried] = []
     total = trajectory.steps * (inner_steps + 1)
     with denoiser.differentiable() as network:
@@ -68,6 +60,18 @@ def optimize_null_text(
         evaluations=sum(tried.evaluations + 1 for tried in done),
         provenance=replace(provenance or Provenance(method="null-text"), guidance=cond.guidance),
     )
+
+
+def _check(trajectory: Trajectory, denoiser: EditableDenoiser, cond: Cond, inner_steps: int) -> None:
+    check_usable(trajectory, denoiser)
+    if trajectory.solver != "euler":
+        raise ValueError(
+            f"Null-text works on DDIM trajectories (solver 'euler'); this one is replayed by '{trajectory.solver}'."
+        )
+    if not cond.guided or inner_steps < 0:
+        raise ValueError(
+            f"Null-text needs guidance other than 1 and 0 or more inner steps; got {cond.guidance} and {inner_steps}."
+        )
 
 
 @dataclass(frozen=True)
