@@ -35,6 +35,7 @@ def invert_command(options: argparse.Namespace) -> None:
 
 
 def edit_command(options: argparse.Namespace) -> None:
+    _check(options)
     job = open_job(options)
     mask = read_mask(options.mask, job.size) if options.mask else None
     control = Control(
@@ -58,6 +59,7 @@ def edit_command(options: argparse.Namespace) -> None:
             options.target,
             method=options.method,
             guidance=options.guidance,
+            negative=_negative(options, source),
             control=control,
             null_text=null_text,
             on_step=on_step,
@@ -92,10 +94,22 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 }
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Options that do not go together, found before anything is loaded."""
+    if options.weights and not options.cross:
+        raise Mistake("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
+    if options.negative is not None and options.method not in ("direct", "ddim"):
+        raise Mistake(f"--negative works with the methods direct and ddim; {options.method} sets its own.")
+
+
+def _negative(options: argparse.Namespace, source: str) -> str:
+    if options.negative is not None:
+        return str(options.negative)
+    return source if options.method == "direct" else ""
+
+
 def _weights(studio: Studio, options: argparse.Namespace) -> dict[str, float]:
     weights = dict(options.weights)
-    if weights and not options.cross:
-        raise Mistake("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
     for word in weights:
         studio.prompt_tokens(options.target).columns_of(word)
     return weights

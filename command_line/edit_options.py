@@ -31,6 +31,12 @@ def add_edit(commands: argparse._SubParsersAction) -> None:
         help="pull of the new description (default: %(default)s)",
     )
     edit.add_argument(
+        "--negative",
+        metavar="TEXT",
+        help='what guidance leads away from, for direct and ddim (default: the source with direct, else ""); the source '
+        'makes guidance act on the changed words alone, "" is as published and stronger',
+    )
+    edit.add_argument(
         "--cross",
         metavar="SHARE",
         type=values.share,

@@ -69,6 +69,7 @@ def evaluate(
     control: Control = NO_CONTROL,
     *,
     guidance: float = GUIDANCE,
+    negative: str = "",
     optimised: Optimised | None = None,
     extra: Sequence[Technique] = (),
 ) -> Outcome:
@@ -84,6 +85,7 @@ def evaluate(
         case.edit.target_caption,
         method=method,
         guidance=guidance,
+        negative=negative,
         control=control,
         denoiser=counted,
         null_text=optimised.null_text if optimised else None,

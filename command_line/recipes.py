@@ -46,10 +46,10 @@ METHODS: dict[str, Method] = {
 """How each method keeps the source while guidance is on (negative-prompt's source branch is the unguided one)."""
 
 
-def conds(studio: Studio, source: str, target: str, guidance: float) -> tuple[Cond, Cond]:
-    """The guided prompts of both branches."""
-    blank = studio.encode_prompt("")
-    ours, theirs = (Cond(studio.encode_prompt(text), blank, guidance) for text in (source, target))
+def conds(studio: Studio, source: str, target: str, guidance: float, negative: str = "") -> tuple[Cond, Cond]:
+    """The guided prompts of both branches, away from `negative`."""
+    uncond = studio.encode_prompt(negative)
+    ours, theirs = (Cond(studio.encode_prompt(text), uncond, guidance) for text in (source, target))
     return ours, theirs
 
 
@@ -61,6 +61,7 @@ def run_edit(
     *,
     method: str = "direct",
     guidance: float = 7.5,
+    negative: str = "",
     control: Control = NO_CONTROL,
     denoiser: EditableDenoiser | None = None,
     null_text: NullText | None = None,
@@ -68,8 +69,11 @@ def run_edit(
     start: int = 0,
     on_step: OnStep | None = None,
 ) -> Edited:
-    """Edit a trajectory with a method by name; `null_text` is needed by that method. Raises Mistake as `techniques`."""
-    plan = Plan(denoiser or studio.denoiser, *conds(studio, source, target, guidance))
+    """Edit a trajectory with a method by name; `null_text` is needed by that method. Raises Mistake as `techniques`.
+
+    Guidance leads away from `negative`. The source prompt there makes it act on the difference of the prompts alone.
+    """
+    plan = Plan(denoiser or studio.denoiser, *conds(studio, source, target, guidance, negative))
     plan = METHODS[method](plan, null_text)
     chosen = [*extra, *techniques(studio, trajectory.sigmas, source, target, control)]
     return edit(

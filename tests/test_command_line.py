@@ -124,6 +124,10 @@ MISTAKES = {
         ["edit", "photo.png", "--target", "a dog", "--weights", "dog=2", "--cross", "0"],
         "raise --cross",
     ),
+    "negative": (
+        ["edit", "photo.png", "--target", "a dog", "--method", "null-text", "--negative", "x"],
+        "null-text sets its own",
+    ),
     "long prompt": (["invert", "photo.png", "--prompt", "cat " * 90], "Shorten it"),
     "foreign trajectory": (["edit", "photo.png", "--target", "x", "--trajectory", "photo.png"], "cannot be read"),
     "device": (["invert", "photo.png", "--device", "gpu"], "--device cpu"),
