@@ -16,65 +16,9 @@ def add_edit(commands: argparse._SubParsersAction) -> None:
         "edit", help="picture + new description -> picture", description=texts.EDIT, epilog=texts.EDIT_EXAMPLES
     )
     add_picture_and_model(edit)
-    edit.add_argument(
-        "--source", metavar="TEXT", help="what the picture shows (default: the prompt of --trajectory, or nothing)"
-    )
-    edit.add_argument(
-        "--target", metavar="TEXT", required=True, help="what it shall show: the source with some words changed"
-    )
-    edit.add_argument("--method", choices=METHOD_NAMES, default="direct", help="default: %(default)s")
-    edit.add_argument(
-        "--guidance",
-        type=float,
-        metavar="NUMBER",
-        default=7.5,
-        help="pull of the new description (default: %(default)s)",
-    )
-    edit.add_argument(
-        "--negative",
-        metavar="TEXT",
-        help='what guidance leads away from, for direct and ddim (default: the source with direct, else ""); the source '
-        'makes guidance act on the changed words alone, "" is as published and stronger',
-    )
-    edit.add_argument(
-        "--cross",
-        metavar="SHARE",
-        type=values.share,
-        default=0.4,
-        help="share of the steps, 0..1, in which shared words keep their places (default: %(default)s)",
-    )
-    edit.add_argument(
-        "--self",
-        dest="self_attention",
-        metavar="SHARE",
-        type=values.share,
-        default=0.6,
-        help="share of the steps, 0..1, that keep the shapes of the source (default: %(default)s); lower it to change shapes",
-    )
-    edit.add_argument(
-        "--align",
-        choices=("refine", "replace"),
-        default="refine",
-        help="refine: new words find their own places; replace: a new word takes the old one's place (default: %(default)s)",
-    )
-    edit.add_argument(
-        "--weights",
-        nargs="+",
-        type=values.weight,
-        default=[],
-        metavar="WORD=FACTOR",
-        help="strengthen (2) or weaken (0.5) words of the target while --cross lasts",
-    )
-    edit.add_argument(
-        "--words",
-        nargs="+",
-        default=[],
-        metavar="WORD",
-        help="edit only where these words of either description draw attention",
-    )
-    edit.add_argument(
-        "--mask", type=Path, metavar="FILE", help="edit only where this picture, of PICTURE's size, is white"
-    )
+    _words(edit.add_argument_group("the change"))
+    _attention(edit.add_argument_group("what stays (Prompt-to-Prompt)"))
+    _region(edit.add_argument_group("where"))
     add_inversion(edit)
     edit.add_argument(
         "--trajectory",
@@ -84,4 +28,73 @@ def add_edit(commands: argparse._SubParsersAction) -> None:
     )
     edit.add_argument(
         "-o", "--out", type=Path, metavar="FILE", help="the edited picture (default: PICTURE's name with .edited.png)"
+    )
+
+
+def _words(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--source", metavar="TEXT", help="what the picture shows (default: the prompt of --trajectory, or nothing)"
+    )
+    group.add_argument(
+        "--target", metavar="TEXT", required=True, help="what it shall show: the source with some words changed"
+    )
+    group.add_argument("--method", choices=METHOD_NAMES, default="direct", help="see above (default: %(default)s)")
+    group.add_argument(
+        "--guidance", type=float, metavar="NUMBER", default=7.5, help="pull of the target (default: %(default)s)"
+    )
+    group.add_argument(
+        "--negative",
+        metavar="TEXT",
+        help='what guidance leads away from, for direct and ddim (default: the source with direct, else ""); the source '
+        'makes guidance act on the changed words alone, "" is as published and stronger',
+    )
+
+
+def _attention(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--cross",
+        metavar="SHARE",
+        type=values.share,
+        default=0.4,
+        help="share of the steps, 0..1, in which shared words keep their places (default: %(default)s)",
+    )
+    group.add_argument(
+        "--self",
+        dest="self_attention",
+        metavar="SHARE",
+        type=values.share,
+        default=0.6,
+        help="share of the steps, 0..1, that keep the shapes of the source (default: %(default)s); lower it to change "
+        "shapes",
+    )
+    group.add_argument(
+        "--align",
+        choices=("refine", "replace"),
+        default="refine",
+        help="refine: new words find their own places; replace: a new word takes the old one's place (default: "
+        "%(default)s)",
+    )
+    group.add_argument(
+        "--weights",
+        nargs="+",
+        type=values.weight,
+        default=[],
+        metavar="WORD=FACTOR",
+        help="strengthen (2) or weaken (0.5) words of the target while --cross lasts",
+    )
+
+
+def _region(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--words",
+        nargs="+",
+        default=[],
+        metavar="WORD",
+        help="edit only where these words of either description draw attention",
+    )
+    group.add_argument(
+        "--mask",
+        type=Path,
+        metavar="FILE",
+        help="edit only where this picture, of PICTURE's size, is white",
     )

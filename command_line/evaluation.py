@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..inversion_core.attention.site import Technique
 from ..inversion_core.integrate import replay
@@ -39,8 +39,8 @@ class Outcome:
     kept_share: float
     psnr_inside: float
     psnr_outside: float
-    evaluations: int
-    seconds: float
+    evaluations: int = 0
+    seconds: float = 0.0
 
 
 def reconstruct(
@@ -91,9 +91,18 @@ def evaluate(
         null_text=optimised.null_text if optimised else None,
         extra=extra,
     )
-    picture = world.studio.decode(edited.target)
-    seconds = time.perf_counter() - began
-    reconstruction = world.studio.decode(edited.source[-1])
+    picture, seconds = world.studio.decode(edited.target), time.perf_counter() - began
+    outcome = measured(world, case, picture, world.studio.decode(edited.source[-1]))
+    spent = optimised.null_text.evaluations if optimised else 0
+    return replace(
+        outcome,
+        evaluations=case.evaluations + counted.count.evaluations + spent,
+        seconds=case.seconds + seconds + (optimised.seconds if optimised else 0),
+    )
+
+
+def measured(world: World, case: Case, picture: Picture, reconstruction: Picture) -> Outcome:
+    """An edited picture and a retraced source, held against the truth; no cost is counted."""
     verdict = edit_right(world.judge, picture, [case.edit])[0]
     inside, outside = (float(psnr(picture, case.truth, mask)[0]) for mask in (case.mask, ~case.mask))
     return Outcome(
@@ -104,8 +113,4 @@ def evaluate(
         kept_share=verdict.kept_share,
         psnr_inside=inside,
         psnr_outside=outside,
-        evaluations=case.evaluations
-        + counted.count.evaluations
-        + (optimised.null_text.evaluations if optimised else 0),
-        seconds=case.seconds + seconds + (optimised.seconds if optimised else 0),
     )
