@@ -73,8 +73,9 @@ def make_comfy_server(
 
 @pytest.fixture(scope="session")
 def comfy_server(make_comfy_server: Callable[..., ComfyServer]) -> Iterator[ComfyServer]:
-    """The checkout's running server, shared by all tests, with this pack and live previews."""
-    with make_comfy_server(options=("--preview-method", "latent2rgb")) as server:
+    """The checkout's running server, shared by all tests, with this pack, tiny models and live previews."""
+    packs = {"test-models": ROOT / "tests" / "harness" / "test_models"}
+    with make_comfy_server(packs=packs, options=("--preview-method", "latent2rgb")) as server:
         yield server
 
 
