@@ -1,0 +1,109 @@
+"""Workflows as the front end saves them, turned into API prompts; whatever the front end would shrug at is an error here."""
+
+from typing import Any
+
+UI_ONLY = {"Note", "MarkdownNote"}
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+
+
+class WorkflowError(AssertionError):
+    """What is wrong with a workflow."""
+
+
+def require(condition: Any, message: str) -> None:
+    if not condition:
+        raise WorkflowError(message)
+
+
+def api_prompt(workflow: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
+    """The API prompt of a workflow in UI format 0.4. Raises WorkflowError unless it fits the nodes' schemas in everything."""
+    require(workflow["version"] == 0.4, "the version is not 0.4")
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    links = {link[0]: link for link in workflow["links"]}
+    require(len(nodes) == len(workflow["nodes"]) and len(links) == len(workflow["links"]), "ids occur twice")
+    require(workflow["last_node_id"] >= max(nodes) and workflow["last_link_id"] >= max(links), "last ids are too low")
+    for link in links.values():
+        check_link(link, nodes)
+    for node in nodes.values():
+        for output in node["outputs"]:
+            for link in output["links"] or []:
+                require(link in links, f"node {node['id']} names a link {link} that is not there")
+    return {
+        str(node["id"]): {"class_type": node["type"], "inputs": inputs_of(node, links, info)}
+        for node in nodes.values()
+        if node["type"] not in UI_ONLY
+    }
+
+
+def check_link(link: list[Any], nodes: dict[int, Any]) -> None:
+    number, source, slot, target, place, kind = link
+    out, into = nodes[source]["outputs"][slot], nodes[target]["inputs"][place]
+    require(number in (out["links"] or []) and into["link"] == number, f"link {number} is not known at both its ends")
+    require(out["type"] == kind, f"link {number} is a {kind}, but comes from a {out['type']}")
+    fits = kind == into["type"] or into["type"] == "*" or kind == "*"
+    require(fits, f"link {number} of {kind} leads into {into['name']}, a {into['type']}")
+
+
+def inputs_of(node: dict[str, Any], links: dict[int, Any], info: dict[str, Any]) -> dict[str, Any]:
+    kind = node["type"]
+    require(kind in info, f"no node is called {kind}")
+    schema = info[kind]
+    specs = {**schema["input"].get("required", {}), **schema["input"].get("optional", {})}
+    check_sockets(node, schema, specs)
+    values = widget_values(node, specs)
+    for entry in node["inputs"]:
+        if entry["link"] is not None:
+            link = links[entry["link"]]
+            values[entry["name"]] = [str(link[1]), link[2]]
+    missing = set(schema["input"].get("required", {})) - set(values)
+    require(not missing, f"{kind} lacks {sorted(missing)}")
+    return values
+
+
+def check_sockets(node: dict[str, Any], schema: dict[str, Any], specs: dict[str, Any]) -> None:
+    kind = node["type"]
+    names = [entry["name"] for entry in node["inputs"]]
+    require(
+        set(names) == set(specs) and len(names) == len(specs), f"{kind} has the inputs {sorted(specs)}, not {names}"
+    )
+    for entry in node["inputs"]:
+        wanted = specs[entry["name"]][0]
+        wanted = "COMBO" if isinstance(wanted, list) else wanted
+        require(entry["type"] == wanted, f"{kind}.{entry['name']} is a {wanted}, not a {entry['type']}")
+    outputs = [(output["type"], output["name"]) for output in node["outputs"]]
+    wanted = list(zip(schema["output"], schema["output_name"], strict=True))
+    require(outputs == wanted, f"{kind} has the outputs {wanted}, not {outputs}")
+
+
+def widget_values(node: dict[str, Any], specs: dict[str, Any]) -> dict[str, Any]:
+    """The values of all widgets by name; every one is checked, and none may be left over."""
+    rest, found = list(node["widgets_values"]), {}
+    for name, (kind, *more) in specs.items():
+        options = more[0] if more else {}
+        if not (isinstance(kind, list) or kind in WIDGETS):
+            continue
+        require(rest, f"{node['type']} has no value for {name}")
+        found[name] = rest.pop(0)
+        check_value(f"{node['type']}.{name}", kind, options, found[name])
+        if options.get("control_after_generate"):
+            require(rest.pop(0) in ("fixed", "increment", "decrement", "randomize"), f"{name} lacks its control")
+        if options.get("image_upload"):
+            require(rest.pop(0) == "image", f"{name} lacks its upload button")
+    require(not rest, f"{node['type']} has values left over: {rest}")
+    return found
+
+
+def check_value(name: str, kind: Any, options: dict[str, Any], value: Any) -> None:
+    if kind in ("INT", "FLOAT"):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        require(number and (kind == "FLOAT" or value == int(value)), f"{name} is {value!r}, not a {kind}")
+        low, high = options.get("min", value), options.get("max", value)
+        require(low <= value <= high, f"{name} is {value}, outside {low} to {high}")
+    elif kind == "STRING":
+        require(isinstance(value, str), f"{name} is {value!r}, not a text")
+    elif kind == "BOOLEAN":
+        require(isinstance(value, bool), f"{name} is {value!r}, not true or false")
+    else:
+        choices = kind if isinstance(kind, list) else options.get("options", [])
+        from_disk = not choices or options.get("image_upload") or name.endswith("_name")  # files: not here, but there
+        require(value in choices or from_disk, f"{name} is {value!r}, none of {choices}")

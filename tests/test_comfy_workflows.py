@@ -1,0 +1,107 @@
+"""The workflows that come with the pack: each fits the registered nodes in everything, and those of the toybox run."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.server import ComfyServer
+from harness.workflows import WorkflowError, api_prompt
+
+FOLDER = Path(__file__).resolve().parent.parent / "workflows"
+FILES = sorted(FOLDER.glob("*.json"))
+TOYBOX = [path for path in FILES if "InversionToyboxLoader" in path.read_text(encoding="utf-8")]
+SHORT = {"steps": 5, "inner_steps": 2}
+"""Fewer steps than the workflows have: here they need only run."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def name_of(path: Path) -> str:
+    return path.stem
+
+
+def test_there_are_workflows_for_every_way() -> None:
+    names = {path.stem for path in FILES}
+    wanted = ("reconstruct_and_report", "ddim_prompt_to_prompt", "null_text_prompt_to_prompt", "direct_local_blend")
+    assert names == {f"latent_inversion_{name}" for name in (*wanted, "null_text_sd15")}
+    assert len(TOYBOX) == 4
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_it_is_laid_out_and_explained(path: Path) -> None:
+    nodes = read(path)["nodes"]
+    assert any(node["type"] == "MarkdownNote" and len(node["widgets_values"][0]) > 200 for node in nodes)
+    boxes = [(*node["pos"], node["pos"][0] + node["size"][0], node["pos"][1] + node["size"][1]) for node in nodes]
+    for number, (left, top, right, bottom) in enumerate(boxes):
+        for x0, y0, x1, y1 in boxes[:number]:
+            assert right <= x0 or x1 <= left or bottom + 30 <= y0 or y1 + 30 <= top, "nodes lie on each other"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_it_needs_nothing_but_this_pack(comfy_server: ComfyServer, path: Path) -> None:
+    info = comfy_server.object_info()
+    for node in read(path)["nodes"]:
+        if node["type"] in info:
+            module = info[node["type"]]["python_module"]
+            assert module == "nodes" or module.startswith("comfy_extras.") or "latent-inversion" in module
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_it_fits_the_schemas(comfy_server: ComfyServer, path: Path) -> None:
+    assert api_prompt(read(path), comfy_server.object_info())
+
+
+def test_missing_models_come_with_their_address() -> None:
+    nodes = read(FOLDER / "latent_inversion_null_text_sd15.json")["nodes"]
+    (loader,) = (node for node in nodes if node["type"] == "CheckpointLoaderSimple")
+    (model,) = loader["properties"]["models"]
+    assert model["name"] == loader["widgets_values"][0] and model["directory"] == "checkpoints"
+    assert model["url"].startswith("https://huggingface.co/") and model["url"].split("?")[0].endswith(model["name"])
+
+
+@pytest.mark.parametrize("path", TOYBOX, ids=name_of)
+def test_it_runs(comfy_server: ComfyServer, path: Path) -> None:
+    prompt = api_prompt(read(path), comfy_server.object_info())
+    for node in prompt.values():
+        node["inputs"] |= {name: value for name, value in SHORT.items() if name in node["inputs"]}
+    result = comfy_server.run(prompt)
+    pictures = comfy_server.images(result)
+    assert pictures
+    assert all(np.asarray(picture.convert("RGB")).std() > 5 for picture in pictures)
+
+
+def broken(workflow: dict[str, Any], how: str) -> dict[str, Any]:
+    workflow = copy.deepcopy(workflow)
+    sampler = next(node for node in workflow["nodes"] if node["type"] == "InversionEditSampler")
+    if how == "range":
+        sampler["widgets_values"][0] = 1000.0
+    elif how == "choice":
+        sampler["widgets_values"][1] = "neither"
+    elif how == "left over":
+        sampler["widgets_values"].append(1)
+    elif how == "link":
+        workflow["links"][0][5] = "IMAGE"
+    elif how == "node":
+        sampler["type"] = "InversionOther"
+    return workflow
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("range", "outside 1.0 to 30.0"),
+        ("choice", "'neither', none of"),
+        ("left over", "left over"),
+        ("link", "is a IMAGE, but comes from"),
+        ("node", "no node is called InversionOther"),
+    ],
+)
+def test_the_check_is_strict(comfy_server: ComfyServer, how: str, message: str) -> None:
+    with pytest.raises(WorkflowError, match=message):
+        api_prompt(broken(read(TOYBOX[0]), how), comfy_server.object_info())
