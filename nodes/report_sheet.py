@@ -1,5 +1,6 @@
 """The picture of a report: original, reconstruction, difference, and below them the curves."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,7 +37,8 @@ def sheet(original: Tensor, reconstruction: Tensor, trajectory: Trajectory, figu
     drift_plot(draw, (GAP, top, GAP + half, top + PLOT), figures.drift)
     noise_plot(draw, (2 * GAP + half, top, 2 * GAP + 2 * half, top + PLOT), trajectory)
     for number, line in enumerate(lines):
-        draw.text((GAP, top + PLOT + GAP + number * LINE), line, fill=INK, font=font())
+        for column, part in zip((GAP, GAP + 160), re.split(r"\s{2,}", line, maxsplit=1), strict=False):
+            draw.text((column, top + PLOT + GAP + number * LINE), part, fill=INK, font=font())
     return torch.from_numpy(np.asarray(canvas).astype(np.float32) / 255)[None]
 
 
