@@ -83,7 +83,8 @@ class InversionDDIMInvert(io.ComfyNode):
     def execute(cls, model, latent, source, steps, scheduler, guidance, method, negative=None) -> io.NodeOutput:
         record = invert_latent(model, latent, source, negative, steps, scheduler, guidance, method)
         trajectory = record.trajectory
-        noise = InvertedNoise(trajectory.xs[0], float(trajectory.sigmas[0]), model)
+        parts = (model.get_model_object(name) for name in ("model_sampling", "latent_format"))
+        noise = InvertedNoise(trajectory.xs[0], float(trajectory.sigmas[0]), *parts)
         return io.NodeOutput(record, record.latent(trajectory.xs[0]), trajectory.sigmas.float(), noise)
 
 

@@ -13,16 +13,17 @@ class InvertedNoise:
 
     x: Tensor
     sigma: float
-    model: Any
+    sampling: Any
+    latent_format: Any
     seed: int = 0
 
     def generate_noise(self, input_latent: dict[str, Any]) -> Tensor:
-        samples, sampling = input_latent["samples"].float().cpu(), self.model.get_model_object("model_sampling")
+        samples, sampling = input_latent["samples"].float().cpu(), self.sampling
         if samples.shape != self.x.shape:
             raise ValueError(
                 f"The inverted noise is of the size {tuple(self.x.shape)}, but the latent image has {tuple(samples.shape)}."
             )
-        start = self.model.get_model_object("latent_format").process_in(samples) if samples.any() else samples
+        start = self.latent_format.process_in(samples) if samples.any() else samples
         sigma, largest = torch.tensor([self.sigma]), float(sampling.sigma_max)
         at_top = abs(self.sigma - largest) <= 1e-5 * largest or self.sigma > largest
         base = sampling.noise_scaling(sigma, torch.zeros_like(start), start, at_top)
