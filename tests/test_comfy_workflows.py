@@ -86,7 +86,7 @@ def broken(workflow: dict[str, Any], how: str) -> dict[str, Any]:
     elif how == "left over":
         sampler["widgets_values"].append(1)
     elif how == "link":
-        workflow["links"][0][5] = "IMAGE"
+        workflow["links"][0][5] = "AUDIO"
     elif how == "node":
         sampler["type"] = "InversionOther"
     return workflow
@@ -98,7 +98,7 @@ def broken(workflow: dict[str, Any], how: str) -> dict[str, Any]:
         ("range", "outside 1.0 to 30.0"),
         ("choice", "'neither', none of"),
         ("left over", "left over"),
-        ("link", "is a IMAGE, but comes from"),
+        ("link", "is a AUDIO, but comes from"),
         ("node", "no node is called InversionOther"),
     ],
 )
