@@ -59,7 +59,7 @@ def edit_command(options: argparse.Namespace) -> None:
             options.target,
             method=options.method,
             guidance=options.guidance,
-            negative=_negative(options, source),
+            negative=options.negative or "",
             control=control,
             null_text=null_text,
             on_step=on_step,
@@ -100,12 +100,6 @@ def _check(options: argparse.Namespace) -> None:
         raise Mistake("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
     if options.negative is not None and options.method not in ("direct", "ddim"):
         raise Mistake(f"--negative works with the methods direct and ddim; {options.method} sets its own.")
-
-
-def _negative(options: argparse.Namespace, source: str) -> str:
-    if options.negative is not None:
-        return str(options.negative)
-    return source if options.method == "direct" else ""
 
 
 def _weights(studio: Studio, options: argparse.Namespace) -> dict[str, float]:

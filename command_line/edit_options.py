@@ -45,8 +45,8 @@ def _words(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--negative",
         metavar="TEXT",
-        help='what guidance leads away from, for direct and ddim (default: the source with direct, else ""); the source '
-        'makes guidance act on the changed words alone, "" is as published and stronger',
+        help="what guidance leads away from, with direct and ddim (default: nothing said); the source description here "
+        "keeps more of the picture but may miss the change",
     )
 
 
