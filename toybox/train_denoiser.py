@@ -18,7 +18,7 @@ from .text import load_tokenizer, token_ids, vocabulary, write_tokenizer
 from .training import drawn, load_checkpoint, log, save_checkpoint, set_rates, training_scenes
 from .weights import TOKENIZER, write_weights
 
-STEPS = 2200
+STEPS = 1650
 SCENES = 9000
 BATCH = 64
 CAPTIONS = 6  # wordings per scene
@@ -59,15 +59,16 @@ def train_denoiser(folder: Path, *, steps: int = STEPS, device: str = "cpu") -> 
 
 def _data(folder: Path, device: str) -> tuple[Tensor, Tensor, Tensor]:
     """Return latents [n, 16, 16, 16], token ids [n, CAPTIONS, 32] and the empty caption's ids [32]."""
-    path = folder / "latents.pt"
-    scenes = training_scenes(SCENES)
+    path, words = folder / "latents.pt", folder / "captions.pt"
+    scenes, tokenizer = training_scenes(SCENES), load_tokenizer(TOKENIZER)
     if not path.exists():
         vae = load_autoencoder().to(device)
         parts = [encode(vae, drawn(scenes[at : at + 250]), fast=True).half().cpu() for at in range(0, SCENES, 250)]
         torch.save(torch.cat(parts), path)
-    tokenizer = load_tokenizer(TOKENIZER)
-    ids = token_ids(tokenizer, _wordings(scenes)).reshape(SCENES, CAPTIONS, -1)
-    return torch.load(path, weights_only=True).float(), ids, token_ids(tokenizer, [""])[0]
+    if not words.exists():
+        torch.save(token_ids(tokenizer, _wordings(scenes)).reshape(SCENES, CAPTIONS, -1), words)
+    latents, ids = (torch.load(file, weights_only=True) for file in (path, words))
+    return latents.float(), ids, token_ids(tokenizer, [""])[0]
 
 
 def _wordings(scenes: list[Scene]) -> list[str]:
