@@ -1,11 +1,15 @@
-"""Trains the judge on renders, blurred and noisy renders, and autoencoded renders. It never meets the denoiser."""
+"""Trains the judge on renders, blurred and noisy renders, and autoencoded renders. It never meets the denoiser.
+
+A measuring instrument must not guess from what usually goes together, so it also sees the combinations of attributes
+that are held out of the denoiser's training; the seeds of held-out scenes it never sees.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, cross_entropy, interpolate
+from torch.nn.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, interpolate
 
 from .edits import visible_attributes
 from .judge import shows
@@ -13,14 +17,14 @@ from .latents import decode, encode
 from .loaders import load_autoencoder
 from .models import Judge
 from .scene import ATTRIBUTES, Scene, held_out_scenes
-from .training import as_input, drawn, load_checkpoint, log, save_checkpoint, set_rates, training_scenes
+from .training import as_input, drawn, load_checkpoint, log, save_checkpoint, set_rates
 from .weights import write_weights
 
-STEPS = 1000
-SCENES = 8000
-AUTOENCODED = 1000  # of the scenes, also as the autoencoder shows them
+STEPS = 2500
+SCENES = 12000
+AUTOENCODED = 1200  # of the scenes, also as the autoencoder shows them
 BATCH = 64
-FIRST_SEED = 100_000  # not the scenes of the other models
+FIRST_SEED = 100_000  # away from the scenes of the other models
 HIDDEN = -1  # label of an attribute that the picture does not show
 
 
@@ -35,7 +39,7 @@ def train_judge(folder: Path, *, steps: int = STEPS, device: str = "cpu") -> Jud
         set_rates(rates, step, steps)
         generator = torch.Generator().manual_seed(step)
         picked = torch.randint(len(pictures), (BATCH,), generator=generator)
-        images = _worn(as_input(pictures[picked]) / 2 + 0.5, generator)
+        images = _worn(_moved(as_input(pictures[picked]) / 2 + 0.5, generator), generator)
         with torch.autocast(device.split(":")[0], torch.bfloat16):
             logits = judge(images.to(device))
         target = labels[picked].to(device)
@@ -65,7 +69,7 @@ def accuracy(judge: Judge, images: Tensor, scenes: Sequence[Scene]) -> dict[str,
 
 def _data(device: str) -> tuple[Tensor, Tensor]:
     """Return uint8 pictures and their labels [n, attributes]."""
-    scenes = training_scenes(SCENES, first=FIRST_SEED)
+    scenes = [Scene.from_seed(FIRST_SEED + index) for index in range(SCENES)]
     pictures = drawn(scenes)
     vae = load_autoencoder().to(device)
     seen = decode(vae, encode(vae, pictures[:AUTOENCODED], fast=True), fast=True)
@@ -77,6 +81,19 @@ def _data(device: str) -> tuple[Tensor, Tensor]:
 def _label(scene: Scene) -> list[int]:
     visible = visible_attributes(scene)
     return [values.index(getattr(scene, name)) if name in visible else HIDDEN for name, values in ATTRIBUTES.items()]
+
+
+def _moved(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror half of the pictures; shift all by up to a tenth and zoom them by up to a tenth, continued at the edges."""
+    count = len(images)
+    place = 2 * torch.rand((count, 3), generator=generator) - 1
+    mirrored = 1 - 2 * torch.randint(2, (count,), generator=generator)
+    zoom = 1 + 0.1 * place[:, 0]
+    nothing = torch.zeros(count)
+    across = torch.stack([mirrored * zoom, nothing, 0.2 * place[:, 1]], -1)
+    down = torch.stack([nothing, zoom, 0.2 * place[:, 2]], -1)
+    grid = affine_grid(torch.stack([across, down], 1), list(images.shape), align_corners=False)
+    return grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def _worn(images: Tensor, generator: torch.Generator) -> Tensor:
