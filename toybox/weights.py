@@ -23,6 +23,7 @@ def write_weights(module: nn.Module, name: str) -> Path:
     }
     path = WEIGHTS / f"{name}.safetensors"
     save_file(state, str(path.with_suffix(".part")))
+    path.with_suffix(".part").chmod(0o644)  # safetensors writes for its owner only
     path.with_suffix(".part").replace(path)
     return path
 
