@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from .shapes import Latent, Picture, Sigma
@@ -13,7 +13,7 @@ from .types import Cond, Wrapper
 
 
 def psnr(
-    picture: Picture, other: Picture, mask: Float[Tensor, "batch 1 height width"] | None = None
+    picture: Picture, other: Picture, mask: Shaped[Tensor, "batch 1 height width"] | None = None
 ) -> Float[Tensor, " batch"]:
     """Peak signal-to-noise ratio in dB of each pair, over the pixels where `mask` is 1 if one is given; inf if equal, nan if the mask is empty."""
     error = (picture.double() - other.double()).square()

@@ -45,7 +45,7 @@ def fill(network: torch.nn.Module, seed: int) -> None:
     """Every weight: ComfyUI leaves them as memory has them."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, p in network.named_parameters():
+        for name, p in network.state_dict().items():  # the position embedding of SD3 is a buffer
             if p.ndim > 1:
                 p.copy_(torch.randn(p.shape, generator=generator) * p[0].numel() ** -0.5)
             else:
