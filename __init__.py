@@ -6,8 +6,6 @@ are the nodes imported.
 
 from typing import Any
 
-WEB_DIRECTORY = "./web"
-
 
 async def comfy_entrypoint() -> Any:
     """ComfyUI's way in: the extension whose nodes this pack brings."""
