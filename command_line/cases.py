@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.methods import INVERSIONS, invert
+from ..inversion_core.methods.null_text import GUIDANCE
 from ..inversion_core.metrics import psnr
 from ..inversion_core.schedules import leading
 from ..inversion_core.shapes import Picture
@@ -18,7 +19,6 @@ from ..inversion_core.types import Cond, OnStep
 from ..toybox.world import Edit, edit_mask, render
 from .recipes import run_null_text, stacked
 
-GUIDANCE = 7.5
 STEPS = 50
 
 

@@ -18,7 +18,6 @@ from .recipes import METHODS, Plan, run_edit, stacked
 LOCAL = {"accessory": (), "fur": ("animal",), "shirt": (), "pattern": (), "animal": ()}
 """Kinds of edits that change a part of the picture, and whose words besides the changed one show where."""
 
-
 CROSS, SELF_ATTENTION = 0.2, 0.2
 """Shorter than published (0.4, 0.6): with those some edits of other held-out scenes, changes of light first, fell short."""
 

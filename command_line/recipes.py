@@ -10,6 +10,7 @@ from ..inversion_core.backends.diffusers import Prompt
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.edit import Anchor, Edited, edit, unanchored
 from ..inversion_core.methods import direct, negative_prompt, optimize_null_text, with_null_text
+from ..inversion_core.methods.null_text import GUIDANCE
 from ..inversion_core.trajectory import NullText, Trajectory
 from ..inversion_core.types import Cond, EditableDenoiser, OnStep
 from .control import NO_CONTROL, Control, techniques
@@ -60,7 +61,7 @@ def run_edit(
     target: str,
     *,
     method: str = "direct",
-    guidance: float = 7.5,
+    guidance: float = GUIDANCE,
     negative: str = "",
     control: Control = NO_CONTROL,
     denoiser: EditableDenoiser | None = None,
@@ -93,7 +94,7 @@ def run_null_text(
     trajectory: Trajectory,
     source: Sequence[str],
     *,
-    guidance: float = 7.5,
+    guidance: float = GUIDANCE,
     on_step: OnStep | None = None,
 ) -> NullText:
     """Null-text over the trajectories of one or more pictures in a batch, each with its own prompt."""

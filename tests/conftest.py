@@ -59,9 +59,7 @@ def comfy_checkout(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_comfy_server(
-    comfy_checkout: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., ComfyServer]:
+def make_comfy_server(comfy_checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ComfyServer]:
     """Makes further servers, not yet started, with this pack: `make_comfy_server(packs=..., options=...)`."""
 
     def make(*, packs: dict[str, Path] | None = None, options: tuple[str, ...] = ()) -> ComfyServer:
