@@ -6,7 +6,7 @@ from typing import Any, Literal
 from torch import nn
 
 from .epsilon import EpsilonUNet
-from .models import NOISE_SCHEDULE, Judge, build_autoencoder, build_text_encoder, build_unet
+from .models import FLOW_SHIFT, NOISE_SCHEDULE, Judge, build_autoencoder, build_flow, build_text_encoder, build_unet
 from .text import load_tokenizer, vocabulary
 from .weights import TOKENIZER, read_weights
 
@@ -47,6 +47,33 @@ def load_diffusers(prediction_type: Prediction = "v_prediction") -> DiffusersMod
         text_encoder=load_text_encoder(),
         tokenizer=load_tokenizer(TOKENIZER),
         scheduler=scheduler,
+    )
+
+
+@dataclass(frozen=True)
+class FlowModels:
+    """The parts of the rectified-flow model as diffusers and transformers know them, float32, in eval mode.
+
+    The transformer takes the text encoder's last hidden states and its pooler_output, and 1000 sigma as the time step.
+    """
+
+    vae: Any  # AutoencoderKL; scaling_factor 1.0, latents of zero mean and unit variance per channel
+    transformer: Any  # SD3Transformer2DModel; predicts noise - x0 of x = (1 - sigma) x0 + sigma noise
+    text_encoder: Any  # CLIPTextModel
+    tokenizer: Any  # CLIPTokenizer
+    scheduler: Any  # FlowMatchEulerDiscreteScheduler, shift 1
+
+
+def load_flow() -> FlowModels:
+    """Return the toybox's rectified-flow models for diffusers. Raises FileNotFoundError without their weights."""
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    return FlowModels(
+        vae=load_autoencoder(),
+        transformer=read_weights(build_flow(), "transformer"),
+        text_encoder=load_text_encoder(),
+        tokenizer=load_tokenizer(TOKENIZER),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=FLOW_SHIFT),
     )
 
 

@@ -70,6 +70,31 @@ def build_unet():
     return UNet2DConditionModel(**UNET)
 
 
+FLOW_DEPTH = 4  # ComfyUI sizes this layout by its depth: as many heads as blocks, 64 channels a head
+FLOW = {
+    "sample_size": 16,
+    "patch_size": 2,
+    "in_channels": LATENT_CHANNELS,
+    "out_channels": LATENT_CHANNELS,
+    "num_layers": FLOW_DEPTH,
+    "num_attention_heads": FLOW_DEPTH,
+    "attention_head_dim": 64,
+    "joint_attention_dim": 128,
+    "caption_projection_dim": 64 * FLOW_DEPTH,
+    "pooled_projection_dim": 128,
+    "pos_embed_max_size": 8,
+    "qk_norm": "rms_norm",
+}
+FLOW_SHIFT = 1.0  # of the sigmas of a sampling: evenly spaced
+
+
+def build_flow():
+    """Return an untrained SD3Transformer2DModel; it predicts the velocity noise - x0 of 16 x 16 latents."""
+    from diffusers import SD3Transformer2DModel
+
+    return SD3Transformer2DModel(**FLOW)
+
+
 def build_text_encoder(vocabulary_size: int):
     """Return an untrained CLIPTextModel for a vocabulary whose last two tokens are start and end."""
     from transformers import CLIPTextConfig, CLIPTextModel

@@ -1,4 +1,4 @@
-"""Trains the toybox's models and writes their weights: python -m toybox.train autoencoder|judge|denoiser|all."""
+"""Trains the toybox's models and writes their weights: python -m toybox.train autoencoder|judge|denoiser|flow|all."""
 
 import argparse
 from pathlib import Path
@@ -9,6 +9,7 @@ from torch import nn
 from .latents import encode
 from .train_autoencoder import train_autoencoder
 from .train_denoiser import train_denoiser
+from .train_flow import train_flow
 from .train_judge import train_judge
 from .training import drawn, training_scenes
 from .weights import fold_latent_statistics, write_weights
@@ -30,7 +31,12 @@ def write_folded(vae: nn.Module) -> None:
     write_weights(vae, "vae")
 
 
-TRAININGS = {"autoencoder": make_autoencoder, "judge": train_judge, "denoiser": train_denoiser}
+TRAININGS = {
+    "autoencoder": make_autoencoder,
+    "judge": train_judge,
+    "denoiser": train_denoiser,
+    "flow": train_flow,
+}
 
 
 def main() -> None:
