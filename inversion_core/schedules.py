@@ -40,6 +40,28 @@ def karras(table: Sigmas, steps: int, *, rho: float = 7.0) -> Sigmas:
     return _ending_at_zero(ramp**rho)
 
 
+def flow_shift(steps: int, *, shift: float = 1.0) -> Sigmas:
+    """Rectified flow's levels `shift s / (1 + (shift - 1) s)` for s evenly from 1 to 0, which is their last (arXiv:2403.03206, eq. 23).
+
+    The first is 1 exactly, pure noise. Raises ValueError unless `steps` is at least 1 and `shift` is positive.
+    """
+    if steps < 1 or not (0 < shift < math.inf):
+        raise ValueError(f"A flow grid needs 1 or more steps and a positive shift; got {steps} and {shift}.")
+    even = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+    return shift / (shift + (1 / even - 1))
+
+
+def resolution_shift(
+    tokens: int, *, base: float = 0.5, most: float = 1.15, base_tokens: int = 256, most_tokens: int = 4096
+) -> float:
+    """Flux's shift for a picture of so many image tokens: `exp(mu)`, with mu linear in the tokens from `base` to `most`.
+
+    Flux's own grid `exp(mu) / (exp(mu) + (1 / s - 1))` is `flow_shift` at this shift (`time_shift` and `get_lin_function`
+    of github.com/black-forest-labs/flux, sampling.py, whose constants these are).
+    """
+    return math.exp(base + (most - base) * (tokens - base_tokens) / (most_tokens - base_tokens))
+
+
 def window(sigmas: Sigmas, start: float, end: float) -> SigmaRange:
     """The levels at which the steps from fraction `start` of a decreasing grid up to fraction `end` are evaluated.
 

@@ -55,6 +55,11 @@ class Denoiser(Protocol):
 class EditableDenoiser(Denoiser, Protocol):
     """A denoiser of a host whose attention calls and embeddings can be reached."""
 
+    @property
+    def distilled(self) -> bool:
+        """Whether guidance is an input of the network, which has then learnt no unconditional branch (arXiv:2210.03142)."""
+        ...
+
     def edited(self, *edits: Any) -> "EditableDenoiser":
         """A new denoiser that runs `edits` (attention.site.AttentionEdit), the first outermost; this one is not touched."""
         ...
@@ -86,6 +91,10 @@ class Wrapper:
     def device(self) -> torch.device:
         return self.denoiser.device
 
+    @property
+    def distilled(self) -> bool:
+        return self.denoiser.distilled
+
     def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
         return self.denoiser(x, sigma, cond)
 
@@ -100,6 +109,15 @@ class Wrapper:
 
     def differentiable(self) -> AbstractContextManager[EditableDenoiser]:
         return self.denoiser.differentiable()
+
+
+def require_unconditional(denoiser: EditableDenoiser, method: str) -> None:
+    """Raises ValueError if the network has no unconditional branch, which `method` works on."""
+    if denoiser.distilled:
+        raise ValueError(
+            f"{method} works on the unconditional branch of guidance, and this model has none: guidance was distilled into "
+            "it as an input. Use direct inversion, which is exact without, or a model that is not distilled."
+        )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ..integrate import check_usable, working
 from ..paths import velocity
 from ..shapes import Embedding, Latent, Sigma
 from ..trajectory import NullText, Provenance, Trajectory
-from ..types import Cond, EditableDenoiser, OnStep, Progress
+from ..types import Cond, EditableDenoiser, OnStep, Progress, require_unconditional
 
 GUIDANCE = 7.5
 INNER_STEPS = 10
@@ -64,6 +64,7 @@ def optimize_null_text(
 
 def _check(trajectory: Trajectory, denoiser: EditableDenoiser, cond: Cond, inner_steps: int) -> None:
     check_usable(trajectory, denoiser)
+    require_unconditional(denoiser, "Null-text")
     if trajectory.solver != "euler":
         raise ValueError(
             f"Null-text works on DDIM trajectories (solver 'euler'); this one is replayed by '{trajectory.solver}'."
