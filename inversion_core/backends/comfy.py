@@ -69,6 +69,10 @@ class ComfyDenoiser:
     edits: tuple[AttentionEdit, ...] = ()
     training: bool = False
 
+    @property
+    def distilled(self) -> bool:
+        return bool(self.guider.inner_model.model_config.unet_config.get("guidance_embed"))
+
     def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
         if self.training:
             x, cond = plain(x), replace(cond, cond=plain(cond.cond), uncond=plain(cond.uncond))

@@ -25,6 +25,7 @@ class Prompted:
     """Prompts that are embeddings [rows, tokens, features] themselves."""
 
     device = CPU
+    distilled = False
 
     def embedding(self, prompt: Tensor) -> Tensor:
         return prompt
