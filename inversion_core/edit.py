@@ -1,16 +1,15 @@
 """Editing along a trajectory: source and target side by side, step by step."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, runtime_checkable
 
 from .attention.bank import Bank
 from .attention.site import AttentionEdit, Technique
-from .integrate import check_usable, stepped, working
-from .shapes import Latent
-from .solvers import SOLVERS
+from .integrate import check_usable, opening, step_of, stepped, working
+from .shapes import Latent, Sigma
 from .trajectory import Trajectory
-from .types import Bound, Cond, Denoiser, EditableDenoiser, OnStep, Progress, State
+from .types import Bound, Cond, Denoiser, EditableDenoiser, OnStep, Progress, State, Step
 
 
 @runtime_checkable
@@ -35,7 +34,17 @@ def unanchored(
 ) -> tuple[Latent, State]:
     """The source branch samples like the target's and drifts from the trajectory as guidance makes it."""
     sigma, sigma_next = trajectory.sigmas[index], trajectory.sigmas[index + 1]
-    return SOLVERS[trajectory.solver](Bound(denoiser, cond), x, sigma, sigma_next, state)
+    return step_of(trajectory)(Bound(denoiser, cond), x, sigma, sigma_next, state)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One edit of a picture: its prompt, its techniques, and what is changed about the network or the step for it alone."""
+
+    cond: Cond
+    techniques: Sequence[Technique] = ()
+    wrap: Callable[[EditableDenoiser], EditableDenoiser] | None = None
+    step: Step | None = None
 
 
 @dataclass(frozen=True)
@@ -62,27 +71,71 @@ def edit(
     The two are separate passes, so their prompts may differ in everything. Raises as `check_usable`, and UnmatchedEdit
     if a technique met no attention call.
     """
+    targets = [Target(target, techniques)]
+    return edit_all(trajectory, denoiser, source, targets, anchor=anchor, start=start, on_step=on_step)[0]
+
+
+def edit_all(
+    trajectory: Trajectory,
+    denoiser: EditableDenoiser,
+    source: Cond,
+    targets: Sequence[Target],
+    *,
+    anchor: Anchor = unanchored,
+    start: int = 0,
+    on_step: OnStep | None = None,
+) -> list[Edited]:
+    """Several edits of one picture, as `edit`; they share the source pass. Progress shows the first."""
     check_usable(trajectory, denoiser, start)
-    step = SOLVERS[trajectory.solver]
-    x_source = x_target = working(trajectory.xs[start], denoiser)
-    xs_source, state_source, state_target = [x_source.cpu()], None, None
-    blended: list[State] = [None] * len(techniques)
+    x_source, state = working(trajectory.xs[start], denoiser), opening(trajectory, start)
+    branches = [
+        _Branch(target, x_source, None if target.step else state, (None,) * len(target.techniques))
+        for target in targets
+    ]
+    xs_source = [x_source.cpu()]
     for index in range(start, trajectory.steps):
-        bank, sigma, sigma_next = Bank(), trajectory.sigmas[index], trajectory.sigmas[index + 1]
-        records = _edits(bank, [t.record for t in techniques])
-        x_source, state_source = anchor(
-            trajectory, denoiser.edited(*records), x_source, index, source, state_source, recording=bool(records)
-        )
-        injected = denoiser.edited(*_edits(bank, [t.inject for t in techniques]))
-        x_target, x0, state_target = stepped(step, injected, x_target, sigma, sigma_next, target, state_target)
-        for number, technique in enumerate(techniques):
-            if technique.blend is not None:
-                x_target, blended[number] = technique.blend(x_target, x_source, float(sigma), bank, blended[number])
+        banks = [Bank() for _ in branches]
+        records = [e for b, bank in zip(branches, banks, strict=True) for e in _edits(bank, b.target, "record")]
+        recorder = denoiser.edited(*records)
+        x_source, state = anchor(trajectory, recorder, x_source, index, source, state, recording=bool(records))
+        moved = [b.moved(trajectory, denoiser, bank, x_source, index) for b, bank in zip(branches, banks, strict=True)]
+        branches = [branch for branch, _ in moved]
         xs_source.append(x_source.cpu())
         if on_step is not None:
-            on_step(Progress("edit", index - start, trajectory.steps - start, float(sigma_next), x_target, x0))
-    return Edited(x_target.cpu(), tuple(xs_source))
+            sigma_next = float(trajectory.sigmas[index + 1])
+            on_step(Progress("edit", index - start, trajectory.steps - start, sigma_next, branches[0].x, moved[0][1]))
+    return [Edited(branch.x.cpu(), tuple(xs_source)) for branch in branches]
 
 
-def _edits(bank: Bank, makers: Sequence[Callable[[Bank], AttentionEdit] | None]) -> list[AttentionEdit]:
+@dataclass(frozen=True)
+class _Branch:
+    """A target branch between two steps."""
+
+    target: Target
+    x: Latent
+    state: State
+    blended: tuple[State, ...]
+
+    def moved(
+        self, trajectory: Trajectory, denoiser: EditableDenoiser, bank: Bank, x_source: Latent, index: int
+    ) -> tuple["_Branch", Latent]:
+        """The branch a step on, and the last clean prediction made for it."""
+        sigma, sigma_next = trajectory.sigmas[index], trajectory.sigmas[index + 1]
+        host = self.target.wrap(denoiser) if self.target.wrap else denoiser
+        host = host.edited(*_edits(bank, self.target, "inject"))
+        step = self.target.step or step_of(trajectory)
+        x, x0, state = stepped(step, host, self.x, sigma, sigma_next, self.target.cond, self.state)
+        x, blended = self._blend(x, x_source, sigma, bank)
+        return replace(self, x=x, state=state, blended=blended), x0
+
+    def _blend(self, x: Latent, x_source: Latent, sigma: Sigma, bank: Bank) -> tuple[Latent, tuple[State, ...]]:
+        states = list(self.blended)
+        for number, technique in enumerate(self.target.techniques):
+            if technique.blend is not None:
+                x, states[number] = technique.blend(x, x_source, float(sigma), bank, states[number])
+        return x, tuple(states)
+
+
+def _edits(bank: Bank, target: Target, role: Literal["record", "inject"]) -> list[AttentionEdit]:
+    makers = (getattr(technique, role) for technique in target.techniques)
     return [make(bank) for make in makers if make is not None]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from .shapes import Latent, Sigma, Sigmas
-from .solvers import SOLVERS
+from .solvers import OPENINGS, SOLVERS
 from .trajectory import Trajectory
 from .types import Bound, Cond, Denoiser, OnStep, Progress, State, Step, Wrapper
 
@@ -46,8 +46,27 @@ def replay(
 ) -> Walk:
     """Sample from `trajectory.xs[start]` with the trajectory's own step over its own grid. Raises as `check_usable`."""
     check_usable(trajectory, denoiser, start)
-    x, sigmas = trajectory.xs[start], trajectory.sigmas[start:]
-    return integrate(SOLVERS[trajectory.solver], denoiser, x, sigmas, cond, stage="replay", on_step=on_step)
+    x, sigmas, state = trajectory.xs[start], trajectory.sigmas[start:], opening(trajectory, start)
+    return integrate(step_of(trajectory), denoiser, x, sigmas, cond, stage="replay", state=state, on_step=on_step)
+
+
+def step_of(trajectory: Trajectory) -> Step:
+    """The trajectory's own step: its solver's, and the noise map of the level added to where that leads."""
+    step = SOLVERS[trajectory.solver]
+    if trajectory.noise is None:
+        return step
+    maps = {float(sigma): noise for sigma, noise in zip(trajectory.sigmas[:-1], trajectory.noise, strict=True)}
+
+    def noisy(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: State) -> tuple[Latent, State]:
+        x, state = step(denoise, x, sigma, sigma_next, state)
+        return x + maps[float(sigma)].to(x), state
+
+    return noisy
+
+
+def opening(trajectory: Trajectory, start: int = 0) -> State:
+    """What the trajectory's solver must know to go on from level `start`; None for one-step solvers."""
+    return OPENINGS[trajectory.solver](trajectory, start) if trajectory.solver in OPENINGS else None
 
 
 def check_usable(trajectory: Trajectory, denoiser: Denoiser, start: int = 0) -> None:
@@ -73,11 +92,11 @@ def working(x: Latent, denoiser: Denoiser) -> Latent:
 def stepped(
     step: Step, denoiser: Denoiser, x: Latent, sigma: Sigma, sigma_next: Sigma, cond: Cond, state: State
 ) -> tuple[Latent, Latent, State]:
-    """Where the step leads, the last clean prediction made in it, and its state."""
+    """Where the step leads, the last clean prediction made in it (`x` itself if there was none), and its state."""
     seen: list[Latent] = []
     watched = _Watched(denoiser, seen)
     x, state = step(Bound(watched, cond), x, sigma, sigma_next, state)
-    return x, seen[-1], state
+    return x, seen[-1] if seen else x, state
 
 
 @dataclass(frozen=True)

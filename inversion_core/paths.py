@@ -10,10 +10,11 @@ from .shapes import Latent, Sigma
 
 @dataclass(frozen=True)
 class NoisePath:
-    """`x = alpha(sigma) * x0 + sigma * noise`; `input_scale` is what the network's own input is divided by."""
+    """`x = alpha(sigma) * x0 + sigma * noise`; `slope` is alpha's derivative, `input_scale` what the network's input is divided by."""
 
     name: str
     alpha: Callable[[Sigma], Sigma]
+    slope: Callable[[Sigma], Sigma]
     input_scale: Callable[[Sigma], Sigma]
 
     def add_noise(self, x0: Latent, noise: Latent, sigma: Sigma) -> Latent:
@@ -23,6 +24,19 @@ class NoisePath:
     def noise(self, x: Latent, x0: Latent, sigma: Sigma) -> Latent:
         """The noise that lies in `x` if `x0` is its clean latent; `sigma` must be above 0."""
         return (x - self.alpha(sigma) * x0) / sigma
+
+    def velocity_to(self, x: Latent, noise: Latent, sigma: Sigma) -> Latent:
+        """`dx/dsigma` of the path that joins `x` at `sigma` to `noise`: `slope * x0 + noise`. `alpha` must be above 0."""
+        return self.slope(sigma) * (x - sigma * noise) / self.alpha(sigma) + noise
+
+    def ancestral(self, sigma: Sigma, sigma_next: Sigma) -> tuple[Sigma, Sigma]:
+        """How much of the noise in `x` a step of DDPM keeps, and how much fresh noise it adds (arXiv:2006.11239, eq. 6-7).
+
+        With r = sigma / alpha, kept = sigma_next r_next / r and added = sigma_next sqrt(1 - (r_next / r)^2): the
+        marginals stay those of the path, on rectified flow too.
+        """
+        ratio = sigma_next * self.alpha(sigma) / (self.alpha(sigma_next) * sigma)
+        return sigma_next * ratio, sigma_next * (1 - ratio**2).clamp(min=0).sqrt()
 
     def same_input(self, x: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:
         """`x` rescaled so that a network asked at `sigma_next` sees the input it would have seen at `sigma`."""
@@ -39,10 +53,10 @@ def velocity(x: Latent, x0: Latent, sigma: Sigma) -> Latent:
     return (x - x0) / sigma
 
 
-VE = NoisePath("ve", torch.ones_like, lambda sigma: (1 + sigma**2).sqrt())
+VE = NoisePath("ve", torch.ones_like, torch.zeros_like, lambda sigma: (1 + sigma**2).sqrt())
 """Variance exploding: eps- and v-prediction UNets in sigma space (arXiv:2206.00364, table 1)."""
 
-RF = NoisePath("rf", lambda sigma: 1 - sigma, torch.ones_like)
+RF = NoisePath("rf", lambda sigma: 1 - sigma, lambda sigma: -torch.ones_like(sigma), torch.ones_like)
 """Rectified flow: SD3, Flux, Qwen-Image, Wan (arXiv:2209.03003, eq. 1)."""
 
 PATHS = {path.name: path for path in (VE, RF)}

@@ -19,6 +19,7 @@ from .solvers import SOLVERS
 from .trajectory import NullText, Provenance, Trajectory
 
 VERSION = 1
+SECONDARY = ("partners", "noise")
 FORMATS = {"latent-inversion trajectory": Trajectory, "latent-inversion null-text": NullText}
 
 
@@ -62,6 +63,7 @@ def load_trajectory(path: str | os.PathLike[str]) -> Trajectory:
             sigmas=tensors["sigmas"],
             xs=tuple(tensors["xs"]),
             solver=facts["solver"] if facts["solver"] in SOLVERS else _unknown(facts["solver"]),
+            **{name: tuple(tensors[name]) for name in SECONDARY if name in tensors},
             residuals=None if facts["residuals"] is None else tuple(facts["residuals"]),
             provenance=Provenance(**facts["provenance"]),
         )
@@ -121,6 +123,8 @@ def _pack(value: Trajectory | NullText) -> tuple[dict[str, Tensor], dict[str, An
     facts: dict[str, Any]
     if isinstance(value, Trajectory):
         tensors = {"sigmas": value.sigmas, "xs": torch.stack(value.xs)}
+        secondary = {name: getattr(value, name) for name in SECONDARY}
+        tensors |= {name: torch.stack(kept) for name, kept in secondary.items() if kept is not None}
         facts = {"path": value.path.name, "solver": value.solver, "residuals": value.residuals}
     else:
         tensors = {"sigmas": value.sigmas, "embeddings": torch.stack(value.embeddings)}

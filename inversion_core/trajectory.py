@@ -1,6 +1,6 @@
 """The latents of one picture along its noise path, and what is computed for them: values that are stored and passed on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -23,31 +23,45 @@ class Trajectory:
     """An image's latents at decreasing sigmas, and what it takes to retrace them.
 
     `xs[i]` lies at `sigmas[i]`; `xs[0]` is the noisiest, `xs[-1]` the image. `solver` names the step that replays it.
-    `residuals` are the relative errors that a fixed-point inversion left at each step, from the noisiest on.
+    `partners[i]` is the second state at that level, of methods that walk two; `noise[i]` is added after the step from
+    there, on every branch. `residuals` are the relative errors that a fixed-point inversion left, from the noisiest on.
     """
 
     path: NoisePath
     sigmas: Sigmas
     xs: tuple[Latent, ...]
     solver: str = "euler"
+    partners: tuple[Latent, ...] | None = None
+    noise: tuple[Latent, ...] | None = None
     residuals: tuple[float, ...] | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         check_decreasing(self.sigmas)
-        if len(self.xs) != len(self.sigmas):
-            raise ValueError(
-                f"A trajectory has one latent per sigma; got {len(self.xs)} latents for {len(self.sigmas)} sigmas."
-            )
-        shapes = {tuple(x.shape) for x in self.xs}
+        for name, values in (("latents", self.xs), ("partners", self.partners)):
+            if values is not None and len(values) != len(self.sigmas):
+                raise ValueError(f"A trajectory of {len(self.sigmas)} sigmas has as many {name}; got {len(values)}.")
+        for name, steps in (("noise maps", self.noise), ("residuals", self.residuals)):
+            if steps is not None and len(steps) != self.steps:
+                raise ValueError(f"A trajectory of {self.steps} steps has as many {name}; got {len(steps)}.")
+        shapes = {tuple(x.shape) for x in self.tensors}
         if len(shapes) > 1:
             raise ValueError(f"The latents of a trajectory have one shape; got {sorted(shapes)}.")
-        if self.residuals is not None and len(self.residuals) != self.steps:
-            raise ValueError(f"A trajectory of {self.steps} steps has as many residuals; got {len(self.residuals)}.")
 
     @property
     def steps(self) -> int:
         return len(self.sigmas) - 1
+
+    @property
+    def tensors(self) -> tuple[Latent, ...]:
+        """All its latents, partners and noise maps."""
+        return (*self.xs, *(self.partners or ()), *(self.noise or ()))
+
+    def row(self, number: int) -> "Trajectory":
+        """The trajectory of one picture of the batch."""
+        one = slice(number, number + 1)
+        partners, noise = (kept and tuple(x[one] for x in kept) for kept in (self.partners, self.noise))
+        return replace(self, xs=tuple(x[one] for x in self.xs), partners=partners, noise=noise)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -54,7 +54,7 @@ class LatentTrajectory:
         return {"samples": self.samples(x)} | ({"inversion_frame": self.frame} if self.frame else {})
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
-        return [*self.trajectory.xs, *([] if self.mask is None else [self.mask])]
+        return [*self.trajectory.tensors, *([] if self.mask is None else [self.mask])]
 
 
 @dataclass(frozen=True)

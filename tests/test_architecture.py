@@ -24,6 +24,7 @@ ROWS = (
     ("integrate", "storage"),
     ("edit",),
     ("methods",),
+    ("editors",),
 )
 # Backends join a host to the library: they know its values, none of its loops and methods.
 VALUES = {"shapes", "paths", "types", "trajectory"}

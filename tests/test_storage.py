@@ -122,7 +122,7 @@ def rewritten(tmp_path, **changes):
         ({"facts": {"residuals": [1.0]}}, "as many residuals"),
         ({"facts": {"provenance": {"secret": 1}}}, "damaged"),
         ({"tensors": {"sigmas": SIGMAS.flip(0)}}, "must decrease"),
-        ({"tensors": {"xs": torch.zeros(2, 1, 4, 2, 2)}}, "one latent per sigma"),
+        ({"tensors": {"xs": torch.zeros(2, 1, 4, 2, 2)}}, "as many latents"),
     ],
     ids=str,
 )

@@ -87,7 +87,8 @@ class ComfyDenoiser:
         return x0
 
     def edited(self, *edits: AttentionEdit) -> "ComfyDenoiser":
-        return replace(self, edits=edits)
+        """A denoiser that also runs `edits`, outside those that it has already."""
+        return replace(self, edits=(*edits, *self.edits))
 
     def embedding(self, prompt: Prompt) -> Embedding:
         """The cross-attention embedding, float32. Raises ValueError if the prompt has several parts or no such embedding."""

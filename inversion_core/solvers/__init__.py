@@ -1,6 +1,9 @@
-"""One-step ODE solvers, each usable in both directions, and the inverse of any of them."""
+"""Solvers of the ODE, each usable in both directions, and the inverse of any one-step solver."""
 
-from ..types import Step
+from collections.abc import Callable
+
+from ..trajectory import Trajectory
+from ..types import State, Step
 from .ddim_inverse import ddim_inverse
 from .euler import euler
 from .heun import heun
@@ -10,4 +13,7 @@ from .undo import Undone, undo
 SOLVERS: dict[str, Step] = {"euler": euler, "heun": heun, "midpoint": midpoint}
 """The steps that a trajectory can be replayed with, by name."""
 
-__all__ = ["SOLVERS", "Undone", "ddim_inverse", "euler", "heun", "midpoint", "undo"]
+OPENINGS: dict[str, Callable[[Trajectory, int], State]] = {}
+"""For solvers that look back: the state with which a replay goes on from a level of a trajectory."""
+
+__all__ = ["OPENINGS", "SOLVERS", "Undone", "ddim_inverse", "euler", "heun", "midpoint", "undo"]

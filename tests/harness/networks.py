@@ -85,7 +85,7 @@ class AttentionNetwork(Prompted):
     path: NoisePath = VE
 
     def edited(self, *edits: AttentionEdit) -> "AttentionNetwork":
-        return replace(self, edits=edits)
+        return replace(self, edits=(*edits, *self.edits))
 
     def weights(self, name: str, rows: int, columns: int) -> Tensor:
         number = ["in", "q", "k", "v", "cq", "ck", "cv", "out"].index(name)

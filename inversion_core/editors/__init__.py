@@ -1,0 +1,26 @@
+"""Every way to edit a picture by two prompts, by the name that the field knows it by: one line a method, in its group's file."""
+
+from ..edit import Edited
+from ..trajectory import Trajectory
+from . import guidance
+from .job import Editor, Job, Plan, trajectory_for
+
+GROUPS: dict[str, dict[str, Editor]] = {"guidance": guidance.EDITORS}
+"""The methods by group, in the order in which nodes and tables show them."""
+
+EDITORS: dict[str, Editor] = {name: editor for group in GROUPS.values() for name, editor in group.items()}
+
+__all__ = ["EDITORS", "GROUPS", "Editor", "Job", "Plan", "run_editor", "trajectory_for"]
+
+
+def run_editor(name: str, job: Job, trajectory: Trajectory | None = None) -> Edited:
+    """The job done by the method `name`, along `trajectory` if there is one of the method's own inversion.
+
+    Raises ValueError if the method is not defined on the model's family, and as the method itself.
+    """
+    editor, path = EDITORS[name], job.denoiser.path.name
+    if path not in editor.families:
+        raise ValueError(
+            f"'{name}' is defined on the noise path '{editor.families[0]}', but this model works on '{path}'."
+        )
+    return editor.run(job, trajectory or trajectory_for(editor, job))

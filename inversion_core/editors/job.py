@@ -1,0 +1,104 @@
+"""What every way of editing a picture by two prompts has in common."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..attention.site import Technique
+from ..edit import Anchor, Edited, Target, edit_all, unanchored
+from ..methods import INVERSIONS, invert
+from ..shapes import Latent, Sigmas
+from ..trajectory import NullText, Trajectory
+from ..types import Cond, EditableDenoiser, OnStep
+
+BOTH = ("ve", "rf")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clean latent and the change asked for. `source` and `target` carry guidance and the unconditional prompt.
+
+    `strength` is the share of the steps that are edited, from 0 (hardly) to 1 (from pure noise). `null_text` saves the
+    method of that name its optimisation.
+    """
+
+    denoiser: EditableDenoiser
+    x0: Latent
+    sigmas: Sigmas
+    source: Cond
+    target: Cond
+    strength: float = 1.0
+    techniques: tuple[Technique, ...] = ()
+    null_text: NullText | None = None
+    seed: int = 0
+    on_step: OnStep | None = None
+
+    @property
+    def start(self) -> int:
+        """The first step that is edited."""
+        steps = len(self.sigmas) - 1
+        return min(round((1 - self.strength) * steps), steps - 1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a method makes of a job along a trajectory: the arguments of `edit_all`."""
+
+    denoiser: EditableDenoiser
+    source: Cond
+    target: Target
+    anchor: Anchor = unanchored
+
+
+@dataclass(frozen=True)
+class Editor:
+    """A method: the inversion that it starts from (None if it needs none) and how it edits.
+
+    `families` are the noise paths that it is defined on; `uncond` says that it needs an unconditional branch.
+    """
+
+    run: Callable[[Job, Trajectory | None], Edited]
+    inversion: str | None = None
+    inversion_guidance: float = 1.0
+    families: tuple[str, ...] = BOTH
+    uncond: bool = False
+    about: str = ""
+
+
+def planned(
+    make: Callable[[Job, Trajectory], Plan],
+    *,
+    inversion: str = "ddim",
+    inversion_guidance: float = 1.0,
+    families: tuple[str, ...] = BOTH,
+    uncond: bool = False,
+    about: str = "",
+) -> Editor:
+    """An editor that runs source and target side by side along a trajectory, as `make` plans it."""
+
+    def run(job: Job, trajectory: Trajectory | None) -> Edited:
+        assert trajectory is not None
+        plan = make(job, trajectory)
+        return edit_all(
+            trajectory,
+            plan.denoiser,
+            plan.source,
+            [plan.target],
+            anchor=plan.anchor,
+            start=job.start,
+            on_step=job.on_step,
+        )[0]
+
+    return Editor(run, inversion, inversion_guidance, families, uncond, about)
+
+
+def plain(job: Job, trajectory: Trajectory) -> Plan:
+    """Source and target sampled alike, under guidance."""
+    return Plan(job.denoiser, job.source, Target(job.target, job.techniques))
+
+
+def trajectory_for(editor: Editor, job: Job) -> Trajectory | None:
+    """The trajectory that the editor starts from; None if it needs none."""
+    if editor.inversion is None:
+        return None
+    cond = replace(job.source, guidance=editor.inversion_guidance)
+    return invert(INVERSIONS[editor.inversion], job.denoiser, job.x0, job.sigmas, cond, on_step=job.on_step)

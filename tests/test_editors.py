@@ -1,0 +1,97 @@
+"""Every editor's promise: what it costs, and how near the picture it stays when nothing is to change."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from harness.networks import Mixture
+from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor, trajectory_for
+from latent_inversion.inversion_core.metrics import Count, Counted
+from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
+from latent_inversion.inversion_core.types import Cond
+
+
+@dataclass(frozen=True)
+class Promise:
+    """`inversion` evaluations a step, `edit` evaluations a step (a guided pair is two), and the largest relative error
+    of the target branch where its prompt is the source's, at the guidance of the test."""
+
+    inversion: float
+    edit: float
+    identity: float
+
+
+LOST = 3.0  # what guidance does to this test's picture where nothing holds it
+
+PROMISES = {
+    "ddim": Promise(1, 4, LOST),
+    "null-text": Promise(1, 15, 1.0),
+    "negative-prompt": Promise(1, 3, 0.35),
+    "direct": Promise(1, 2, LOST),
+}
+"""`null-text`'s evaluations are a bound: it stops early."""
+
+STEPS = 12
+GRIDS = {
+    "ve": (VE, leading(scaled_linear_sigmas(), STEPS)),
+    "rf": (RF, torch.linspace(1, 0, STEPS + 1, dtype=torch.float64)),
+}
+SOURCE, TARGET, EMPTY = torch.full((1, 5, 4), 0.6), torch.full((1, 5, 4), -0.5), torch.zeros(1, 5, 4)
+CASES = [(name, family) for name, editor in EDITORS.items() for family in editor.families]
+
+
+def job_for(family, count=None, *, target=TARGET, guidance=3.0, strength=1.0):
+    path, sigmas = GRIDS[family]
+    x0 = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.4
+    denoiser = Counted(Mixture(path), count or Count())
+    return Job(denoiser, x0, sigmas, Cond(SOURCE, EMPTY, guidance), Cond(target, EMPTY, guidance), strength=strength)
+
+
+def distance(a, b):
+    return float((a - b).square().mean().sqrt() / b.square().mean().sqrt())
+
+
+def test_the_table_names_every_editor():
+    assert PROMISES.keys() == EDITORS.keys()
+    assert all(editor.about for editor in EDITORS.values())
+
+
+@pytest.mark.parametrize(("name", "family"), CASES)
+def test_costs(name, family):
+    inversion, whole = Count(), Count()
+    trajectory_for(EDITORS[name], job_for(family, inversion))
+    run_editor(name, job_for(family, whole))
+    promise = PROMISES[name]
+    assert inversion.evaluations == pytest.approx(promise.inversion * STEPS, abs=2)
+    spent = (whole.evaluations - inversion.evaluations) / STEPS
+    assert spent == pytest.approx(promise.edit, abs=2 / STEPS) if name != "null-text" else spent <= promise.edit
+
+
+@pytest.mark.parametrize(("name", "family"), CASES)
+def test_the_source_prompt_gives_the_picture_back_as_well_as_promised(name, family):
+    job = job_for(family, target=SOURCE)
+    assert distance(run_editor(name, job).target, job.x0) <= PROMISES[name].identity
+
+
+@pytest.mark.parametrize(("name", "family"), CASES)
+def test_another_prompt_changes_the_picture_and_more_so_with_more_strength(name, family):
+    weak, strong = (job_for(family, strength=strength) for strength in (0.3, 1.0))
+    changes = [distance(run_editor(name, job).target, job.x0) for job in (weak, strong)]
+    assert 0 < changes[0] < changes[1]
+    assert all(torch.isfinite(run_editor(name, job).target).all() for job in (weak, strong))
+
+
+@pytest.mark.parametrize(("name", "family"), CASES)
+def test_the_same_job_twice_gives_the_same_bits(name, family):
+    assert torch.equal(run_editor(name, job_for(family)).target, run_editor(name, job_for(family)).target)
+
+
+def test_a_method_of_the_other_family_is_refused():
+    name = next((name for name, editor in EDITORS.items() if len(editor.families) == 1), None)
+    if name is None:
+        pytest.skip("every method works on both families")
+    other = next(family for family in GRIDS if family not in EDITORS[name].families)
+    with pytest.raises(ValueError, match="noise path"):
+        run_editor(name, job_for(other))
