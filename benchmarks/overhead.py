@@ -47,7 +47,7 @@ def seconds(*runs: Callable[[], object], device: str) -> list[float]:
 
 def loops(studio: Studio, device: str) -> None:
     """Inversion, replay and guided edit, against calls of the UNet alone on the same inputs."""
-    x0 = torch.randn(1, studio.denoiser.unet.config.in_channels, 16, 16)
+    x0 = torch.randn(1, studio.denoiser.network.config.in_channels, 16, 16)
     sigmas, cond = leading(studio.table, STEPS), studio.encode_prompt(SOURCE)
     guided = Cond(cond, studio.encode_prompt(""), 7.5)
     x, rows = x0.to(device), torch.cat([x0, x0]).to(device)
@@ -57,7 +57,7 @@ def loops(studio: Studio, device: str) -> None:
     @torch.no_grad()
     def bare(sample: torch.Tensor, context: torch.Tensor) -> None:
         for _ in range(STEPS):
-            studio.denoiser.unet(sample, level, encoder_hidden_states=context, return_dict=False)
+            studio.denoiser.network(sample, level, encoder_hidden_states=context, return_dict=False)
 
     trajectory = invert(INVERSIONS["ddim"], studio.denoiser, x0, sigmas, Cond(cond))
     up, plain, down, twice = seconds(
@@ -77,7 +77,7 @@ def loops(studio: Studio, device: str) -> None:
 
 def prompt_to_prompt_cost(studio: Studio, device: str, side: int) -> None:
     """A two-branch guided edit with and without attention control in all steps, on square latents of `side` tokens."""
-    x0 = torch.randn(1, studio.denoiser.unet.config.in_channels, side, side)
+    x0 = torch.randn(1, studio.denoiser.network.config.in_channels, side, side)
     cond = Cond(studio.encode_prompt(SOURCE))
     trajectory = invert(INVERSIONS["ddim"], studio.denoiser, x0, leading(studio.table, 4), cond)
     control, none = Control(cross=1.0, self_attention=1.0, alignment="replace"), NO_CONTROL

@@ -75,7 +75,7 @@ def test_sampling(prediction: str, guidance: float, to_one: bool):
     if not to_one:
         sigmas[-1] = denoiser.table[0]
     z = normal(2, 4, 16, 16, seed=3)
-    theirs = walked(DDIMScheduler(**settings), guided(denoiser.unet, cond), z)
+    theirs = walked(DDIMScheduler(**settings), guided(denoiser.network, cond), z)
     ours = integrate(euler, denoiser, z * (1 + sigmas[0] ** 2).sqrt(), sigmas, cond)
     for x, sigma, expected in zip(ours.xs, sigmas, theirs, strict=True):
         assert_same(scaled_down(x, sigma), expected)
@@ -87,7 +87,7 @@ def test_inversion(guidance: float):
     denoiser, cond, settings = case("epsilon", guidance)
     sigmas = leading(denoiser.table, STEPS)
     z = normal(2, 4, 16, 16, seed=4)
-    theirs = walked(DDIMInverseScheduler(**settings), guided(denoiser.unet, cond), z)
+    theirs = walked(DDIMInverseScheduler(**settings), guided(denoiser.network, cond), z)
     ours = invert(INVERSIONS["ddim"], denoiser, z, sigmas, cond)
     for x, sigma, expected in zip(ours.xs[::-1], sigmas.flip(0), theirs, strict=True):
         assert_same(scaled_down(x, sigma), expected)
@@ -102,7 +102,7 @@ def test_inversion_for_v_agrees_with_eps_where_the_scheduler_does_not():
     denoiser, cond, settings = case("v_prediction", 1.0)
     sigmas = leading(denoiser.table, STEPS)
     z = normal(2, 4, 16, 16, seed=5)
-    predict_v = guided(denoiser.unet, cond)
+    predict_v = guided(denoiser.network, cond)
     abar = DDIMScheduler(**settings).alphas_cumprod
 
     def predict_eps(z: Tensor, t: Tensor) -> Tensor:

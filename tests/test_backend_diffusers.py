@@ -59,7 +59,7 @@ def test_edited_leaves_the_model_untouched(denoiser, x, cond):
         }
         return unet.state_dict() | counts | {"processors": {n: id(p) for n, p in unet.attn_processors.items()}}
 
-    unet = denoiser.unet
+    unet = denoiser.network
     conformance.check_edited_leaves_model_untouched(denoiser, x, SIGMA, cond, snapshot)
 
 
@@ -152,7 +152,7 @@ def test_half_precision_network_keeps_a_single_precision_state(x, prompts):
 
 def test_differentiable_under_inference_mode(denoiser, x, prompts):
     """Null-text's use: gradients of the embedding, none of the weights, and the weights' wishes restored."""
-    wishes = [p.requires_grad for p in denoiser.unet.parameters()]
+    wishes = [p.requires_grad for p in denoiser.network.parameters()]
     sigmas = leading(denoiser.table, 3)
     cond = Cond(prompts[0], prompts[1], 7.5)
     with torch.inference_mode():
@@ -160,8 +160,8 @@ def test_differentiable_under_inference_mode(denoiser, x, prompts):
         result = optimize_null_text(trajectory, denoiser, cond, inner_steps=2)
     assert all(last <= first for first, last in zip(result.first, result.last, strict=True))
     assert sum(result.last) < sum(result.first)
-    assert [p.requires_grad for p in denoiser.unet.parameters()] == wishes
-    assert all(p.grad is None for p in denoiser.unet.parameters())
+    assert [p.requires_grad for p in denoiser.network.parameters()] == wishes
+    assert all(p.grad is None for p in denoiser.network.parameters())
 
 
 def test_fingerprint_survives_half_precision_and_tells_models_apart():

@@ -1,21 +1,21 @@
 """UNets of the Stable Diffusion 1, 2 and XL kind in diffusers' layout, as denoisers in sigma space."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..attention.site import AttentionEdit, EditedCall
-from ..fingerprint import fingerprint
+from ..attention.site import EditedCall
 from ..paths import VE, NoisePath
 from ..schedules import abar_to_sigmas
-from ..shapes import Embedding, Latent, Sigma, Sigmas
-from ..types import Cond
-from .diffusers_attention import Branch, reached
+from ..shapes import Latent, Sigma, Sigmas
+from .diffusers_attention import reached
+from .diffusers_network import Branch, NetworkDenoiser, Prompt
+
+__all__ = ["PREDICTIONS", "DiffusersDenoiser", "Prompt", "levels_of"]
 
 Prediction = Callable[[Latent, Latent, Sigma], Latent]
 
@@ -28,25 +28,14 @@ PREDICTIONS: dict[str, Prediction] = {
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """An encoded prompt for one picture or one per picture, and what else the network is conditioned on (SDXL: `text_embeds`, `time_ids`)."""
-
-    embedding: Embedding
-    added: Mapping[str, Float[Tensor, "rows _"]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class DiffusersDenoiser:
-    """`D(x, sigma)` from `unet(x / sqrt(1 + sigma^2), t(sigma))`; a guided call is one batch, unconditional rows first.
+class DiffusersDenoiser(NetworkDenoiser):
+    """`D(x, sigma)` from `unet(x / sqrt(1 + sigma^2), t(sigma))`.
 
     `table` holds the levels that the network was trained on, increasing; `prediction` is a name of `PREDICTIONS`.
     """
 
-    unet: Any
     table: Sigmas
     prediction: str
-    edits: tuple[AttentionEdit, ...] = ()
-    grad: bool = False
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:
@@ -61,47 +50,27 @@ class DiffusersDenoiser:
         return VE
 
     @property
-    def device(self) -> torch.device:
-        return self.unet.device
+    def features(self) -> int:
+        return int(self.network.config.cross_attention_dim)
 
-    @property
-    def fingerprint(self) -> str:
-        """Tells this network's weights from others', in any layout or precision."""
-        return fingerprint(self.unet.parameters())
+    def check_latent(self, x: Latent) -> None:
+        channels = self.network.config.in_channels
+        if x.ndim != 4 or x.shape[1] != channels:
+            raise ValueError(f"This network takes latents [batch, {channels}, height, width]; got {tuple(x.shape)}.")
 
-    def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
-        """The clean latent, in the precision of `x`. Raises ValueError if `x` or a prompt does not fit the network."""
-        branches: dict[Branch, Prompt] = (
-            {"uncond": cond.uncond, "cond": cond.cond} if cond.guided else {"cond": cond.cond}
-        )
-        with nullcontext() if self.grad else torch.no_grad():
-            rows = x.repeat(len(branches), 1, 1, 1)
-            out = self._evaluate(rows, sigma, branches)
-            x0, *guided = PREDICTIONS[self.prediction](rows, out, sigma).chunk(len(branches))
-            return x0 + cond.guidance * (guided[0] - x0) if guided else x0
-
-    def edited(self, *edits: AttentionEdit) -> "DiffusersDenoiser":
-        """A denoiser that also runs `edits`, outside those that it has already."""
-        return replace(self, edits=(*edits, *self.edits))
-
-    def embedding(self, prompt: Prompt) -> Embedding:
-        return prompt.embedding.float()
-
-    def with_embedding(self, prompt: Prompt, embedding: Embedding) -> Prompt:
-        return replace(prompt, embedding=embedding)
-
-    @contextmanager
-    def differentiable(self) -> Iterator["DiffusersDenoiser"]:
-        """A context, free of inference mode, whose denoiser passes gradients on; the weights ask for none meanwhile."""
-        asked = [p for p in self.unet.parameters() if p.requires_grad]
-        with torch.inference_mode(False), torch.enable_grad():
-            try:
-                for parameter in asked:
-                    parameter.requires_grad_(False)
-                yield replace(self, grad=True)
-            finally:
-                for parameter in asked:
-                    parameter.requires_grad_(True)
+    def clean(self, x: Latent, sigma: Sigma, prompt: Prompt, branches: Sequence[Branch]) -> Latent:
+        call = EditedCall(self.edits)
+        reach = reached(self.network, call, x.shape[-2:], float(sigma), branches) if self.edits else nullcontext()
+        with reach:
+            out = self.network(
+                (x / VE.input_scale(sigma)).to(self.network.dtype),
+                self.timestep(sigma).to(self.device, torch.float32),
+                encoder_hidden_states=prompt.embedding,
+                added_cond_kwargs=dict(prompt.added),
+                return_dict=False,
+            )[0]
+        call.check()
+        return PREDICTIONS[self.prediction](x, out.to(x.dtype), sigma)
 
     def timestep(self, sigma: Sigma) -> Float[Tensor, ""]:
         """The place of `sigma` among the trained levels, between two of them by its logarithm; held at both ends."""
@@ -109,44 +78,6 @@ class DiffusersDenoiser:
         low = (torch.searchsorted(self.table, held, right=True) - 1).clamp(0, len(self.table) - 2)
         below, above = self.table[low], self.table[low + 1]
         return low + (held / below).log() / (above / below).log()
-
-    def _evaluate(self, rows: Latent, sigma: Sigma, branches: Mapping[Branch, Prompt]) -> Latent:
-        self._check(rows, list(branches.values()))
-        each, dtype = len(rows) // len(branches), self.unet.dtype
-        text = torch.cat([_rows(p.embedding, each) for p in branches.values()]).to(self.device, dtype)
-        names = next(iter(branches.values())).added
-        added = {n: torch.cat([_rows(p.added[n], each) for p in branches.values()]) for n in names}
-        call = EditedCall(self.edits)
-        with reached(self.unet, call, rows.shape[-2:], float(sigma), list(branches)) if self.edits else nullcontext():
-            out = self.unet(
-                (rows / VE.input_scale(sigma)).to(dtype),
-                self.timestep(sigma).to(self.device, torch.float32),
-                encoder_hidden_states=text,
-                added_cond_kwargs={n: t.to(self.device, dtype) for n, t in added.items()},
-                return_dict=False,
-            )[0]
-        call.check()
-        return out.to(rows.dtype)
-
-    def _check(self, rows: Latent, prompts: Sequence[Prompt]) -> None:
-        config = self.unet.config
-        if rows.ndim != 4 or rows.shape[1] != config.in_channels:
-            raise ValueError(
-                f"This network takes latents [batch, {config.in_channels}, height, width]; got {tuple(rows.shape)}."
-            )
-        shapes = {(p.embedding.shape[1:], tuple(sorted(p.added))) for p in prompts}
-        if len(shapes) > 1 or any(p.embedding.shape[2] != config.cross_attention_dim for p in prompts):
-            raise ValueError(
-                f"Prompts of one call must have one shape with {config.cross_attention_dim} features; got "
-                f"{sorted(tuple(p.embedding.shape) for p in prompts)}. Encode them with this model's text encoder."
-            )
-
-
-def _rows(tensor: Tensor, count: int) -> Tensor:
-    """One row per picture from a tensor that has as many, or one for all."""
-    if len(tensor) not in (1, count):
-        raise ValueError(f"A prompt has {len(tensor)} rows for {count} pictures; it needs one, or one for each.")
-    return tensor.expand(count, *tensor.shape[1:])
 
 
 def levels_of(abar: Float[Tensor, " levels"]) -> Sigmas:

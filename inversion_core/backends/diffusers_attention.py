@@ -12,8 +12,8 @@ from torch.overrides import TorchFunctionMode
 
 from ..attention.site import EditedCall, Site
 from ..shapes import Heads
+from .diffusers_network import Branch
 
-Branch: TypeAlias = Literal["cond", "uncond"]
 Place: TypeAlias = tuple[str, Literal["self", "cross"]]
 
 

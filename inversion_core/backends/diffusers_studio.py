@@ -62,7 +62,7 @@ class Studio:
     @property
     def trained_size(self) -> int:
         """Width and height of the pictures that the network was trained on."""
-        return int(self.denoiser.unet.config.sample_size) * self.multiple
+        return int(self.denoiser.network.config.sample_size) * self.multiple
 
     @torch.no_grad()
     def encode_prompt(self, text: str) -> Prompt:

@@ -1,0 +1,159 @@
+"""Rectified-flow transformers in diffusers' layout, as denoisers in sigma space."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from ..attention.site import AttentionEdit
+from ..paths import RF, NoisePath
+from ..shapes import Latent, Sigma
+from .diffusers_network import Branch, NetworkDenoiser, Prompt
+
+TIMESTEPS = 1000
+"""The level that a network is told is `1000 sigma`, whole or not; Flux multiplies by itself."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one kind of transformer is asked for its velocity, `noise - x0`.
+
+    `form` is how its latents are written, `channels` and `patch` how many and of what size, `features` what its text
+    embeddings have, `needs` what its prompts must carry besides; the last four read a configuration.
+    """
+
+    velocity: Callable[[Any, Latent, Sigma, Prompt], Latent]
+    form: str
+    channels: Callable[[Any], int]
+    patch: Callable[[Any], tuple[int, ...]]
+    features: Callable[[Any], int]
+    needs: Callable[[Any], tuple[str, ...]] = lambda config: ()
+
+
+def _sd3(transformer: Any, x: Latent, sigma: Sigma, prompt: Prompt) -> Latent:
+    return transformer(
+        hidden_states=x,
+        timestep=_told(TIMESTEPS * sigma, x),
+        encoder_hidden_states=prompt.embedding,
+        pooled_projections=prompt.added["pooled"],
+        return_dict=False,
+    )[0]
+
+
+def _flux(transformer: Any, x: Latent, sigma: Sigma, prompt: Prompt) -> Latent:
+    height, width = x.shape[-2] // 2, x.shape[-1] // 2
+    places = torch.cartesian_prod(torch.zeros(1), torch.arange(height).float(), torch.arange(width).float())
+    out = transformer(
+        hidden_states=rearrange(x, "b c (h p) (w q) -> b (h w) (c p q)", p=2, q=2),
+        timestep=_told(sigma, x),
+        guidance=prompt.added["guidance"][:, 0].float() if transformer.config.guidance_embeds else None,
+        encoder_hidden_states=prompt.embedding,
+        pooled_projections=prompt.added["pooled"],
+        img_ids=places.to(x.device),
+        txt_ids=torch.zeros(prompt.embedding.shape[1], 3, device=x.device),
+        return_dict=False,
+    )[0]
+    return rearrange(out, "b (h w) (c p q) -> b c (h p) (w q)", h=height, p=2, q=2)
+
+
+def _wan(transformer: Any, x: Latent, sigma: Sigma, prompt: Prompt) -> Latent:
+    told = _told(TIMESTEPS * sigma, x)
+    return transformer(hidden_states=x, timestep=told, encoder_hidden_states=prompt.embedding, return_dict=False)[0]
+
+
+def _told(level: Tensor, x: Latent) -> Tensor:
+    return level.to(x.device, torch.float32).expand(len(x))
+
+
+FAMILIES = {
+    "SD3Transformer2DModel": Family(
+        _sd3,
+        "batch, {}, height, width",
+        channels=lambda config: config.in_channels,
+        patch=lambda config: (config.patch_size, config.patch_size),
+        features=lambda config: config.joint_attention_dim,
+        needs=lambda config: ("pooled",),
+    ),
+    "FluxTransformer2DModel": Family(
+        _flux,
+        "batch, {}, height, width",
+        channels=lambda config: config.in_channels // 4,
+        patch=lambda config: (2, 2),
+        features=lambda config: config.joint_attention_dim,
+        needs=lambda config: ("pooled", "guidance") if config.guidance_embeds else ("pooled",),
+    ),
+    "WanTransformer3DModel": Family(
+        _wan,
+        "batch, {}, frames, height, width",
+        channels=lambda config: config.in_channels,
+        patch=lambda config: tuple(config.patch_size),
+        features=lambda config: config.text_dim,
+    ),
+}
+"""The transformers that can be asked, by the name of their class in diffusers."""
+
+
+@dataclass(frozen=True)
+class FlowDenoiser(NetworkDenoiser):
+    """`D(x, sigma) = x - sigma v(x, sigma)` from a transformer that predicts the velocity v (arXiv:2209.03003, eq. 1).
+
+    A network with distilled guidance takes its strength from the prompt, `added["guidance"]` [rows, 1], as an input;
+    a guided `Cond` on top of that is a second guidance, of two evaluations.
+    """
+
+    def __post_init__(self) -> None:
+        if type(self.network).__name__ not in FAMILIES:
+            raise ValueError(
+                f"The model is a {type(self.network).__name__}; of rectified-flow transformers this version understands "
+                f"{', '.join(FAMILIES)}."
+            )
+
+    @property
+    def family(self) -> Family:
+        return FAMILIES[type(self.network).__name__]
+
+    @property
+    def path(self) -> NoisePath:
+        return RF
+
+    @property
+    def features(self) -> int:
+        return int(self.family.features(self.network.config))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.family.needs(self.network.config)
+
+    @property
+    def distilled(self) -> bool:
+        return "guidance" in self.needs
+
+    @property
+    def patch(self) -> tuple[int, ...]:
+        """The size of the pieces that a latent is cut into, one for each image token."""
+        return self.family.patch(self.network.config)
+
+    def check_latent(self, x: Latent) -> None:
+        channels, sides = self.family.channels(self.network.config), self.patch
+        if x.ndim != 2 + len(sides) or x.shape[1] != channels:
+            raise ValueError(f"This network takes latents [{self.family.form.format(channels)}]; got {tuple(x.shape)}.")
+        if any(size % side for size, side in zip(x.shape[2:], sides, strict=True)):
+            raise ValueError(
+                f"This network cuts latents into pieces of {' x '.join(map(str, sides))}, which {tuple(x.shape)} does not "
+                "hold a whole number of. Crop or widen the picture."
+            )
+
+    def clean(self, x: Latent, sigma: Sigma, prompt: Prompt, branches: Sequence[Branch]) -> Latent:
+        return x - sigma * self.family.velocity(self.network, x.to(self.network.dtype), sigma, prompt).to(x.dtype)
+
+    def edited(self, *edits: AttentionEdit) -> "FlowDenoiser":
+        """Itself if there are no edits. Raises ValueError if there are: joint attention cannot be edited yet."""
+        if edits:
+            raise ValueError(
+                f"The attention of a {type(self.network).__name__} cannot be edited yet: {', '.join(e.name for e in edits)}. "
+                "Edit without attention control, words and attention maps (on the command line: --cross 0 --self 0)."
+            )
+        return self
