@@ -2,6 +2,7 @@
 
 from ..edit import Edited
 from ..trajectory import Trajectory
+from ..types import require_unconditional
 from . import guidance
 from .job import Editor, Job, Plan, trajectory_for
 
@@ -16,11 +17,14 @@ __all__ = ["EDITORS", "GROUPS", "Editor", "Job", "Plan", "run_editor", "trajecto
 def run_editor(name: str, job: Job, trajectory: Trajectory | None = None) -> Edited:
     """The job done by the method `name`, along `trajectory` if there is one of the method's own inversion.
 
-    Raises ValueError if the method is not defined on the model's family, and as the method itself.
+    Raises ValueError if the method is not defined on the model's family or needs an unconditional branch that the model
+    has not, and as the method itself.
     """
     editor, path = EDITORS[name], job.denoiser.path.name
     if path not in editor.families:
         raise ValueError(
             f"'{name}' is defined on the noise path '{editor.families[0]}', but this model works on '{path}'."
         )
+    if editor.uncond:
+        require_unconditional(job.denoiser, f"'{name}'")
     return editor.run(job, trajectory or trajectory_for(editor, job))
