@@ -95,7 +95,8 @@ def edit_all(
     xs_source = [x_source.cpu()]
     for index in range(start, trajectory.steps):
         banks = [Bank() for _ in branches]
-        records = [e for b, bank in zip(branches, banks, strict=True) for e in _edits(bank, b.target, "record")]
+        pairs = zip(branches, banks, strict=True)
+        records = [e for b, bank in pairs for e in edits_of(b.target.techniques, bank, "record")]
         recorder = denoiser.edited(*records)
         x_source, state = anchor(trajectory, recorder, x_source, index, source, state, recording=bool(records))
         moved = [b.moved(trajectory, denoiser, bank, x_source, index) for b, bank in zip(branches, banks, strict=True)]
@@ -122,20 +123,25 @@ class _Branch:
         """The branch a step on, and the last clean prediction made for it."""
         sigma, sigma_next = trajectory.sigmas[index], trajectory.sigmas[index + 1]
         host = self.target.wrap(denoiser) if self.target.wrap else denoiser
-        host = host.edited(*_edits(bank, self.target, "inject"))
+        host = host.edited(*edits_of(self.target.techniques, bank, "inject"))
         step = self.target.step or step_of(trajectory)
         x, x0, state = stepped(step, host, self.x, sigma, sigma_next, self.target.cond, self.state)
-        x, blended = self._blend(x, x_source, sigma, bank)
-        return replace(self, x=x, state=state, blended=blended), x0
-
-    def _blend(self, x: Latent, x_source: Latent, sigma: Sigma, bank: Bank) -> tuple[Latent, tuple[State, ...]]:
-        states = list(self.blended)
-        for number, technique in enumerate(self.target.techniques):
-            if technique.blend is not None:
-                x, states[number] = technique.blend(x, x_source, float(sigma), bank, states[number])
-        return x, tuple(states)
+        x, states = blended(self.target.techniques, x, x_source, sigma, bank, self.blended)
+        return replace(self, x=x, state=state, blended=states), x0
 
 
-def _edits(bank: Bank, target: Target, role: Literal["record", "inject"]) -> list[AttentionEdit]:
-    makers = (getattr(technique, role) for technique in target.techniques)
+def edits_of(techniques: Sequence[Technique], bank: Bank, role: Literal["record", "inject"]) -> list[AttentionEdit]:
+    """The attention edits of the source pass or of the target pass, which meet in `bank`."""
+    makers = (getattr(technique, role) for technique in techniques)
     return [make(bank) for make in makers if make is not None]
+
+
+def blended(
+    techniques: Sequence[Technique], x: Latent, x_source: Latent, sigma: Sigma, bank: Bank, states: Sequence[State]
+) -> tuple[Latent, tuple[State, ...]]:
+    """`x` after the techniques' blends with the source, and their states, one each."""
+    after = list(states)
+    for number, technique in enumerate(techniques):
+        if technique.blend is not None:
+            x, after[number] = technique.blend(x, x_source, float(sigma), bank, after[number])
+    return x, tuple(after)

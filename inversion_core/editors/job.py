@@ -1,7 +1,9 @@
 """What every way of editing a picture by two prompts has in common."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
 
 from ..attention.site import Technique
 from ..edit import Anchor, Edited, Target, edit_all, unanchored
@@ -38,6 +40,11 @@ class Job:
         steps = len(self.sigmas) - 1
         return min(round((1 - self.strength) * steps), steps - 1)
 
+    @property
+    def generator(self) -> torch.Generator:
+        """A new source of noise, on the CPU, at the job's seed."""
+        return torch.Generator().manual_seed(self.seed)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -50,10 +57,22 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What a method was published with: the guidance of target and source, the strength, and the number of steps."""
+
+    guidance: float
+    source_guidance: float
+    strength: float
+    steps: int
+
+
+@dataclass(frozen=True)
 class Editor:
     """A method: the inversion that it starts from (None if it needs none) and how it edits.
 
-    `families` are the noise paths that it is defined on; `uncond` says that it needs an unconditional branch.
+    `families` are the noise paths that it is defined on; `uncond` says that it needs an unconditional branch, and
+    `promptless` that it inverts the picture as the unconditional prompt, where the job has one. `settings` are by noise
+    path, or "distilled" for models with distilled guidance; a path that is not there has none that were published.
     """
 
     run: Callable[[Job, Trajectory | None], Edited]
@@ -62,6 +81,12 @@ class Editor:
     families: tuple[str, ...] = BOTH
     uncond: bool = False
     about: str = ""
+    promptless: bool = False
+    settings: Mapping[str, Settings] = field(default_factory=dict)
+
+    def settings_for(self, denoiser: EditableDenoiser) -> Settings | None:
+        """The published settings for a model of this kind, if there are any."""
+        return self.settings.get("distilled" if denoiser.distilled else denoiser.path.name)
 
 
 def planned(
@@ -72,6 +97,8 @@ def planned(
     families: tuple[str, ...] = BOTH,
     uncond: bool = False,
     about: str = "",
+    promptless: bool = False,
+    settings: Mapping[str, Settings] | None = None,
 ) -> Editor:
     """An editor that runs source and target side by side along a trajectory, as `make` plans it."""
 
@@ -88,7 +115,7 @@ def planned(
             on_step=job.on_step,
         )[0]
 
-    return Editor(run, inversion, inversion_guidance, families, uncond, about)
+    return Editor(run, inversion, inversion_guidance, families, uncond, about, promptless, settings or {})
 
 
 def plain(job: Job, trajectory: Trajectory) -> Plan:
@@ -101,4 +128,7 @@ def trajectory_for(editor: Editor, job: Job) -> Trajectory | None:
     if editor.inversion is None:
         return None
     cond = replace(job.source, guidance=editor.inversion_guidance)
-    return invert(INVERSIONS[editor.inversion], job.denoiser, job.x0, job.sigmas, cond, on_step=job.on_step)
+    if editor.promptless and job.source.uncond is not None:
+        cond = Cond(job.source.uncond)
+    inversion = INVERSIONS[editor.inversion]
+    return invert(inversion, job.denoiser, job.x0, job.sigmas, cond, generator=job.generator, on_step=job.on_step)
