@@ -7,6 +7,7 @@ from torch import Tensor
 from ..toybox.world import ATTRIBUTES, HELD_OUT_SEEDS, Scene, caption, edit_mask, render
 from .common import schema
 
+UNET, FLOW = "UNet (v-prediction)", "DiT (rectified flow)"
 EDITS = [f"{name}: {value}" for name, values in ATTRIBUTES.items() for value in values]
 
 
@@ -17,22 +18,31 @@ class InversionToyboxLoader(io.ComfyNode):
             node_id="InversionToyboxLoader",
             display_name="Toybox Loader",
             category="inversion/toybox",
-            description="The tiny diffusion model that comes with this pack: it knows portraits of animals, 128 x 128, and "
-            "runs in seconds on a CPU. KSampler, VAE and LoRA nodes take it like any other.",
+            description="The tiny diffusion models that come with this pack: they know portraits of animals, 128 x 128, and "
+            "run in seconds on a CPU. KSampler, VAE and LoRA nodes take them like any other.",
             search_aliases=["load checkpoint", "toybox model"],
-            inputs=[],
+            inputs=[
+                io.Combo.Input(
+                    "model",
+                    options=[UNET, FLOW],
+                    default=UNET,
+                    optional=True,
+                    tooltip="Which denoiser: laid out and noised like Stable Diffusion 1, or like Stable Diffusion 3. Text "
+                    "encoder and autoencoder are the same.",
+                ),
+            ],
             outputs=[
-                io.Model.Output("model", display_name="model", tooltip="The denoiser, in Stable Diffusion 1's layout."),
+                io.Model.Output("denoiser", display_name="model", tooltip="The denoiser."),
                 io.Clip.Output("clip", display_name="clip", tooltip="The text encoder; it knows the toybox's words."),
                 io.Vae.Output("vae", display_name="vae", tooltip="The autoencoder, 8 x smaller, 16 channels."),
             ],
         )
 
     @classmethod
-    def execute(cls) -> io.NodeOutput:
+    def execute(cls, model: str = UNET) -> io.NodeOutput:
         from ..toybox.comfy_loader import load_comfy
 
-        return io.NodeOutput(*load_comfy())
+        return io.NodeOutput(*load_comfy("flow" if model == FLOW else "unet"))
 
 
 class InversionToyboxScene(io.ComfyNode):

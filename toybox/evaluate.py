@@ -1,26 +1,32 @@
-"""Measures the toybox's models on held-out scenes: python -m toybox.evaluate [--scenes 48]."""
+"""Measures the toybox's models on held-out scenes: python -m toybox.evaluate [--model unet|flow] [--scenes 48]."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from . import flow_sampling, sampling
 from .captions import caption
 from .draw import render
 from .edits import KINDS, held_out_edits
 from .judge import edit_right, shows
 from .latents import decode, encode
-from .loaders import DiffusersModels, load_diffusers, load_judge
-from .models import signal_and_noise
-from .sampling import encode_prompts, invert, sample
+from .loaders import DiffusersModels, FlowModels, load_diffusers, load_flow, load_judge
 from .scene import ATTRIBUTES, held_out_scenes
 from .training import psnr, write_sheet
 
 Figures = dict[str, float]
+Models = DiffusersModels | FlowModels
 
 
-def autoencoder_figures(models: DiffusersModels, count: int) -> Figures:
+def means_of(models: Models) -> Any:
+    """Return the module that samples and inverts with a family's models."""
+    return flow_sampling if isinstance(models, FlowModels) else sampling
+
+
+def autoencoder_figures(models: Models, count: int) -> Figures:
     """PSNR in dB of held-out pictures through the autoencoder."""
     images = render(held_out_scenes(count))
     quality = psnr(decode(models.vae, encode(models.vae, images)), images)
@@ -28,31 +34,29 @@ def autoencoder_figures(models: DiffusersModels, count: int) -> Figures:
 
 
 @torch.no_grad()
-def text_gain(models: DiffusersModels, count: int) -> Figures:
+def text_gain(models: Models, count: int) -> Figures:
     """Mean squared error of the predicted clean latents, per noise level, with right, shuffled and empty captions."""
-    scenes = held_out_scenes(count)
-    x0 = encode(models.vae, render(scenes))
-    right = encode_prompts(models, [caption(scene) for scene in scenes])
-    contexts = {"right": right.cond, "shuffled": right.cond.roll(7, 0), "empty": right.uncond}
-    figures = {}
-    for t in (999, 900, 700, 400, 100):
-        noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(t))
-        alpha, sigma = (float(part) for part in signal_and_noise(torch.tensor(t)))
-        x = alpha * x0 + sigma * noise
-        for name, context in contexts.items():
-            seen = alpha * x - sigma * models.unet(x, t, context).sample
-            figures[f"x0 error at sigma {sigma / alpha:.2f}, {name} captions"] = (seen - x0).square().mean().item()
+    scenes, means, figures = held_out_scenes(count), means_of(models), {}
+    x0, right = encode(models.vae, render(scenes)), [caption(scene) for scene in scenes]
+    captions = {"right": right, "shuffled": right[-7:] + right[:-7], "empty": [""] * count}
+    prompts = {name: means.encode_prompts(models, texts) for name, texts in captions.items()}
+    for level in means.LEVELS:
+        noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(level))
+        x = means.noised(x0, noise, level)
+        for name, words in prompts.items():
+            error = (means.predict_x0(models, x, level, words) - x0).square().mean().item()
+            figures[f"x0 error at sigma {means.sigma_of(level):.2f}, {name} captions"] = error
     return figures
 
 
-def generation_figures(models: DiffusersModels, count: int, sheet: Path | None = None) -> Figures:
-    """Share of visible attributes that the judge reads rightly off pictures drawn from noise, 50 DDIM steps."""
-    scenes, judge, figures = held_out_scenes(count), load_judge(), {}
-    prompts = encode_prompts(models, [caption(scene) for scene in scenes])
+def generation_figures(models: Models, count: int, sheet: Path | None = None) -> Figures:
+    """Share of visible attributes that the judge reads rightly off pictures drawn from noise in 50 steps."""
+    scenes, judge, means, figures = held_out_scenes(count), load_judge(), means_of(models), {}
+    prompts = means.encode_prompts(models, [caption(scene) for scene in scenes])
     noise = torch.randn((count, 16, 16, 16), generator=torch.Generator().manual_seed(0))
     rows = [render(scenes[:8])]
     for guidance in (3.0, 7.5):
-        images = decode(models.vae, sample(models, noise, prompts, guidance=guidance))
+        images = decode(models.vae, means.sample(models, noise, prompts, guidance=guidance))
         rows.append(images[:8])
         shown = shows(judge, images, scenes)
         figures[f"attributes right at guidance {guidance:g}"] = _share(value for one in shown for value in one.values())
@@ -63,32 +67,34 @@ def generation_figures(models: DiffusersModels, count: int, sheet: Path | None =
     return figures
 
 
-def inversion_figures(models: DiffusersModels, count: int, sheet: Path | None = None) -> Figures:
-    """PSNR in dB of DDIM inversion and replay against the autoencoded picture, at guidance 1 and 7.5."""
-    scenes = held_out_scenes(count)
+def inversion_figures(models: Models, count: int, sheet: Path | None = None) -> Figures:
+    """PSNR in dB of plain inversion and replay against the autoencoded picture, at guidance 1 and 7.5."""
+    scenes, means = held_out_scenes(count), means_of(models)
     x0 = encode(models.vae, render(scenes))
-    prompts = encode_prompts(models, [caption(scene) for scene in scenes])
-    noise, truth = invert(models, x0, prompts), decode(models.vae, x0)
+    prompts = means.encode_prompts(models, [caption(scene) for scene in scenes])
+    noise, truth = means.invert(models, x0, prompts), decode(models.vae, x0)
     rows, figures = [truth[:8]], {"std of the inverted noise": noise.std().item()}
     for guidance in (1.0, 7.5):
-        images = decode(models.vae, sample(models, noise, prompts, guidance=guidance))
+        images = decode(models.vae, means.sample(models, noise, prompts, guidance=guidance))
         rows.append(images[:8])
-        figures[f"DDIM inversion + replay at guidance {guidance:g}, PSNR"] = psnr(images, truth).mean().item()
+        figures[f"{means.METHOD} inversion + replay at guidance {guidance:g}, PSNR"] = psnr(images, truth).mean().item()
     if sheet:
         write_sheet(sheet, rows)
     return figures
 
 
-def edit_figures(models: DiffusersModels, count: int, sheet: Path | None = None, *, guidance: float = 3.0) -> Figures:
-    """Plain DDIM edits (inverted with the source caption, drawn with the target's): the judge's verdict per kind."""
-    edits, judge, figures = held_out_edits(count), load_judge(), {}
+def edit_figures(models: Models, count: int, sheet: Path | None = None, *, guidance: float = 3.0) -> Figures:
+    """Plain edits (inverted with the source caption, drawn with the target's): the judge's verdict per kind."""
+    edits, judge, means, figures = held_out_edits(count), load_judge(), means_of(models), {}
     source, target = render([edit.source for edit in edits]), render([edit.target for edit in edits])
-    before = encode_prompts(models, [edit.source_caption for edit in edits])
-    after = encode_prompts(models, [edit.target_caption for edit in edits])
-    noise = invert(models, encode(models.vae, source), before)
-    images = decode(models.vae, sample(models, noise, after, guidance=guidance))
+    before = means.encode_prompts(models, [edit.source_caption for edit in edits])
+    after = means.encode_prompts(models, [edit.target_caption for edit in edits])
+    noise = means.invert(models, encode(models.vae, source), before)
+    images = decode(models.vae, means.sample(models, noise, after, guidance=guidance))
     verdicts = edit_right(judge, images, edits)
-    figures[f"plain DDIM edits right at guidance {guidance:g}"] = _share(verdict.right for verdict in verdicts)
+    figures[f"plain {means.METHOD} edits right at guidance {guidance:g}"] = _share(
+        verdict.right for verdict in verdicts
+    )
     figures["  other attributes kept"] = _share(value for verdict in verdicts for value in verdict.kept.values())
     figures["  PSNR against the true edit"] = psnr(images, target).mean().item()
     figures["  PSNR of the unedited picture against it"] = psnr(source, target).mean().item()
@@ -99,7 +105,7 @@ def edit_figures(models: DiffusersModels, count: int, sheet: Path | None = None,
     return figures
 
 
-def judge_figures(models: DiffusersModels, count: int) -> Figures:
+def judge_figures(models: Models, count: int) -> Figures:
     """Share of right readings of each attribute on held-out renders and autoencoded renders; the worst attribute."""
     scenes, judge = held_out_scenes(count), load_judge()
     images, figures = render(scenes), {}
@@ -121,10 +127,11 @@ def _share(answers) -> float:
 def main() -> None:
     """Print the figures and write sample sheets."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=["unet", "flow"], default="unet")
     parser.add_argument("--scenes", type=int, default=48)
     parser.add_argument("--folder", type=Path, default=Path("out/toybox"), help="sample sheets")
     options = parser.parse_args()
-    models, count = load_diffusers(), options.scenes
+    models, count = load_flow() if options.model == "flow" else load_diffusers(), options.scenes
     parts: list[Callable[[], Figures]] = [
         lambda: autoencoder_figures(models, count),
         lambda: judge_figures(models, count * 4),

@@ -10,6 +10,9 @@ from .loaders import DiffusersModels
 from .models import signal_and_noise
 from .text import token_ids
 
+METHOD = "DDIM"
+LEVELS = (999, 900, 700, 400, 100)  # time steps
+
 
 @dataclass(frozen=True)
 class Prompts:
@@ -41,6 +44,25 @@ def predict_noise(models: DiffusersModels, x: Tensor, t: int, prompts: Prompts, 
     context = torch.cat([prompts.uncond, prompts.cond])
     uncond, cond = (alpha * models.unet(torch.cat([x, x]), t, context).sample + sigma * torch.cat([x, x])).chunk(2)
     return uncond + guidance * (cond - uncond)
+
+
+def noised(x0: Tensor, noise: Tensor, t: int) -> Tensor:
+    """Return the noisy latents at a level."""
+    alpha, sigma = _levels(t)
+    return alpha * x0 + sigma * noise
+
+
+@torch.no_grad()
+def predict_x0(models: DiffusersModels, x: Tensor, t: int, prompts: Prompts) -> Tensor:
+    """Return the predicted clean latents of noisy ones at a level, without guidance."""
+    alpha, sigma = _levels(t)
+    return alpha * x - sigma * models.unet(x, t, prompts.cond).sample
+
+
+def sigma_of(t: int) -> float:
+    """Return the noise per signal by which the figures name a level."""
+    alpha, sigma = _levels(t)
+    return sigma / alpha
 
 
 def sample(models: DiffusersModels, x: Tensor, prompts: Prompts, *, guidance: float, steps: int = 50) -> Tensor:

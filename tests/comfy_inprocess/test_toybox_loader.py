@@ -8,12 +8,13 @@ from typing import Any
 
 import comfy.lora
 import comfy.sample
+import comfy.samplers
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from harness import toybox_reference
-from harness.toybox_reference import CAPTIONS, INDICES, normal
+from harness.toybox_reference import CAPTIONS, INDICES, SIGMAS, normal
 from latent_inversion.inversion_core.backends.comfy import fingerprint_of, run
 from latent_inversion.toybox import comfy_loader
 
@@ -36,7 +37,12 @@ def expected(reference: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def hosted(reference: Path) -> dict[str, Any]:
-    loaders = {"unet": comfy_loader.load_model, "text_encoder": comfy_loader.load_clip, "vae": comfy_loader.load_vae}
+    loaders = {
+        "unet": comfy_loader.load_unet,
+        "transformer": comfy_loader.load_flow,
+        "text_encoder": comfy_loader.load_clip,
+        "vae": comfy_loader.load_vae,
+    }
     with torch.inference_mode():
         return {name: load(load_file(str(reference / f"{name}.safetensors"))) for name, load in loaders.items()}
 
@@ -50,9 +56,10 @@ def test_tokens(expected: dict[str, torch.Tensor], hosted: dict[str, Any]) -> No
 @torch.inference_mode()
 def test_embeddings(expected: dict[str, torch.Tensor], hosted: dict[str, Any]) -> None:
     clip = hosted["text_encoder"]
-    for caption, embedding in zip(CAPTIONS, expected["embeddings"], strict=True):
-        ((ours, _),) = clip.encode_from_tokens_scheduled(clip.tokenize(caption))
+    for caption, embedding, pooled in zip(CAPTIONS, expected["embeddings"], expected["pooled"], strict=True):
+        ((ours, more),) = clip.encode_from_tokens_scheduled(clip.tokenize(caption))
         torch.testing.assert_close(ours[0], embedding, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(more["pooled_output"][0], pooled, rtol=1e-4, atol=1e-4)
 
 
 @torch.inference_mode()
@@ -83,17 +90,43 @@ def test_predictions(expected: dict[str, torch.Tensor], hosted: dict[str, Any], 
     torch.testing.assert_close(ours, wanted.float(), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("sigma", SIGMAS)
+@torch.inference_mode()
+def test_flow_predictions(expected: dict[str, torch.Tensor], hosted: dict[str, Any], sigma: float) -> None:
+    x = normal(2, 16, 16, 16)
+    wanted = x - sigma * expected[f"velocity{sigma}"]
+    prompt = [[normal(1, 32, 128, seed=3), {"pooled_output": normal(1, 128, seed=4)}]]
+    ours = predicted(hosted["transformer"], prompt, x, sigma)
+    torch.testing.assert_close(ours, wanted, rtol=1e-3, atol=1e-3)
+
+
+def predicted(model: Any, prompt: list[Any], x: torch.Tensor, sigma: float) -> torch.Tensor:
+    """The clean latents that ComfyUI's own sampling predicts at x, at guidance 1."""
+
+    def asked_once(network: Any, noised: torch.Tensor, sigmas: torch.Tensor, extra_args: Any, **_: Any) -> torch.Tensor:
+        return network(x, sigmas[:1].expand(len(x)), **extra_args)
+
+    sampler, sigmas, empty = comfy.samplers.KSAMPLER(asked_once), torch.tensor([sigma, 0.0]), torch.zeros_like(x)
+    return comfy.sample.sample_custom(model, empty, 1.0, sampler, sigmas, prompt, prompt, empty, disable_pbar=True)
+
+
+def test_the_flow_model_has_evenly_spaced_sigmas(hosted: dict[str, Any]) -> None:
+    table = hosted["transformer"].get_model_object("model_sampling").sigmas
+    torch.testing.assert_close(table, torch.arange(1, 1001) / 1000)
+
+
 def test_fingerprint(reference: Path, hosted: dict[str, Any]) -> None:
     assert fingerprint_of(hosted["unet"]) == (reference / "fingerprint").read_text()
 
 
+@pytest.mark.parametrize("name", ["unet", "transformer"])
 @torch.inference_mode()
-def test_ksampler_takes_it(hosted: dict[str, Any]) -> None:
-    prompt = [[normal(1, 32, 128), {}]]
+def test_ksampler_takes_it(hosted: dict[str, Any], name: str) -> None:
+    prompt = [[normal(1, 32, 128), {"pooled_output": normal(1, 128)}]]
     latent = torch.zeros(1, 16, 16, 16)
     noise = comfy.sample.prepare_noise(latent, 1)
     out = comfy.sample.sample(
-        hosted["unet"], noise, 2, 4.0, "euler", "normal", prompt, prompt, latent, disable_pbar=True, seed=1
+        hosted[name], noise, 2, 4.0, "euler", "normal", prompt, prompt, latent, disable_pbar=True, seed=1
     )
     assert out.shape == latent.shape and bool(torch.isfinite(out).all())
 
@@ -113,11 +146,24 @@ def test_loras_find_their_weights(hosted: dict[str, Any]) -> None:
     assert fingerprint_of(patched).startswith(fingerprint_of(hosted["unet"]) + "+")
 
 
-def test_missing_weights_are_refused(reference: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    state = load_file(str(reference / "unet.safetensors"))
-    state.popitem()
-    with pytest.raises(ValueError, match="1 are missing"):
-        comfy_loader.load_model(state)
+@pytest.mark.parametrize("name", ["unet", "transformer"])
+def test_missing_weights_are_refused(reference: Path, name: str) -> None:
+    load = {"unet": comfy_loader.load_unet, "transformer": comfy_loader.load_flow}[name]
+    state = load_file(str(reference / f"{name}.safetensors"))
+    state["other.weight"] = state.pop(next(key for key in state if key.endswith("to_k.weight")))
+    with pytest.raises(ValueError, match="1 are missing, 1 are unknown"):
+        load(state)
+
+
+@pytest.mark.parametrize("family", ["unet", "flow"])
+def test_missing_files_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, family: Any) -> None:
     monkeypatch.setattr(comfy_loader, "WEIGHTS", tmp_path)
     with pytest.raises(FileNotFoundError, match="install the pack again"):
-        comfy_loader.load_comfy()
+        comfy_loader.load_comfy(family)
+
+
+def test_a_flow_state_is_left_as_it_was(reference: Path) -> None:
+    state = load_file(str(reference / "transformer.safetensors"))
+    before = {name: value.clone() for name, value in state.items()}
+    comfy_loader.load_flow(state)
+    assert state.keys() == before.keys() and all(torch.equal(state[name], before[name]) for name in state)
