@@ -47,9 +47,9 @@ def run_demo(out: Path, *, steps: int) -> None:
     with bar() as on_step:
         optimised = null_texts(world, cases, on_step=on_step)
     traced = {}
-    for method in ("ddim", "null-text"):
+    for method, embeddings in (("ddim", []), ("null-text", optimised)):
         with bar(f"retracing, {method}") as on_step:
-            traced[method] = reconstruct(world, cases, method, optimised=optimised, on_step=on_step)
+            traced[method] = reconstruct(world, cases, optimised=embeddings, on_step=on_step)
     rows = []
     print(HEADER)
     for number, case in enumerate(tqdm(cases, "editing", leave=False)):

@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 
 from ..inversion_core.attention.site import Technique
 from ..inversion_core.integrate import replay
+from ..inversion_core.methods import with_null_text
 from ..inversion_core.metrics import Counted, psnr
 from ..inversion_core.shapes import Picture
-from ..inversion_core.types import Cond, OnStep
+from ..inversion_core.types import Cond, EditableDenoiser, OnStep
 from ..toybox.judge import edit_right
 from ..toybox.world import Edit
 from .cases import GUIDANCE, Case, Optimised, World, batch_of_null_texts, batch_of_trajectories
 from .control import NO_CONTROL, Control
-from .recipes import METHODS, Plan, run_edit, stacked
+from .recipes import run_edit, stacked
 
 LOCAL = {"accessory": (), "fur": ("animal",), "shirt": (), "pattern": (), "animal": ()}
 """Kinds of edits that change a part of the picture, and whose words besides the changed one show where."""
@@ -50,18 +51,18 @@ class Outcome:
 def reconstruct(
     world: World,
     cases: Sequence[Case],
-    method: str,
     *,
     guidance: float = GUIDANCE,
     optimised: Sequence[Optimised] = (),
     on_step: OnStep | None = None,
 ) -> list[tuple[Picture, float]]:
-    """Each source as a method's guided sampling retraces it, without an edit, and its PSNR; all in one batch."""
+    """Each source as guided sampling retraces it, with null-text's embeddings if given, and its PSNR; all in one batch."""
     prompt = stacked(world.studio, [case.edit.source_caption for case in cases])
     cond = Cond(prompt, world.studio.encode_prompt(""), guidance)
-    null_text = batch_of_null_texts(optimised) if optimised else None
-    plan = METHODS[method](Plan(world.studio.denoiser, cond, cond), null_text)
-    walk = replay(batch_of_trajectories(cases), plan.denoiser, plan.source, on_step=on_step)
+    denoiser: EditableDenoiser = world.studio.denoiser
+    if optimised:
+        denoiser = with_null_text(denoiser, batch_of_null_texts(optimised))
+    walk = replay(batch_of_trajectories(cases), denoiser, cond, on_step=on_step)
     pictures = world.studio.decode(walk.xs[-1]).split(1)
     return [(picture, float(psnr(picture, case.picture)[0])) for picture, case in zip(pictures, cases, strict=True)]
 
