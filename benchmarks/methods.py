@@ -1,0 +1,157 @@
+"""Every method on edits with a true answer, as curves over the strength of the edit, on both model families.
+
+    python benchmarks/methods.py --family unet flow --edits 100 --workers 2 --out out/methods
+
+writes `methods.json`, a table of each family's best strengths in Markdown, and, if matplotlib is there, the curves as
+pictures. All methods get the same pictures, prompts, steps and guidance; a method's published source guidance is kept.
+Quality is the mean over edits: `right` by the judge (the change is there), `kept` (the other attributes stayed), PSNR to
+the true picture of the edit inside and outside its true region and over the whole, SSIM to it, and `source`: PSNR of the
+source branch's end against the picture, which the autoencoder limits. `evaluations` are those of the network for one
+picture, its inversion and optimisation included; null-text's gradients are not counted, and take about two more each.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latent_inversion.command_line.cases import World
+from latent_inversion.command_line.models import load_toybox
+from latent_inversion.command_line.recipes import stacked
+from latent_inversion.inversion_core.editors import EDITORS, Job
+from latent_inversion.inversion_core.editors.compare import Compared, compare, fitting
+from latent_inversion.inversion_core.editors.job import Settings
+from latent_inversion.inversion_core.metrics import psnr, ssim
+from latent_inversion.inversion_core.types import Cond
+from latent_inversion.toybox.judge import edit_right
+from latent_inversion.toybox.loaders import load_judge
+from latent_inversion.toybox.world import Edit, edit_mask, held_out_edits, render
+
+STRENGTHS = (0.4, 0.6, 0.8, 1.0)
+BATCH = 10
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is measured; a run goes on only with the same."""
+
+    steps: int
+    guidance: float
+    strengths: tuple[float, ...]
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Edits with their pictures, their truths, and where the two differ."""
+
+    edits: Sequence[Edit]
+    pictures: Tensor
+    truths: Tensor
+    masks: Tensor
+
+
+@cache
+def world_of(family: str) -> World:
+    torch.set_num_threads(1)
+    return World(load_toybox(family=family), load_judge())
+
+
+def drawn(edits: Sequence[Edit]) -> Batch:
+    pictures, truths = (render([getattr(edit, side) for edit in edits]) for side in ("source", "target"))
+    return Batch(edits, pictures, truths, torch.stack([edit_mask(e.source, e.target)[None] for e in edits]))
+
+
+def measure(family: str, edits: Sequence[Edit], setup: Setup) -> list[dict[str, Any]]:
+    """One record per edit, method and strength."""
+    world, batch = world_of(family), drawn(edits)
+    return [
+        {"family": family, **record}
+        for result in run(world, batch, setup)
+        for record in records_of(world, batch, result)
+    ]
+
+
+def run(world: World, batch: Batch, setup: Setup) -> Iterator[Compared]:
+    """The batch's edits by all methods at all strengths."""
+    studio = world.studio
+    x0, blank = studio.encode_picture(batch.pictures), studio.encode_prompt("")
+    source, target = (
+        stacked(studio, [getattr(e, f"{side}_caption") for e in batch.edits]) for side in ("source", "target")
+    )
+
+    def conds(settings: Settings) -> tuple[Cond, Cond]:
+        return Cond(source, blank, settings.source_guidance), Cond(target, blank, setup.guidance)
+
+    job = Job(studio.denoiser, x0, studio.grid(setup.steps, x0), Cond(source), Cond(target))
+    names = [name for name in setup.methods or tuple(EDITORS) if name in fitting(studio.denoiser)]
+    return compare(job, names, conds, strengths=setup.strengths)
+
+
+def records_of(world: World, batch: Batch, result: Compared) -> Iterator[dict[str, Any]]:
+    """A record for each picture of the batch; one that says why if the method refused."""
+    facts = {"method": result.name, "strength": result.settings.strength, "refused": result.refused}
+    if result.edited is None:
+        yield facts
+        return
+    pictures, kept = (world.studio.decode(x) for x in (result.edited.target, result.edited.source[-1]))
+    verdicts = edit_right(world.judge, pictures, batch.edits)
+    columns = {
+        "inside": psnr(pictures, batch.truths, batch.masks),
+        "outside": psnr(pictures, batch.truths, ~batch.masks),
+        "whole": psnr(pictures, batch.truths),
+        "ssim": ssim(pictures, batch.truths),
+        "source": psnr(kept, batch.pictures),
+    }
+    for row, (edit, verdict) in enumerate(zip(batch.edits, verdicts, strict=True)):
+        figures = {name: float(values[row]) for name, values in columns.items()}
+        yield facts | {
+            "name": edit.name,
+            "right": float(verdict.right),
+            "kept": verdict.kept_share,
+            **figures,
+            "evaluations": result.evaluations,
+            "seconds": result.seconds / len(batch.edits),
+        }
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", nargs="+", choices=("unet", "flow"), default=["unet", "flow"])
+    parser.add_argument("--edits", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, default=5.0, help="of the target prompt (default: %(default)s)")
+    parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS)
+    parser.add_argument("--methods", nargs="+", default=(), choices=tuple(EDITORS), metavar="METHOD")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--out", type=Path, default=Path("out/methods"))
+    chosen = parser.parse_args()
+    setup = Setup(chosen.steps, chosen.guidance, tuple(chosen.strengths), tuple(chosen.methods))
+    edits = held_out_edits(chosen.edits)
+    parts = [(f, edits[i : i + BATCH], setup) for f in chosen.family for i in range(0, len(edits), BATCH)]
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    records: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
+        for number, done in enumerate(pool.map(measure, *zip(*parts, strict=True)), start=1):
+            records += done
+            facts = {"settings": {"edits": chosen.edits, **asdict(setup)}, "records": records}
+            (chosen.out / "methods.json").write_text(json.dumps(facts, indent=1) + "\n")
+            print(f"{number} of {len(parts)} batches", flush=True)
+    from charts import draw, tables
+
+    print(tables(records))
+    draw(records, chosen.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""`latent-inversion compare`: every method that fits the model on one picture, side by side."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ..inversion_core.editors import Job as EditJob
+from ..inversion_core.editors.compare import Compared, compare, fitting
+from ..inversion_core.metrics import psnr
+from .drawing import Cell, sheet
+from .jobs import Job, open_job
+from .mistakes import Mistake
+from .pictures import to_tensor, write_picture
+from .progress import bar
+
+
+def compare_command(options: argparse.Namespace) -> None:
+    """Edit the picture with each method; print the figures, and write the pictures, a sheet of them and the figures."""
+    job = open_job(options)
+    names = chosen(job, options.methods)
+    out = options.out or Path(options.picture.name).with_suffix(".methods")
+    out.mkdir(parents=True, exist_ok=True)
+    rows, cells = (
+        [],
+        [Cell("the picture", job.pixels, options.source), Cell("the autoencoder alone", job.picture(job.x0))],
+    )
+    print(f"{'method':<20} {'evaluations':>11} {'seconds':>8} {'source kept':>12} {'edit against picture':>21}")
+    with bar(shown=not options.quiet) as on_step:
+        for result in compare(
+            edit_job(job, options, on_step),
+            names,
+            lambda s: (job.studio.cond(options.source, s.source_guidance), job.studio.cond(options.target, s.guidance)),
+            guidance=options.guidance,
+            strengths=[options.strength],
+        ):
+            row = row_of(job, result)
+            rows.append(row)
+            print(line_of(row))
+            if result.edited is not None:
+                edited = job.picture(result.edited.target)
+                write_picture(out / f"{result.name.replace(' ', '-')}.png", edited)
+                cells.append(Cell(result.name, edited, note_of(row)))
+    lines = [f"from: {options.source}", f"to: {options.target}"]
+    write_picture(out / "methods.png", sheet("Methods side by side", lines, cells))
+    (out / "methods.json").write_text(json.dumps({"methods": rows}, indent=2) + "\n", encoding="utf-8")
+    print(f"{len(cells) - 2} pictures, methods.png and methods.json in {out}")
+
+
+def chosen(job: Job, names: list[str]) -> list[str]:
+    """The methods to run. Raises Mistake at one that the model cannot run."""
+    able = fitting(job.studio.denoiser)
+    for name in names:
+        if name not in able:
+            raise Mistake(f"'{name}' does not work on this kind of model; these do: {', '.join(able)}.")
+    return names or able
+
+
+def edit_job(job: Job, options: argparse.Namespace, on_step: object) -> EditJob:
+    """The edit as the core knows it; each method sets its own guidance and strength."""
+    source, target = (job.studio.cond(text) for text in (options.source, options.target))
+    sigmas = job.studio.grid(options.steps, job.x0)
+    return EditJob(job.studio.denoiser, job.x0, sigmas, source, target, seed=options.seed, on_step=on_step)  # type: ignore[arg-type]
+
+
+def row_of(job: Job, result: Compared) -> dict[str, object]:
+    """A method's figures: how well its source branch kept the picture, and how far its edit went from it."""
+    row: dict[str, object] = {"method": result.name}
+    if result.edited is None:
+        return row | {"refused": result.refused}
+    original = to_tensor(job.pixels)
+    ends = (result.edited.source[-1], result.edited.target)
+    kept, moved = (float(psnr(to_tensor(job.picture(x)), original)) for x in ends)
+    settings = {"guidance": result.settings.guidance, "strength": result.settings.strength}
+    figures = {"source_psnr": round(kept, 2), "edit_psnr": round(moved, 2)}
+    return row | settings | figures | {"evaluations": result.evaluations, "seconds": round(result.seconds, 2)}
+
+
+def line_of(row: dict[str, object]) -> str:
+    """A method's line on the screen."""
+    if "refused" in row:
+        return f"{row['method']:<20} {row['refused']}"
+    return (
+        f"{row['method']:<20} {row['evaluations']:>11} {row['seconds']:>8.1f} {row['source_psnr']:>9.1f} dB "
+        f"{row['edit_psnr']:>18.1f} dB"
+    )
+
+
+def note_of(row: dict[str, object]) -> str:
+    return (
+        f"{row['evaluations']} evaluations, {row['seconds']:.1f} s; guidance {row['guidance']:g}, strength "
+        f"{row['strength']:g}; source kept at {row['source_psnr']:.1f} dB"
+    )

@@ -1,0 +1,135 @@
+"""Compare Methods: every method that fits the model on one picture, side by side."""
+
+from typing import Any
+
+import comfy.samplers
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..command_line.drawing import Cell, sheet
+from ..command_line.pictures import to_pixels
+from ..inversion_core.backends.comfy import latent_of, run
+from ..inversion_core.editors import EDITORS, Job
+from ..inversion_core.editors.compare import Compared, compare, fitting
+from ..inversion_core.editors.job import Settings
+from ..inversion_core.metrics import psnr
+from ..inversion_core.types import Cond
+from .common import reporter, schema
+from .decode import decode
+from .editing import cond_of
+from .encode import encode
+from .invert import decreasing, scale_of
+from .prompt_words import word_list
+from .report_figures import channels_first
+from .sockets import Scale
+
+
+class InversionCompare(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionCompare",
+            display_name="Compare Methods",
+            category="inversion/edit",
+            description="Edits a picture with every method that fits the model, each with the settings that it was published "
+            "with, and lays the pictures out with their figures: choose by looking.",
+            search_aliases=["all methods", "benchmark", "xy plot"],
+            is_output_node=True,
+            inputs=[
+                io.Model.Input("model", tooltip="The model that inverts and edits."),
+                io.Vae.Input("vae", tooltip="Its VAE."),
+                io.Image.Input("image", tooltip="The picture; of a batch the first."),
+                io.Conditioning.Input("source", tooltip="A prompt that says what the picture shows."),
+                io.Conditioning.Input("target", tooltip="The prompt of the edited picture."),
+                io.Conditioning.Input("negative", tooltip="The negative prompt, usually empty."),
+                io.Int.Input("steps", default=28, min=1, max=1000, tooltip="Steps of every method."),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.SCHEDULER_NAMES,
+                    default="normal",
+                    tooltip="How the levels are spaced.",
+                ),
+                io.String.Input(
+                    "methods",
+                    default="",
+                    multiline=True,
+                    tooltip="Only these, with commas between; empty for all that fit the model. They are: "
+                    + ", ".join(EDITORS),
+                ),
+                io.Int.Input("seed", default=0, min=0, max=2**63 - 1, tooltip="For methods that draw noise."),
+            ],
+            outputs=[
+                io.Image.Output("sheet", display_name="sheet", tooltip="All edits with their figures on one page."),
+                io.Image.Output(
+                    "images", display_name="images", tooltip="The edits as a batch, in the order of the sheet."
+                ),
+                io.String.Output("figures", display_name="figures", tooltip="A line a method."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, vae, image, steps, scheduler, methods, seed, **words) -> io.NodeOutput:
+        names = named(methods)
+        latent = encode(vae, image[:1], None, 64)
+        results = compared(model, latent, words, names, steps, scheduler, seed)
+        page, pictures, text = laid_out(model, vae, image[:1], latent, results)
+        shown = ui.PreviewImage(page, cls=cls).as_dict()
+        return io.NodeOutput(page, pictures, text, ui={**shown, "text": [text]})
+
+
+def named(methods: str) -> list[str]:
+    """The methods that were written down. Raises ValueError at one that does not exist."""
+    names = list(word_list(methods))
+    for name in names:
+        if name not in EDITORS:
+            raise ValueError(f"There is no method '{name}'. The methods are: {', '.join(EDITORS)}.")
+    return names
+
+
+def compared(
+    model: Any,
+    latent: dict[str, Any],
+    prompts: dict[str, Any],
+    names: list[str],
+    steps: int,
+    scheduler: str,
+    seed: int,
+) -> list[Compared]:
+    """The edits of a LATENT by the named methods, or by all that fit the model."""
+    samples, sigmas = latent_of(model, latent["samples"]), decreasing(model, scheduler, steps)
+
+    def body(denoiser: Any, x: Tensor, prepared: Any) -> list[Compared]:
+        def conds(settings: Settings) -> tuple[Cond, Cond]:
+            source = cond_of(denoiser, prepared, "source", settings.source_guidance)
+            return source, cond_of(denoiser, prepared, "target", settings.guidance)
+
+        job = Job(denoiser, x, sigmas, prepared("source"), prepared("target"), seed=seed, on_step=reporter(model))
+        return list(compare(job, names or fitting(denoiser), conds))
+
+    return run(model, prompts, samples, sigmas, body)
+
+
+def laid_out(
+    model: Any, vae: Any, image: Tensor, latent: dict[str, Any], results: list[Compared]
+) -> tuple[Tensor, Tensor, str]:
+    """The page, the pictures and the figures. Raises ValueError, with the reasons, if no method could edit."""
+    original, scale = channels_first(image), Scale(*scale_of(model, latent["samples"]), latent["inversion_frame"])
+    cells, pictures, lines = [Cell("the picture", to_pixels(original))], [], []
+    for result in results:
+        if result.edited is None:
+            lines.append(f"{result.name}: {result.refused}")
+            continue
+        ends = (result.edited.target, result.edited.source[-1])
+        edited, kept = (decode(vae, scale.latent(x), None, None) for x in ends)
+        note = (
+            f"{result.evaluations} evaluations, {result.seconds:.1f} s, guidance {result.settings.guidance:g}, strength "
+            f"{result.settings.strength:g}; source kept at {float(psnr(channels_first(kept), original)[0]):.1f} dB"
+        )
+        lines.append(f"{result.name}: {note}")
+        cells.append(Cell(result.name, to_pixels(channels_first(edited)), note))
+        pictures.append(edited)
+    if not pictures:
+        raise ValueError("No method could edit this picture. " + " ".join(lines))
+    page = torch.from_numpy(sheet("Methods side by side", [], cells, columns=5).copy()).float()[None] / 255
+    return page, torch.cat(pictures), "\n".join(lines)
