@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import comfy.lora
+import comfy.model_base
 import comfy.sample
 import comfy.samplers
 import pytest
@@ -110,6 +111,26 @@ def predicted(model: Any, prompt: list[Any], x: torch.Tensor, sigma: float) -> t
     return comfy.sample.sample_custom(model, empty, 1.0, sampler, sigmas, prompt, prompt, empty, disable_pbar=True)
 
 
+@torch.inference_mode()
+def test_flow_pictures_from_words(expected: dict[str, torch.Tensor], hosted: dict[str, Any]) -> None:
+    """Guided sampling from a prompt: hidden and pooled states both reach the network."""
+    clip, noise = hosted["text_encoder"], normal(1, 16, 16, 16)
+    positive, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (CAPTIONS[0], ""))
+    sigmas, sampler = torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0]), comfy.samplers.sampler_object("euler")
+    ours = comfy.sample.sample_custom(
+        hosted["transformer"],
+        noise,
+        3.0,
+        sampler,
+        sigmas,
+        positive,
+        negative,
+        torch.zeros_like(noise),
+        disable_pbar=True,
+    )
+    torch.testing.assert_close(ours, expected["drawn"], rtol=1e-3, atol=1e-3)
+
+
 def test_the_flow_model_has_evenly_spaced_sigmas(hosted: dict[str, Any]) -> None:
     table = hosted["transformer"].get_model_object("model_sampling").sigmas
     torch.testing.assert_close(table, torch.arange(1, 1001) / 1000)
@@ -167,3 +188,14 @@ def test_a_flow_state_is_left_as_it_was(reference: Path) -> None:
     before = {name: value.clone() for name, value in state.items()}
     comfy_loader.load_flow(state)
     assert state.keys() == before.keys() and all(torch.equal(state[name], before[name]) for name in state)
+
+
+@pytest.mark.parametrize("choice", ["UNet (v-prediction)", "DiT (rectified flow)"])
+def test_the_node_loads_the_model_that_it_names(choice: str) -> None:
+    from latent_inversion.nodes.toybox import InversionToyboxLoader
+
+    (combo,) = InversionToyboxLoader.define_schema().inputs
+    assert choice in combo.options and combo.default == "UNet (v-prediction)"
+    model, _, vae = InversionToyboxLoader.execute(choice).result
+    kind = comfy.model_base.ModelType.FLOW if "flow" in choice else comfy.model_base.ModelType.V_PREDICTION
+    assert model.model.model_type is kind and vae.latent_channels == 16

@@ -41,6 +41,17 @@ def velocity(transformer: Any, sigma: float, embedding: torch.Tensor) -> torch.T
     ).sample
 
 
+def drawn(vae: Any, transformer: Any, text: Any) -> torch.Tensor:
+    """What Euler's method draws from a fixed noise and a caption, guided."""
+    from latent_inversion.toybox.flow_sampling import encode_prompts, sample
+    from latent_inversion.toybox.loaders import FlowModels
+    from latent_inversion.toybox.text import load_tokenizer
+    from latent_inversion.toybox.weights import TOKENIZER
+
+    models = FlowModels(vae, transformer, text, load_tokenizer(TOKENIZER), scheduler=None)
+    return sample(models, normal(1, 16, 16, 16), encode_prompts(models, CAPTIONS[:1]), guidance=3.0, steps=4)
+
+
 def main(folder: Path) -> None:
     from latent_inversion.inversion_core.fingerprint import fingerprint
     from latent_inversion.toybox.models import build_autoencoder, build_flow, build_text_encoder, build_unet
@@ -65,6 +76,7 @@ def main(folder: Path) -> None:
         "latents": latents,
         "decoded": (vae.decode(latents).sample / 2 + 0.5).clamp(0, 1),
         **{f"v{index}": unet(normal(2, 16, 16, 24), index, embedding).sample for index in INDICES},
+        "drawn": drawn(vae, transformer, text),
         **{f"velocity{sigma}": velocity(transformer, sigma, embedding) for sigma in SIGMAS},
     }
     save_file({k: v.contiguous() for k, v in expected.items()}, str(folder / "expected.safetensors"))
