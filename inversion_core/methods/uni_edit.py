@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ..shapes import Latent, Sigma
 from ..types import Cond, EditableDenoiser, Wrapper
@@ -36,9 +38,7 @@ class _UniEdit(Wrapper):
         return before + (mask + self.weight * (1 + mask)) * change
 
 
-def _stressed(change: Latent) -> Latent:
+def _stressed(change: Latent) -> Float[Tensor, "batch 1 *space"]:
     size = change.abs().mean(1, keepdim=True)
-    every = tuple(range(1, size.ndim))
-    low, high = torch.aminmax(size.flatten(1), dim=1)
-    low, high = (bound.view(-1, *[1] * len(every)) for bound in (low, high))
+    low, high = (bound.view(-1, *[1] * (size.ndim - 1)) for bound in torch.aminmax(size.flatten(1), dim=1))
     return (size - low) / (high - low).clamp(min=EPSILON)
