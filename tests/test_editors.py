@@ -29,7 +29,13 @@ PROMISES = {
     "ddim": Promise(1, 4, LOST),
     "null-text": Promise(1, 15, 1.0),
     "negative-prompt": Promise(1, 3, 0.35),
+    "ProxNPI": Promise(1, 3, 0.25),
     "direct": Promise(1, 2, LOST),
+    "DirectEdit": Promise(1, 2, LOST),
+    "h-Edit-D": Promise(1, 5, 1.1),
+    "h-Edit-R": Promise(1, 4, 1.1),
+    "edit-friendly DDPM": Promise(2, 2, 0.85),
+    "LEDITS++": Promise(1, 2, 0.85),
 }
 """`null-text`'s evaluations are a bound: it stops early."""
 

@@ -3,10 +3,14 @@
 from ..edit import Edited
 from ..trajectory import Trajectory
 from ..types import require_unconditional
-from . import guidance
+from . import anchoring, guidance, stochastic
 from .job import Editor, Job, Plan, trajectory_for
 
-GROUPS: dict[str, dict[str, Editor]] = {"guidance": guidance.EDITORS}
+GROUPS: dict[str, dict[str, Editor]] = {
+    "guidance": guidance.EDITORS,
+    "anchoring": anchoring.EDITORS,
+    "stochastic": stochastic.EDITORS,
+}
 """The methods by group, in the order in which nodes and tables show them."""
 
 EDITORS: dict[str, Editor] = {name: editor for group in GROUPS.values() for name, editor in group.items()}

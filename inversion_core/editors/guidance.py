@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from ..edit import Target
-from ..methods import direct, negative_prompt, optimize_null_text, with_null_text
+from ..methods import negative_prompt, optimize_null_text, prox_npi, with_null_text
 from ..trajectory import Trajectory
-from .job import Editor, Job, Plan, plain, planned
+from .job import Editor, Job, Plan, Settings, plain, planned
 
 
 def _null_text(job: Job, trajectory: Trajectory) -> Plan:
@@ -18,11 +18,19 @@ def _negative_prompt(job: Job, trajectory: Trajectory) -> Plan:
     return Plan(job.denoiser, job.source.alone(), target)
 
 
+def _prox_npi(job: Job, trajectory: Trajectory) -> Plan:
+    plan = _negative_prompt(job, trajectory)
+    return replace(plan, target=replace(plan.target, wrap=prox_npi(trajectory)))
+
+
 EDITORS: dict[str, Editor] = {
     "ddim": planned(plain, about="plain DDIM inversion; guidance loses the picture"),
     "null-text": planned(_null_text, uncond=True, about="optimises the empty prompt; needs gradients"),
     "negative-prompt": planned(_negative_prompt, uncond=True, about="null-text in closed form"),
-    "direct": planned(
-        lambda job, trajectory: replace(plain(job, trajectory), anchor=direct), about="holds the source exactly"
+    "ProxNPI": planned(
+        _prox_npi,
+        uncond=True,
+        about="negative-prompt, where the prompts differ most",
+        settings={"ve": Settings(7.5, 1.0, 1.0, 50)},
     ),
 }

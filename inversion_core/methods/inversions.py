@@ -9,6 +9,7 @@ from ..shapes import Latent, Sigmas
 from ..solvers import ddim_inverse, euler, heun, midpoint, undo
 from ..trajectory import Provenance, Trajectory, check_decreasing
 from ..types import Cond, Denoiser, OnStep
+from .ddpm import edit_friendly
 from .ode import Ode, from_zero
 
 
@@ -34,6 +35,7 @@ INVERSIONS: dict[str, Inversion] = {
     "fixed point": Ode(undo(euler), "euler"),
     "heun": Ode(from_zero(heun), "heun"),
     "midpoint": Ode(from_zero(midpoint), "midpoint"),
+    "edit-friendly DDPM": edit_friendly,
 }
 """`ddim` is the rule of the published inversions, which tells the network the next level; `fixed point` undoes DDIM exactly."""
 

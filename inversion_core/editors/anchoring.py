@@ -1,0 +1,46 @@
+"""Ways to hold on to the source's own trajectory."""
+
+from dataclasses import replace
+
+from ..edit import Target
+from ..methods import aligned, aligned_source, direct, h_edit, h_edit_source
+from ..methods.h_edit import SOURCE_GUIDANCE, TARGET_GUIDANCE
+from ..solvers import ddim_inverse
+from ..trajectory import Trajectory
+from .job import Editor, Job, Plan, Settings, plain, planned
+
+
+def _direct(job: Job, trajectory: Trajectory) -> Plan:
+    return replace(plain(job, trajectory), anchor=direct)
+
+
+def _direct_edit(job: Job, trajectory: Trajectory) -> Plan:
+    target = Target(job.target, job.techniques, step=aligned(trajectory, ddim_inverse))
+    return Plan(job.denoiser, job.source, target, aligned_source(ddim_inverse))
+
+
+def _h_edit(job: Job, trajectory: Trajectory) -> Plan:
+    """The source's guidance in the editing term stays in its published proportion to the target's."""
+    source_guidance = job.target.guidance * SOURCE_GUIDANCE / TARGET_GUIDANCE
+    step = h_edit(trajectory, job.denoiser, job.source, source_guidance=source_guidance)
+    return Plan(job.denoiser, job.source, Target(job.target, job.techniques, step=step), h_edit_source)
+
+
+H_EDIT = {"ve": Settings(TARGET_GUIDANCE, 1.0, 1.0, 50)}
+
+EDITORS: dict[str, Editor] = {
+    "direct": planned(_direct, about="holds the source exactly"),
+    "DirectEdit": planned(
+        _direct_edit,
+        about="asks for the target where the inversion asked for the source",
+        settings={"rf": Settings(2.0, 1.0, 1.0, 30)},
+    ),
+    "h-Edit-D": planned(_h_edit, uncond=True, about="follows the source, then moves to the target", settings=H_EDIT),
+    "h-Edit-R": planned(
+        _h_edit,
+        inversion="edit-friendly DDPM",
+        uncond=True,
+        about="the same along noise maps; freer",
+        settings=H_EDIT,
+    ),
+}

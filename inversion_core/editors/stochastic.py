@@ -1,0 +1,37 @@
+"""Ways along a trajectory of noise maps."""
+
+from ..edit import Target
+from ..methods import Concept, direct, ledits
+from ..methods.ddpm import GUIDANCE
+from ..trajectory import Trajectory
+from ..types import Cond
+from .job import Editor, Job, Plan, Settings, planned
+
+
+def _edit_friendly(job: Job, trajectory: Trajectory) -> Plan:
+    return Plan(job.denoiser, job.source, Target(job.target, job.techniques), direct)
+
+
+def _ledits(job: Job, trajectory: Trajectory) -> Plan:
+    """One concept to add, the target's whole prompt, at the scale of its guidance; its words are not known here."""
+    without = Cond(job.source.cond if job.source.uncond is None else job.source.uncond)
+    wrap = ledits([Concept(job.target.cond, job.target.guidance)])
+    return Plan(job.denoiser, job.source, Target(without, job.techniques, wrap), direct)
+
+
+EDITORS: dict[str, Editor] = {
+    "edit-friendly DDPM": planned(
+        _edit_friendly,
+        inversion="edit-friendly DDPM",
+        inversion_guidance=GUIDANCE,
+        about="samples with noise maps that hold the picture",
+        settings={"ve": Settings(15.0, GUIDANCE, 0.64, 100)},
+    ),
+    "LEDITS++": planned(
+        _ledits,
+        inversion="edit-friendly DDPM",
+        promptless=True,
+        about="adds the target prompt's concept where it acts most",
+        settings={"ve": Settings(5.0, 1.0, 0.85, 35)},  # 30 of 35 steps: 15 % are skipped
+    ),
+}
