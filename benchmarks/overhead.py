@@ -24,7 +24,6 @@ from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word,
 from latent_inversion.inversion_core.backends.diffusers_studio import Studio
 from latent_inversion.inversion_core.integrate import replay
 from latent_inversion.inversion_core.methods import INVERSIONS, invert
-from latent_inversion.inversion_core.schedules import leading
 from latent_inversion.inversion_core.types import Cond
 
 SOURCE, TARGET = "a photo of a white cat in a red plain shirt", "a photo of a black cat in a red plain shirt"
@@ -48,7 +47,7 @@ def seconds(*runs: Callable[[], object], device: str) -> list[float]:
 def loops(studio: Studio, device: str) -> None:
     """Inversion, replay and guided edit, against calls of the UNet alone on the same inputs."""
     x0 = torch.randn(1, studio.denoiser.network.config.in_channels, 16, 16)
-    sigmas, cond = leading(studio.table, STEPS), studio.encode_prompt(SOURCE)
+    sigmas, cond = studio.grid(STEPS), studio.encode_prompt(SOURCE)
     guided = Cond(cond, studio.encode_prompt(""), 7.5)
     x, rows = x0.to(device), torch.cat([x0, x0]).to(device)
     text, pair = cond.embedding, torch.cat([cond.embedding, cond.embedding])
@@ -79,7 +78,7 @@ def prompt_to_prompt_cost(studio: Studio, device: str, side: int) -> None:
     """A two-branch guided edit with and without attention control in all steps, on square latents of `side` tokens."""
     x0 = torch.randn(1, studio.denoiser.network.config.in_channels, side, side)
     cond = Cond(studio.encode_prompt(SOURCE))
-    trajectory = invert(INVERSIONS["ddim"], studio.denoiser, x0, leading(studio.table, 4), cond)
+    trajectory = invert(INVERSIONS["ddim"], studio.denoiser, x0, studio.grid(4, x0), cond)
     control, none = Control(cross=1.0, self_attention=1.0, alignment="replace"), NO_CONTROL
     edited, plain, direct = seconds(
         lambda: run_edit(studio, trajectory, SOURCE, TARGET, method="ddim", control=control),

@@ -12,7 +12,6 @@ from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.methods.null_text import GUIDANCE
 from ..inversion_core.metrics import psnr
-from ..inversion_core.schedules import leading
 from ..inversion_core.shapes import Picture
 from ..inversion_core.trajectory import NullText, Trajectory
 from ..inversion_core.types import Cond, OnStep
@@ -50,7 +49,7 @@ def prepare(world: World, edits: Sequence[Edit], *, steps: int = STEPS, on_step:
     pictures, truths = (render([getattr(edit, side) for edit in edits]) for side in ("source", "target"))
     x0 = studio.encode_picture(pictures)
     cond = Cond(stacked(studio, [edit.source_caption for edit in edits]))
-    sigmas = leading(studio.table, steps)
+    sigmas = studio.grid(steps, x0)
     both = invert(INVERSIONS["ddim"], studio.denoiser, x0, sigmas, cond, on_step=on_step)
     seconds = (time.perf_counter() - began) / len(edits)
     ceilings = psnr(studio.decode(x0), pictures)

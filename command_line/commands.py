@@ -8,7 +8,7 @@ from ..inversion_core import storage
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.integrate import replay
 from ..inversion_core.metrics import psnr
-from ..inversion_core.types import Cond
+from .compare import compare_command
 from .control import Control
 from .demo import run_demo
 from .jobs import new_trajectory, open_job, trajectory_of
@@ -26,7 +26,7 @@ def invert_command(options: argparse.Namespace) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     storage.save(trajectory, out, thumbnail=thumbnail(job.pixels))
     with bar(shown=not options.quiet) as on_step:
-        walk = replay(trajectory, job.studio.denoiser, Cond(job.studio.encode_prompt(options.prompt)), on_step=on_step)
+        walk = replay(trajectory, job.studio.denoiser, job.studio.cond(options.prompt), on_step=on_step)
     back, ceiling = job.picture(walk.xs[-1]), job.picture(job.x0)
     write_picture(out.with_suffix(".reconstruction.png"), back)
     print(f"trajectory      {out} ({trajectory.steps} steps)")
@@ -47,10 +47,10 @@ def edit_command(options: argparse.Namespace) -> None:
         mask=None if mask is None else mask_to_tensor(mask, job.studio.multiple),
     )
     trajectory = trajectory_of(job, options, options.source)
-    source, null_text = trajectory.provenance.prompt, None
+    source, null_text, guidance = trajectory.provenance.prompt, None, job.guidance(options.guidance)
     if options.method == "null-text":
         with bar(shown=not options.quiet) as on_step:
-            null_text = run_null_text(job.studio, trajectory, [source], guidance=options.guidance, on_step=on_step)
+            null_text = run_null_text(job.studio, trajectory, [source], guidance=guidance, on_step=on_step)
     with bar(shown=not options.quiet) as on_step:
         edited = run_edit(
             job.studio,
@@ -58,7 +58,7 @@ def edit_command(options: argparse.Namespace) -> None:
             source,
             options.target,
             method=options.method,
-            guidance=options.guidance,
+            guidance=guidance,
             negative=options.negative or "",
             control=control,
             null_text=null_text,
@@ -75,7 +75,7 @@ def report_command(options: argparse.Namespace) -> None:
     job = open_job(options)
     trajectory = trajectory_of(job, options, options.prompt)
     sheet, lines = report_picture(
-        job.studio, trajectory, job.pixels, guidance=options.guidance, shown=not options.quiet
+        job.studio, trajectory, job.pixels, guidance=job.guidance(options.guidance), shown=not options.quiet
     )
     out = options.out or _named_after(options.picture, ".report.png")
     write_picture(out, sheet)
@@ -91,6 +91,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "invert": invert_command,
     "edit": edit_command,
     "report": report_command,
+    "compare": compare_command,
 }
 
 

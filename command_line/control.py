@@ -41,6 +41,9 @@ NO_CONTROL = Control(cross=0, self_attention=0)
 
 def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control) -> list[Technique]:
     """The core's techniques for a control, outermost first. Raises Mistake if a word is in neither prompt."""
+    masked = [] if control.mask is None else [mask_blend(control.mask)]
+    if not (control.words or control.cross or control.self_attention):
+        return masked
     tokens = studio.prompt_tokens(source), studio.prompt_tokens(target)
     found = []
     if control.words:
@@ -60,7 +63,7 @@ def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control
                 weights=control.weights,
             )
         )
-    return found if control.mask is None else [*found, mask_blend(control.mask)]
+    return [*found, *masked]
 
 
 def watch(tokens: PromptTokens, word: str) -> tuple[Technique, Bank]:

@@ -40,7 +40,7 @@ def _words(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--method", choices=METHOD_NAMES, default="direct", help="see above (default: %(default)s)")
     group.add_argument(
-        "--guidance", type=float, metavar="NUMBER", default=7.5, help="pull of the target (default: %(default)s)"
+        "--guidance", type=float, metavar="NUMBER", help=f"pull of the target (default: {texts.GUIDANCE})"
     )
     group.add_argument(
         "--negative",

@@ -7,6 +7,7 @@ and edit it by changing its description.
   demo     edit six pictures of the embedded toybox world and compare with the truth; needs nothing
   invert   picture -> trajectory file (.safetensors), and the picture that it gives back
   edit     picture + old and new description -> edited picture
+  compare  every method that fits the model on one picture, side by side
   report   how well the model can hold and retrace the picture, and what to try if it cannot
 """
 EXAMPLES = """\
@@ -17,8 +18,10 @@ examples:
       --source "a cat on a sofa" --target "a dog on a sofa" --words cat dog
 """
 MODEL = """\
-'toybox' (the tiny embedded model, which knows 128 x 128 portraits of cartoon animals), or the folder of a Stable
-Diffusion 1, 2 or XL model in diffusers' format, the one with model_index.json (default: %(default)s)"""
+'toybox' (the tiny embedded model, which knows 128 x 128 portraits of cartoon animals), 'toybox-flow' (the same as a
+rectified-flow transformer), or the folder of a Stable Diffusion 1, 2, XL or 3 or Flux model in diffusers' format, the
+one with model_index.json (default: %(default)s)"""
+GUIDANCE = "7.5; 7 for Stable Diffusion 3, 3.5 for Flux"
 EDIT = """\
 Edit a picture by changing its description. Words that both descriptions share keep their places in the picture;
 the new words take effect. --words or --mask keep the edit to a region.
@@ -42,4 +45,13 @@ examples:
   invert once, edit often:
     latent-inversion invert room.jpg --model DIR --prompt "a wooden chair" -o room.safetensors
     latent-inversion edit room.jpg --model DIR --trajectory room.safetensors --target "a glass chair"
+"""
+COMPARE = """\
+Edit a picture with every method that fits the model, each with the settings that it was published with for this kind of
+model. Leaves a picture per method, one sheet of them all, and the figures: network evaluations, seconds, how well the
+method kept the source (PSNR of its source branch), and how far its edit went from the picture.
+"""
+COMPARE_EXAMPLES = """\
+example:
+  latent-inversion compare cat.jpg --model DIR --source "a cat on a sofa" --target "a dog on a sofa"
 """

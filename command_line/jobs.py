@@ -9,10 +9,8 @@ import torch
 from ..inversion_core import storage
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.methods import INVERSIONS, invert
-from ..inversion_core.schedules import leading
 from ..inversion_core.shapes import Latent
 from ..inversion_core.trajectory import Provenance, Trajectory
-from ..inversion_core.types import Cond
 from .mistakes import Mistake
 from .models import load_studio
 from .options import INVERSION_NAMES
@@ -34,6 +32,10 @@ class Job:
     @property
     def size(self) -> tuple[int, int]:
         return self.pixels.shape[0], self.pixels.shape[1]
+
+    def guidance(self, wanted: float | None) -> float:
+        """The guidance that was asked for, or the model's usual one."""
+        return self.studio.guidance if wanted is None else wanted
 
     def picture(self, x0: Latent) -> Pixels:
         return to_pixels(self.studio.decode(x0), self.size)
@@ -74,7 +76,7 @@ def trajectory_of(job: Job, options: argparse.Namespace, prompt: str | None) -> 
 
 def new_trajectory(job: Job, options: argparse.Namespace, prompt: str) -> Trajectory:
     """Invert the picture at guidance 1."""
-    sigmas = leading(job.studio.table, options.steps)
+    sigmas = job.studio.grid(options.steps, job.x0)
     provenance = Provenance(job.studio.denoiser.fingerprint, options.inversion, prompt=prompt)
     with bar(shown=not options.quiet) as on_step:
         trajectory = invert(
@@ -82,7 +84,7 @@ def new_trajectory(job: Job, options: argparse.Namespace, prompt: str) -> Trajec
             job.studio.denoiser,
             job.x0,
             sigmas,
-            Cond(job.studio.encode_prompt(prompt)),
+            job.studio.cond(prompt),
             provenance=provenance,
             on_step=on_step,
         )

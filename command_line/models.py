@@ -8,33 +8,60 @@ from .mistakes import Mistake
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
+TOYBOXES = {"toybox": "unet", "toybox-flow": "flow"}
+"""The embedded models by the names that `--model` knows, and their families."""
+
+
 def load_studio(model: str, *, device: str = "auto", dtype: str = "auto") -> Studio:
-    """The toybox, or the model in a folder of diffusers' format. Raises Mistake if it is not there or cannot run so."""
+    """A model of the toybox, or the model in a folder of diffusers' format. Raises Mistake if it is not there or cannot run so."""
     quiet()
-    place = pick_device(device)
-    kind = DTYPES[dtype] if dtype != "auto" else torch.float16 if place.type == "cuda" else torch.float32
-    if model == "toybox":
-        return load_toybox(place, torch.float32 if dtype == "auto" else kind)
+    place, kind = pick_device(device), None if dtype == "auto" else DTYPES[dtype]
+    if model in TOYBOXES:
+        return load_toybox(place, kind or torch.float32, family=TOYBOXES[model])
     from ..inversion_core.backends.diffusers_folder import load_pipeline_folder
 
     return load_pipeline_folder(model, device=place, dtype=kind)
 
 
-def load_toybox(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Studio:
-    """The embedded model of the toybox. Raises Mistake if its weights are missing."""
+def load_toybox(
+    device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, *, family: str = "unet"
+) -> Studio:
+    """The embedded model of the toybox that is a `unet`, or rectified `flow`. Raises Mistake if its weights are missing."""
+    quiet()
+    try:
+        return {"unet": _toybox_unet, "flow": _toybox_flow}[family](device, dtype)
+    except FileNotFoundError as error:
+        raise Mistake(f"The toybox model is incomplete: {error}.") from error
+
+
+def _toybox_unet(device: torch.device | str, dtype: torch.dtype) -> Studio:
     from ..inversion_core.backends.diffusers_studio import studio
     from ..toybox.loaders import load_diffusers
 
-    quiet()
-    try:
-        parts = load_diffusers()
-    except FileNotFoundError as error:
-        raise Mistake(f"The toybox model is incomplete: {error}.") from error
+    parts = load_diffusers()
     return studio(
         unet=parts.unet.to(device, dtype),
         vae=parts.vae.to(device),
         encoders=[(parts.tokenizer, parts.text_encoder.to(device, dtype))],
         scheduler=parts.scheduler,
+    )
+
+
+def _toybox_flow(device: torch.device | str, dtype: torch.dtype) -> Studio:
+    from ..inversion_core.backends.diffusers_studio import flow_studio
+    from ..inversion_core.backends.diffusers_text import TextEncoder, summarised_words
+    from ..toybox.loaders import load_flow
+
+    parts = load_flow()
+    encoder = TextEncoder(parts.tokenizer, parts.text_encoder.to(device, dtype))
+    return flow_studio(
+        transformer=parts.transformer.to(device, dtype),
+        vae=parts.vae.to(device),
+        words=summarised_words(encoder),
+        tokens=encoder.words,
+        scheduler=parts.scheduler,
+        side=parts.transformer.config.sample_size,
+        guidance=7.5,
     )
 
 

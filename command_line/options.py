@@ -22,7 +22,7 @@ def add_picture_and_model(command: argparse.ArgumentParser) -> None:
         "--dtype",
         choices=("auto", "float32", "float16", "bfloat16"),
         default="auto",
-        help="precision of the network; the latents keep float32 (default: float16 on cuda, else float32)",
+        help="precision of the network; the latents keep float32 (default: on cuda float16, or bfloat16 for Stable Diffusion 3 and Flux; else float32)",
     )
     command.add_argument(
         "--resize",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from . import help as texts
 from . import values
+from .compare_options import add_compare
 from .edit_options import add_edit
 from .options import add_inversion, add_picture_and_model
 
@@ -12,11 +13,12 @@ from .options import add_inversion, add_picture_and_model
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _parser_class()(prog="latent-inversion", description=texts.INTRODUCTION, epilog=texts.EXAMPLES)
-    commands = top.add_subparsers(dest="command", required=True, metavar="demo | invert | edit | report")
+    commands = top.add_subparsers(dest="command", required=True, metavar="demo | invert | edit | report | compare")
     _demo(commands)
     _invert(commands)
     add_edit(commands)
     _report(commands)
+    add_compare(commands)
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show where an error came from")
     return top
@@ -77,7 +79,7 @@ def _report(commands: argparse._SubParsersAction) -> None:
         "--prompt", metavar="TEXT", help="what the picture shows (default: the prompt of --trajectory, or nothing)"
     )
     report.add_argument(
-        "--guidance", type=float, metavar="NUMBER", default=7.5, help="the guidance to test (default: %(default)s)"
+        "--guidance", type=float, metavar="NUMBER", help=f"the guidance to test (default: {texts.GUIDANCE})"
     )
     add_inversion(report)
     report.add_argument(

@@ -35,10 +35,9 @@ def report_picture(
 ) -> tuple[Pixels, list[str]]:
     """A sheet of pictures and curves, and the figures with advice as lines of text."""
     prompt = trajectory.provenance.prompt
-    cond = Cond(studio.encode_prompt(prompt), studio.encode_prompt(""), guidance)
     held = _measured(to_pixels(studio.decode(trajectory.xs[-1]), _size(pixels)), pixels, ())
-    plain = _retraced(studio, trajectory, pixels, cond.alone(), "retracing", shown)
-    guided = _retraced(studio, trajectory, pixels, cond, f"at guidance {guidance:g}", shown)
+    plain = _retraced(studio, trajectory, pixels, studio.cond(prompt), "retracing", shown)
+    guided = _retraced(studio, trajectory, pixels, studio.cond(prompt, guidance), f"at guidance {guidance:g}", shown)
     white = whiteness(trajectory)
     cells = [
         Cell("the picture", pixels),

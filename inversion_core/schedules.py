@@ -51,15 +51,15 @@ def flow_shift(steps: int, *, shift: float = 1.0) -> Sigmas:
     return shift / (shift + (1 / even - 1))
 
 
-def resolution_shift(
+def resolution_mu(
     tokens: int, *, base: float = 0.5, most: float = 1.15, base_tokens: int = 256, most_tokens: int = 4096
 ) -> float:
-    """Flux's shift for a picture of so many image tokens: `exp(mu)`, with mu linear in the tokens from `base` to `most`.
+    """Flux's mu for a picture of so many image tokens, linear from `base` to `most`.
 
-    Flux's own grid `exp(mu) / (exp(mu) + (1 / s - 1))` is `flow_shift` at this shift (`time_shift` and `get_lin_function`
-    of github.com/black-forest-labs/flux, sampling.py, whose constants these are).
+    Flux's own grid, `exp(mu) / (exp(mu) + (1 / s - 1))`, is `flow_shift` at shift exp(mu) (`time_shift` and
+    `get_lin_function` of github.com/black-forest-labs/flux, sampling.py, whose constants these are).
     """
-    return math.exp(base + (most - base) * (tokens - base_tokens) / (most_tokens - base_tokens))
+    return base + (most - base) * (tokens - base_tokens) / (most_tokens - base_tokens)
 
 
 def window(sigmas: Sigmas, start: float, end: float) -> SigmaRange:

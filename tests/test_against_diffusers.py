@@ -1,24 +1,34 @@
-"""Side by side with diffusers' own DDIM loops on one UNet: the same latents.
+"""Side by side with diffusers' own loops on one network: the same latents, from DDIM on UNets and from flow matching.
 
-diffusers keeps variance-preserving latents `z = x / sqrt(1 + sigma^2)`; so the comparison is in z.
+For UNets diffusers keeps variance-preserving latents `z = x / sqrt(1 + sigma^2)`; so the comparison is in z.
 """
 
 from collections.abc import Callable
 
 import pytest
 import torch
-from diffusers import DDIMInverseScheduler, DDIMScheduler, UNet2DConditionModel
+from diffusers import (
+    DDIMInverseScheduler,
+    DDIMScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FlowMatchHeunDiscreteScheduler,
+    FluxPipeline,
+    UNet2DConditionModel,
+)
 from torch import Tensor
 
-from harness import tiny_diffusion
+from harness import tiny_diffusion, tiny_flow
 from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
+from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
 from latent_inversion.inversion_core.integrate import integrate
 from latent_inversion.inversion_core.methods import INVERSIONS, invert
-from latent_inversion.inversion_core.schedules import leading
-from latent_inversion.inversion_core.solvers import euler
+from latent_inversion.inversion_core.schedules import flow_shift, leading
+from latent_inversion.inversion_core.solvers import euler, heun
 from latent_inversion.inversion_core.types import Cond
 
 STEPS = 20
+FLOW_TOLERANCE = 2e-5
+"""The largest difference of any value of any latent of a walk over flow matching's grids."""
 Predict = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -113,3 +123,94 @@ def test_inversion_for_v_agrees_with_eps_where_the_scheduler_does_not():
     wrong = walked(DDIMInverseScheduler(**settings), predict_v, z)
     assert_same(scaled_down(ours.xs[0], sigmas[0]), right[-1])
     assert float((wrong[-1] - right[-1]).square().mean().sqrt()) > 0.01
+
+
+def flow_case(guidance: float) -> tuple[FlowDenoiser, Cond]:
+    prompts = [
+        Prompt(normal(1, 7, tiny_flow.TEXT, seed=seed), {"pooled": normal(1, tiny_flow.POOLED, seed=seed + 50)})
+        for seed in (1, 2)
+    ]
+    return FlowDenoiser(tiny_flow.tiny_sd3()), Cond(*prompts, guidance=guidance)
+
+
+def guided_flow(denoiser: FlowDenoiser, cond: Cond) -> Predict:
+    """Classifier-free guidance on velocities, as diffusers' SD3 pipeline writes it; its timesteps are 1000 sigma in float32."""
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        def velocity(prompt: Prompt) -> Tensor:
+            rows = [e.expand(len(x), *e.shape[1:]) for e in (prompt.embedding, prompt.added["pooled"])]
+            return denoiser.network(
+                x, encoder_hidden_states=rows[0], pooled_projections=rows[1], timestep=t.expand(len(x))
+            ).sample
+
+        blank = velocity(cond.uncond)
+        return blank + cond.guidance * (velocity(cond.cond) - blank)
+
+    return predict
+
+
+@torch.no_grad()
+def flowed(scheduler, predict: Predict, x: Tensor) -> list[Tensor]:
+    """diffusers' own loop over the scheduler's timesteps, with the latent after every call of its step."""
+    xs = [x]
+    for t in scheduler.timesteps:
+        xs.append(scheduler.step(predict(xs[-1], t), t, xs[-1]).prev_sample)
+    return xs
+
+
+@pytest.mark.parametrize("guidance", [1.0, 7.0])
+def test_flow_matching_euler(guidance: float):
+    """The same grid to float32's last place, then the same latents on diffusers' own grid.
+
+    That grid is rounded to float32 and so are its timesteps; `1000 sigma` of a rounded sigma, rounded, is the same number.
+    """
+    denoiser, cond = flow_case(guidance)
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
+    scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / STEPS, STEPS).tolist())
+    sigmas = scheduler.sigmas.double()
+    torch.testing.assert_close(flow_shift(STEPS, shift=3.0), sigmas, rtol=0, atol=2e-7)
+    x = normal(2, 4, 16, 12, seed=6)
+    theirs = flowed(scheduler, guided_flow(denoiser, cond), x)
+    ours = integrate(euler, denoiser, x, sigmas, cond)
+    torch.testing.assert_close(torch.stack(ours.xs), torch.stack(theirs), rtol=0, atol=FLOW_TOLERANCE)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 7.0])
+def test_flow_matching_heun(guidance: float):
+    """Its levels stand twice in its grid but the first and 0; its last step, to 0, is Euler's, as ours."""
+    denoiser, cond = flow_case(guidance)
+    scheduler = FlowMatchHeunDiscreteScheduler(shift=3.0)
+    scheduler.set_timesteps(STEPS)
+    sigmas = torch.cat([scheduler.sigmas[:1], scheduler.sigmas[1::2]]).double()
+    assert len(sigmas) == STEPS + 1 and sigmas[-1] == 0
+    x = normal(2, 4, 16, 12, seed=7)
+    theirs = flowed(scheduler, guided_flow(denoiser, cond), x)
+    ours = integrate(heun, denoiser, x, sigmas, cond)
+    torch.testing.assert_close(
+        torch.stack(ours.xs), torch.stack([theirs[0], *theirs[2::2], theirs[-1]]), rtol=0, atol=FLOW_TOLERANCE
+    )
+
+
+def test_flux_pipeline():
+    """FluxPipeline itself, from the same noise and embeddings: its grid, its packing, its distilled guidance."""
+    network = tiny_flow.tiny_flux()
+    scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    parts = dict.fromkeys(("vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"))
+    pipeline = FluxPipeline(transformer=network, scheduler=scheduler, **parts)
+    pipeline.set_progress_bar_config(disable=True)
+    embedding, pooled, x = normal(1, 7, tiny_flow.TEXT, seed=1), normal(1, 32, seed=2), normal(1, 4, 16, 12, seed=8)
+    latents = FluxPipeline._pack_latents(x, 1, 4, 16, 12)
+    packed = pipeline(
+        prompt_embeds=embedding,
+        pooled_prompt_embeds=pooled,
+        latents=latents,
+        height=16 * 8,
+        width=12 * 8,
+        num_inference_steps=STEPS,
+        guidance_scale=3.5,
+        output_type="latent",
+    ).images
+    prompt = Prompt(embedding, {"pooled": pooled, "guidance": torch.full((1, 1), 3.5)})
+    ours = integrate(euler, FlowDenoiser(network), x, scheduler.sigmas.double(), Cond(prompt))
+    theirs = FluxPipeline._unpack_latents(packed, 16 * 8, 12 * 8, 8)
+    torch.testing.assert_close(ours.xs[-1], theirs, rtol=0, atol=FLOW_TOLERANCE)

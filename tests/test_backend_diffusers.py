@@ -217,8 +217,11 @@ def test_a_prompt_too_long_is_refused(folder):
 def test_what_is_no_pipeline_is_refused(tmp_path, folder):
     with pytest.raises(ValueError, match="no model folder"):
         load_pipeline_folder(tmp_path)
-    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
-    with pytest.raises(ValueError, match="holds a FluxPipeline"):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "PixArtAlphaPipeline"}')
+    with pytest.raises(ValueError, match="holds a PixArtAlphaPipeline"):
+        load_pipeline_folder(tmp_path)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    with pytest.raises(ValueError, match="lacks text_encoder"):
         load_pipeline_folder(tmp_path)
     (tmp_path / "model_index.json").write_text((folder / "model_index.json").read_text())
     with pytest.raises(ValueError, match="cannot be loaded"):

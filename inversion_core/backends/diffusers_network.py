@@ -28,7 +28,7 @@ class Prompt:
     """
 
     embedding: Embedding
-    added: Mapping[str, Float[Tensor, "rows _"]] = field(default_factory=dict)
+    added: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,86 +1,80 @@
 """A diffusers-format model with all its parts: words to prompts, pictures to latents and back."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from ..attention.tokens import PromptTokens, words_of_pieces
+from ..attention.tokens import PromptTokens
+from ..schedules import flow_shift, leading, resolution_mu
 from ..shapes import Latent, Picture, Sigmas
-from .diffusers import DiffusersDenoiser, Prompt, levels_of
+from ..types import Cond
+from .diffusers import DiffusersDenoiser, levels_of
+from .diffusers_flow import FlowDenoiser
+from .diffusers_network import NetworkDenoiser, Prompt
+from .diffusers_text import TextEncoder, Words, plain_words, sdxl_words
 
-
-@dataclass(frozen=True)
-class TextEncoder:
-    """A tokenizer and its CLIP text model."""
-
-    tokenizer: Any
-    model: Any
-
-    @property
-    def length(self) -> int:
-        """The tokens of a prompt, start, end and padding included."""
-        return int(min(self.tokenizer.model_max_length, self.model.config.max_position_embeddings))
-
-    def ids(self, text: str) -> Tensor:
-        """Token ids [1, length]. Raises ValueError if the prompt does not fit: words are never dropped in silence."""
-        used = len(self.tokenizer(text).input_ids)
-        if used > self.length:
-            raise ValueError(
-                f"The prompt has {used} tokens and the text encoder reads {self.length}. Shorten it: '{text[:60]}...'."
-            )
-        padded = self.tokenizer(text, padding="max_length", max_length=self.length, return_tensors="pt")
-        return padded.input_ids
-
-    def hidden(self, text: str) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The last layer normalised, the last but one as it is, and the projected summary if the model has one."""
-        out = self.model(self.ids(text).to(self.model.device), output_hidden_states=True)
-        return out.last_hidden_state, out.hidden_states[-2], getattr(out, "text_embeds", None)
+Grid = Callable[[int, int], Sigmas]
+"""The levels for a number of steps and of image tokens."""
 
 
 @dataclass(frozen=True)
 class Studio:
-    """A model and what surrounds it; `encoders` are one text encoder, or SDXL's two."""
+    """A model and what surrounds it.
 
-    denoiser: DiffusersDenoiser
+    `words` makes prompts and `tokens` tells their words apart; `side` is that of the latents which the network learnt
+    from, `patch` that of a token in them, `guidance` the model's usual one.
+    """
+
+    denoiser: NetworkDenoiser
     vae: Any
-    encoders: tuple[TextEncoder, ...]
-    blank_is_zero: bool = False
-
-    @property
-    def table(self) -> Sigmas:
-        """The levels that the network was trained on, increasing."""
-        return self.denoiser.table
+    words: Words
+    tokens: Callable[[str], PromptTokens]
+    levels: Grid
+    side: int
+    patch: int = 1
+    guidance: float = 7.5
 
     @property
     def multiple(self) -> int:
         """What width and height of a picture must be multiples of."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return self.patch * 2 ** (len(self.vae.config.block_out_channels) - 1)
 
     @property
     def trained_size(self) -> int:
         """Width and height of the pictures that the network was trained on."""
-        return int(self.denoiser.network.config.sample_size) * self.multiple
+        return self.side * self.multiple // self.patch
+
+    def grid(self, steps: int, x0: Latent | None = None) -> Sigmas:
+        """The model's own levels for so many steps on a latent of `x0`'s size, or of the size that it was trained on."""
+        height, width = (self.side, self.side) if x0 is None else x0.shape[-2:]
+        return self.levels(steps, height * width // self.patch**2)
 
     @torch.no_grad()
     def encode_prompt(self, text: str) -> Prompt:
-        """The prompt for the network. Raises ValueError if it has too many tokens."""
-        hidden = [encoder.hidden(text) for encoder in self.encoders]
-        if len(hidden) == 1:
-            return Prompt(hidden[0][0])
-        embedding, summary = torch.cat([h[1] for h in hidden], -1), hidden[-1][2]
-        assert summary is not None
-        if not text and self.blank_is_zero:
-            embedding, summary = torch.zeros_like(embedding), torch.zeros_like(summary)
-        size = float(self.trained_size)
-        ids = torch.tensor([[size, size, 0, 0, size, size]])
-        return Prompt(embedding, {"text_embeds": summary, "time_ids": ids.to(summary)})
+        """The prompt for the network, at guidance 1 if that is distilled. Raises ValueError if it has too many tokens."""
+        return _at(self.words(text), 1.0) if self.denoiser.distilled else self.words(text)
+
+    def cond(self, text: str, guidance: float = 1.0, negative: str = "") -> Cond:
+        """The prompt under guidance away from `negative`; where guidance is distilled, as the network's own input.
+
+        Raises ValueError if a prompt has too many tokens, or if there is a `negative` and guidance is distilled.
+        """
+        prompt = self.encode_prompt(text)
+        if self.denoiser.distilled and negative:
+            raise ValueError(
+                f"Guidance was distilled into this model, so it cannot be led away from '{negative}'. Leave it out."
+            )
+        if self.denoiser.distilled:
+            return Cond(_at(prompt, guidance))
+        return Cond(prompt, self.encode_prompt(negative), guidance)
 
     def prompt_tokens(self, text: str) -> PromptTokens:
         """The words of the prompt and their key columns."""
-        return prompt_tokens(self.encoders[0], text)
+        return self.tokens(text)
 
     @torch.no_grad()
     def encode_picture(self, picture: Picture) -> Latent:
@@ -105,19 +99,44 @@ def _shift(vae: Any) -> float:
     return float(vae.config.get("shift_factor") or 0)
 
 
-def prompt_tokens(encoder: TextEncoder, text: str) -> PromptTokens:
-    """The words of a prompt as an encoder's tokenizer splits it, start, end and padding left out."""
-    ids = encoder.ids(text)[0].tolist()
-    tokenizer = encoder.tokenizer
-    end = ids.index(tokenizer.eos_token_id, 1)
-    return words_of_pieces(dict(enumerate(tokenizer.convert_ids_to_tokens(ids[1:end]), start=1)), len(ids))
+def _at(prompt: Prompt, guidance: float) -> Prompt:
+    strength = torch.full((len(prompt.embedding), 1), guidance, device=prompt.embedding.device)
+    return replace(prompt, added={**prompt.added, "guidance": strength})
 
 
 def studio(
     *, unet: Any, vae: Any, encoders: Sequence[tuple[Any, Any]], scheduler: Any, blank_is_zero: bool = False
 ) -> Studio:
-    """A studio from diffusers' parts: `encoders` are pairs of tokenizer and text model, the levels are the scheduler's."""
+    """A studio from diffusers' parts of a UNet model: `encoders` are pairs of tokenizer and text model, the levels are the scheduler's."""
     for module in (unet, vae, *(model for _, model in encoders)):
         module.eval()
     denoiser = DiffusersDenoiser(unet, levels_of(scheduler.alphas_cumprod), scheduler.config.prediction_type)
-    return Studio(denoiser, vae, tuple(TextEncoder(t, m) for t, m in encoders), blank_is_zero)
+    readers, side = [TextEncoder(*pair) for pair in encoders], int(unet.config.sample_size)
+    size = float(side * 2 ** (len(vae.config.block_out_channels) - 1))
+    words = sdxl_words(readers, size=size, blank_is_zero=blank_is_zero) if readers[1:] else plain_words(readers[0])
+    return Studio(denoiser, vae, words, readers[0].words, lambda steps, _: leading(denoiser.table, steps), side)
+
+
+def flow_studio(
+    *,
+    transformer: Any,
+    vae: Any,
+    words: Words,
+    tokens: Callable[[str], PromptTokens],
+    scheduler: Any,
+    side: int,
+    guidance: float,
+) -> Studio:
+    """A studio from diffusers' parts of a rectified-flow model of pictures; the grid's shift is the scheduler's."""
+    for module in (transformer, vae):
+        module.eval()
+    denoiser, levels = FlowDenoiser(transformer), partial(_flow_levels, scheduler.config)
+    return Studio(denoiser, vae, words, tokens, levels, side, denoiser.patch[-1], guidance)
+
+
+def _flow_levels(config: Any, steps: int, image_tokens: int) -> Sigmas:
+    if not config.use_dynamic_shifting:
+        return flow_shift(steps, shift=config.shift)
+    ends = {"base_tokens": config.base_image_seq_len, "most_tokens": config.max_image_seq_len}
+    mu = resolution_mu(image_tokens, base=config.base_shift, most=config.max_shift, **ends)
+    return flow_shift(steps, shift=mu if config.time_shift_type == "linear" else math.exp(mu))

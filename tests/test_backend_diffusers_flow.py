@@ -1,0 +1,279 @@
+"""Rectified-flow transformers of diffusers: the promises of every backend but attention, and their own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+import torch
+from diffusers import FluxPipeline
+from torch import Tensor
+
+from harness import conformance, tiny_diffusion, tiny_flow
+from harness.tiny_flow import POOLED, TEXT
+from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
+from latent_inversion.inversion_core.backends.diffusers_network import Prompt
+from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor
+from latent_inversion.inversion_core.integrate import replay
+from latent_inversion.inversion_core.methods import INVERSIONS, invert, optimize_null_text
+from latent_inversion.inversion_core.metrics import drift, whiteness
+from latent_inversion.inversion_core.paths import RF
+from latent_inversion.inversion_core.schedules import flow_shift
+from latent_inversion.inversion_core.storage import load_trajectory, save
+from latent_inversion.inversion_core.types import Cond
+
+SIGMA = torch.tensor(0.7, dtype=torch.float64)
+SIGMAS = flow_shift(8, shift=3.0)
+
+
+def normal(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def sd3_by_hand(network, x: Tensor, sigma: Tensor, prompt: Prompt) -> Tensor:
+    told = (1000 * sigma).float().expand(len(x))
+    rows = [t.expand(len(x), *t.shape[1:]) for t in (prompt.embedding, prompt.added["pooled"])]
+    return network(x, encoder_hidden_states=rows[0], pooled_projections=rows[1], timestep=told).sample
+
+
+def flux_by_hand(network, x: Tensor, sigma: Tensor, prompt: Prompt) -> Tensor:
+    """As FluxPipeline calls it, with its own packing and places."""
+    rows, channels, height, width = x.shape
+    embedding, pooled = (t.expand(rows, *t.shape[1:]) for t in (prompt.embedding, prompt.added["pooled"]))
+    out = network(
+        FluxPipeline._pack_latents(x, rows, channels, height, width),
+        encoder_hidden_states=embedding,
+        pooled_projections=pooled,
+        timestep=(1000 * sigma).float().expand(rows) / 1000,
+        guidance=prompt.added["guidance"].flatten().expand(rows) if network.config.guidance_embeds else None,
+        txt_ids=torch.zeros(embedding.shape[1], 3),
+        img_ids=FluxPipeline._prepare_latent_image_ids(rows, height // 2, width // 2, "cpu", torch.float32),
+    ).sample
+    return FluxPipeline._unpack_latents(out, 8 * height, 8 * width, 8)
+
+
+def wan_by_hand(network, x: Tensor, sigma: Tensor, prompt: Prompt) -> Tensor:
+    told, embedding = (1000 * sigma).float().expand(len(x)), prompt.embedding.expand(len(x), -1, -1)
+    return network(x, timestep=told, encoder_hidden_states=embedding).sample
+
+
+def sd3_prompt(seed: int) -> Prompt:
+    return Prompt(normal(1, 7, TEXT, seed=seed), {"pooled": normal(1, POOLED, seed=seed + 50)})
+
+
+def flux_prompt(seed: int, guidance: float = 3.5) -> Prompt:
+    added = {"pooled": normal(1, 32, seed=seed + 50), "guidance": torch.full((1, 1), guidance)}
+    return Prompt(normal(1, 7, TEXT, seed=seed), added)
+
+
+@dataclass(frozen=True)
+class Kind:
+    build: Callable
+    by_hand: Callable
+    prompt: Callable[[int], Prompt]
+    shape: tuple[int, ...] = (2, 4, 10, 14)
+
+
+KINDS = {
+    "sd3": Kind(tiny_flow.tiny_sd3, sd3_by_hand, sd3_prompt),
+    "flux": Kind(tiny_flow.tiny_flux, flux_by_hand, flux_prompt),
+    "flux without guidance": Kind(partial(tiny_flow.tiny_flux, guidance_embeds=False), flux_by_hand, flux_prompt),
+    "wan": Kind(tiny_flow.tiny_wan, wan_by_hand, lambda s: Prompt(normal(1, 7, TEXT, seed=s)), (2, 4, 3, 6, 8)),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return KINDS[request.param]
+
+
+@pytest.fixture(scope="module")
+def denoiser(kind: Kind) -> FlowDenoiser:
+    return FlowDenoiser(kind.build())
+
+
+@pytest.fixture(scope="module")
+def x(kind: Kind) -> Tensor:
+    return normal(*kind.shape, seed=0)
+
+
+@pytest.fixture(scope="module")
+def sd3() -> FlowDenoiser:
+    return FlowDenoiser(tiny_flow.tiny_sd3())
+
+
+@pytest.fixture(scope="module")
+def picture() -> Tensor:
+    """Two latents of a tiny picture's size."""
+    return normal(2, 4, 10, 14, seed=3)
+
+
+CHECKS = (conformance.check_shape_dtype, conformance.check_deterministic, conformance.check_batch_is_stack)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 7.5], ids=["plain", "guided"])
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_conforms(check, guidance, kind, denoiser, x):
+    check(denoiser, x, SIGMA, Cond(kind.prompt(1), kind.prompt(2), guidance))
+
+
+@pytest.mark.parametrize("sigma", [0.013, 0.7, 1.0])
+def test_predicts_as_the_network_called_by_hand(sigma, kind, denoiser, x):
+    """D = x - sigma v: within what float32 keeps of v."""
+    sigma = torch.tensor(sigma, dtype=torch.float64)
+    with torch.no_grad():
+        expected = x - sigma * kind.by_hand(denoiser.network, x, sigma, kind.prompt(1))
+    torch.testing.assert_close(denoiser(x, sigma, Cond(kind.prompt(1))), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_level_is_told_unrounded(kind, denoiser, x):
+    """Two levels within one of the scheduler's thousand are two levels."""
+    close = [torch.tensor(s, dtype=torch.float64) for s in (0.5001, 0.5004)]
+    velocities = [(x - denoiser(x, s, Cond(kind.prompt(1)))) / s for s in close]
+    assert not torch.equal(*velocities)
+
+
+def test_a_guided_call_is_both_branches(kind, denoiser, x):
+    cond, uncond = (denoiser(x, SIGMA, Cond(kind.prompt(seed))) for seed in (1, 2))
+    guided = denoiser(x, SIGMA, Cond(kind.prompt(1), kind.prompt(2), 3.0))
+    torch.testing.assert_close(guided, uncond + 3 * (cond - uncond), rtol=1e-5, atol=1e-5)
+
+
+def test_a_prompt_per_picture(kind, denoiser, x):
+    prompts = [kind.prompt(seed) for seed in (1, 2)]
+    added = {name: torch.cat([p.added[name] for p in prompts]) for name in prompts[0].added}
+    both = Prompt(torch.cat([p.embedding for p in prompts]), added)
+    apart = torch.cat([denoiser(one, SIGMA, Cond(p)) for one, p in zip(x.split(1), prompts, strict=True)])
+    torch.testing.assert_close(denoiser(x, SIGMA, Cond(both)), apart, rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_are_those_of_a_finite_difference(kind, x):
+    """The slope along a direction of the unconditional embedding, of order 4: some layers count in float32 always."""
+    denoiser, cond = FlowDenoiser(kind.build().double()), kind.prompt(1)
+    start, way = (normal(1, 7, TEXT, seed=seed).double() for seed in (2, 9))
+
+    def value(network: FlowDenoiser, embedding: Tensor) -> Tensor:
+        guided = Cond(cond, network.with_embedding(kind.prompt(2), embedding), 3.0)
+        return network(x.double(), SIGMA, guided).square().sum()
+
+    with denoiser.differentiable() as network:
+        embedding = start.clone().requires_grad_(True)
+        (slope,) = torch.autograd.grad(value(network, embedding), embedding)
+    near, far = (
+        (value(denoiser, start + step * way) - value(denoiser, start - step * way)) / (2 * step) for step in (0.02, 0.04)
+    )
+    torch.testing.assert_close((slope * way).sum(), (4 * near - far) / 3, rtol=1e-4, atol=0)
+
+
+def test_fingerprint_survives_half_precision_and_tells_models_apart(kind):
+    same, half, other = kind.build(), kind.build().half(), kind.build(seed=9)
+    prints = [FlowDenoiser(network).fingerprint for network in (same, half, other)]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_half_precision_network_keeps_a_single_precision_state(kind, denoiser, x):
+    x0 = FlowDenoiser(kind.build().to(torch.bfloat16))(x, SIGMA, Cond(kind.prompt(1)))
+    assert x0.dtype == torch.float32
+    torch.testing.assert_close(x0, denoiser(x, SIGMA, Cond(kind.prompt(1))), rtol=0.05, atol=0.1)
+
+
+def test_attention_edits_are_refused_for_now(kind, denoiser):
+    assert denoiser.edited() is denoiser
+    with pytest.raises(ValueError, match=r"cannot be edited yet: pass on\. .*--cross 0 --self 0"):
+        denoiser.edited(conformance.pass_on())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, p: (x[:, :3], p), r"takes latents \[batch, 4, height, width\]"),
+        (lambda x, p: (x[:, :, None], p), "takes latents"),
+        (lambda x, p: (x[..., :-1], p), "pieces of 2 x 2"),
+        (lambda x, p: (x, Prompt(p.embedding[..., :16], p.added)), f"{TEXT} features"),
+        (lambda x, p: (x, Prompt(p.embedding)), "must also carry pooled"),
+        (lambda x, p: (x, Prompt(p.embedding.expand(3, -1, -1), p.added)), "3 rows for 2 pictures"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, message, sd3, picture):
+    x, prompt = change(picture, sd3_prompt(1))
+    with pytest.raises(ValueError, match=message):
+        sd3(x, SIGMA, Cond(prompt))
+
+
+def test_a_network_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match=r"is a UNet2DConditionModel; .*SD3Transformer2DModel, FluxTransformer2DModel"):
+        FlowDenoiser(tiny_diffusion.tiny_unet())
+
+
+@pytest.mark.parametrize("inversion", INVERSIONS)
+def test_every_inversion_starts_from_pure_noise(inversion, sd3, picture):
+    """The grid's first level is exactly 1, where alpha is 0: nothing divides by it."""
+    assert SIGMAS[0] == 1 and RF.alpha(SIGMAS[0]) == 0
+    trajectory = invert(INVERSIONS[inversion], sd3, picture, SIGMAS, Cond(sd3_prompt(1), sd3_prompt(2)))
+    assert all(bool(torch.isfinite(x).all()) for x in trajectory.xs)
+    walk = replay(trajectory, sd3, Cond(sd3_prompt(1)))
+    assert bool(torch.isfinite(walk.xs[-1]).all())
+    white = whiteness(trajectory)
+    assert 0 < white.std < float("inf") and abs(white.neighbour_correlation) <= 1
+
+
+def test_a_fixed_point_inversion_leads_back(sd3, picture, tmp_path):
+    """Also from its file, which holds the same bits."""
+    trajectory = invert(INVERSIONS["fixed point"], sd3, picture, SIGMAS, Cond(sd3_prompt(1)))
+    assert max(trajectory.residuals) <= 1e-5
+    save(trajectory, tmp_path / "t.safetensors")
+    loaded = load_trajectory(tmp_path / "t.safetensors")
+    assert loaded.path is RF and torch.equal(loaded.sigmas, SIGMAS)
+    assert all(torch.equal(a, b) for a, b in zip(loaded.xs, trajectory.xs, strict=True))
+    walk = replay(loaded, sd3, Cond(sd3_prompt(1)))
+    assert float((walk.xs[-1] - picture).abs().max()) < 1e-3
+    assert max(drift(walk.xs, trajectory)) < 1e-3
+
+
+def test_null_text_lowers_its_losses_under_inference_mode(sd3, picture):
+    wishes = [p.requires_grad for p in sd3.network.parameters()]
+    cond = Cond(sd3_prompt(1), sd3_prompt(2), 7.5)
+    with torch.inference_mode():
+        trajectory = invert(INVERSIONS["ddim"], sd3, picture, SIGMAS, cond.alone())
+        result = optimize_null_text(trajectory, sd3, cond, inner_steps=3)
+    assert all(last <= first for first, last in zip(result.first, result.last, strict=True))
+    assert sum(result.last) < sum(result.first)
+    assert [p.requires_grad for p in sd3.network.parameters()] == wishes
+    assert all(p.grad is None for p in sd3.network.parameters())
+
+
+def job(denoiser: FlowDenoiser, prompt: Callable[[int], Prompt], picture: Tensor) -> Job:
+    ours, theirs = (Cond(prompt(seed), prompt(2), 3.0) for seed in (1, 4))
+    return Job(denoiser, picture, SIGMAS, ours, theirs)
+
+
+@pytest.mark.parametrize("method", [name for name, editor in EDITORS.items() if editor.uncond])
+def test_what_works_on_the_unconditional_branch_is_refused_where_it_was_distilled_away(method, picture):
+    distilled, plain = (FlowDenoiser(tiny_flow.tiny_flux(guidance_embeds=has)) for has in (True, False))
+    assert distilled.distilled and not plain.distilled
+    with pytest.raises(ValueError, match="this model has none: guidance was distilled"):
+        run_editor(method, job(distilled, flux_prompt, picture))
+    assert bool(torch.isfinite(run_editor(method, job(plain, flux_prompt, picture)).target).all())
+
+
+def test_null_text_itself_refuses_a_distilled_model(picture):
+    flux, cond = FlowDenoiser(tiny_flow.tiny_flux()), Cond(flux_prompt(1), flux_prompt(2), 3.0)
+    trajectory = invert(INVERSIONS["ddim"], flux, picture, SIGMAS, cond.alone())
+    with pytest.raises(ValueError, match="Null-text works on the unconditional branch"):
+        optimize_null_text(trajectory, flux, cond)
+
+
+def test_distilled_guidance_is_an_input_of_the_network(picture):
+    flux = FlowDenoiser(tiny_flow.tiny_flux())
+    weak, strong = (flux(picture, SIGMA, Cond(flux_prompt(1, guidance))) for guidance in (1.0, 5.0))
+    assert not torch.allclose(weak, strong, atol=1e-5)
+    with pytest.raises(ValueError, match="must also carry guidance"):
+        flux(picture, SIGMA, Cond(Prompt(flux_prompt(1).embedding, {"pooled": flux_prompt(1).added["pooled"]})))
+
+
+def test_direct_editing_holds_the_source_on_a_distilled_model(picture):
+    """Two distilled prompts, no classifier-free guidance: the source is the picture, the target is another."""
+    flux = FlowDenoiser(tiny_flow.tiny_flux())
+    edited = run_editor("direct", Job(flux, picture, SIGMAS, Cond(flux_prompt(1)), Cond(flux_prompt(4))))
+    assert torch.equal(edited.source[-1], picture)
+    assert bool(torch.isfinite(edited.target).all()) and not torch.allclose(edited.target, picture, atol=1e-3)
