@@ -1,6 +1,7 @@
 """The only ODE loop of the library, and the replay of a trajectory with it."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -85,8 +86,23 @@ def check_usable(trajectory: Trajectory, denoiser: Denoiser, start: int = 0) -> 
 
 
 def working(x: Latent, denoiser: Denoiser) -> Latent:
-    """`x` on the denoiser's device, in float32 or better."""
-    return x.to(denoiser.device, torch.promote_types(x.dtype, torch.float32))
+    """`x` on the denoiser's device, in float32, or in float64 if it is that already and the device has it."""
+    kept = x.dtype == torch.float64 and has_float64(denoiser.device)
+    return x.to(denoiser.device, torch.float64 if kept else torch.float32)
+
+
+def finest(x: Latent, denoiser: Denoiser) -> Latent:
+    """`x` on the denoiser's device, in float64 where the device has it, else in float32: for schemes that retrace exactly."""
+    return x.to(denoiser.device, torch.float64 if has_float64(denoiser.device) else torch.float32)
+
+
+@cache
+def has_float64(device: torch.device) -> bool:
+    """Whether the device computes in float64; Apple's and some of Intel's GPUs do not."""
+    try:
+        return bool(torch.ones((), dtype=torch.float64, device=device) + 1 == 2)
+    except (TypeError, RuntimeError):
+        return False
 
 
 def stepped(

@@ -5,12 +5,28 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
+from ..integrate import finest
 from ..shapes import Latent, Sigmas
-from ..solvers import ddim_inverse, euler, heun, midpoint, undo
+from ..solvers import (
+    SOLVERS,
+    anderson,
+    ddim_inverse,
+    dpmpp_2m,
+    euler,
+    fireflow,
+    heun,
+    midpoint,
+    renoise,
+    undo,
+    uni_inv,
+)
 from ..trajectory import Provenance, Trajectory, check_decreasing
 from ..types import Cond, Denoiser, OnStep
 from .ddpm import edit_friendly
+from .edict import edict_inversion
 from .ode import Ode, from_zero
+from .rf_inversion import RfInversion
+from .turbo_edit import turbo_edit
 
 
 @runtime_checkable
@@ -29,15 +45,30 @@ class Inversion(Protocol):
     ) -> Trajectory: ...
 
 
+AIDI_ITERATIONS = 5
+RENOISE_ITERATIONS = 9
+"""Published settings: 5 accelerated iterations (arXiv:2309.04907), 9 averaged ones (arXiv:2403.14602, SDXL Turbo)."""
+
 INVERSIONS: dict[str, Inversion] = {
     "ddim": Ode(ddim_inverse, "euler"),
     "ddim current sigma": Ode(from_zero(euler), "euler"),
     "fixed point": Ode(undo(euler), "euler"),
+    "AIDI": Ode(undo(euler, iterations=AIDI_ITERATIONS, update=anderson), "euler"),
+    "ReNoise": Ode(undo(euler, iterations=RENOISE_ITERATIONS, update=renoise), "euler"),
+    "Uni-Inv": Ode(uni_inv, "euler"),
     "heun": Ode(from_zero(heun), "heun"),
     "midpoint": Ode(from_zero(midpoint), "midpoint"),
+    "fireflow": Ode(from_zero(fireflow), "fireflow"),
+    "dpmpp_2m": Ode(from_zero(dpmpp_2m), "dpmpp_2m"),
+    "EDICT": edict_inversion,
+    "BDIA": Ode(SOLVERS["bdia"], "bdia", finest),
+    "O-BELM": Ode(SOLVERS["o-belm"], "o-belm", finest),
     "edit-friendly DDPM": edit_friendly,
+    "RF-Inversion": RfInversion(),
+    "TurboEdit": turbo_edit,
 }
-"""`ddim` is the rule of the published inversions, which tells the network the next level; `fixed point` undoes DDIM exactly."""
+"""`ddim` is the rule of the published inversions, which tells the network the next level. Those replayed by `euler` with
+residuals undo DDIM exactly where they converge; EDICT, BDIA and O-BELM retrace exactly what their own solvers sample."""
 
 
 def invert(

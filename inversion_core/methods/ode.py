@@ -1,10 +1,11 @@
 """Inversion as an ODE: the picture's latent walked up the sigma grid."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from ..integrate import integrate
+from ..integrate import integrate, working
 from ..shapes import Latent, Sigma, Sigmas
 from ..solvers import Undone, ddim_inverse
 from ..trajectory import Trajectory
@@ -13,10 +14,14 @@ from ..types import Bound, Cond, Denoiser, OnStep, State, Step
 
 @dataclass(frozen=True)
 class Ode:
-    """An inversion (`inversions.Inversion`): a step that leads up to noise, and the name of the solver that leads back down."""
+    """An inversion (`inversions.Inversion`): a step that leads up to noise, and the name of the solver that leads back down.
+
+    `precision` puts the latent on the device in the precision in which it is walked.
+    """
 
     up: Step
     down: str
+    precision: Callable[[Latent, Denoiser], Latent] = working
 
     def __call__(
         self,
@@ -29,7 +34,8 @@ class Ode:
         on_step: OnStep | None = None,
     ) -> Trajectory:
         """The trajectory of `x0` (arXiv:2105.05233, app. F); nothing is drawn at random."""
-        walk = integrate(self.up, denoiser, x0, sigmas.flip(0), cond, stage="invert", on_step=on_step)
+        x = self.precision(x0, denoiser)
+        walk = integrate(self.up, denoiser, x, sigmas.flip(0), cond, stage="invert", on_step=on_step)
         undone = [state for state in reversed(walk.states) if isinstance(state, Undone)]
         residuals = tuple(state.residual for state in undone) or None
         return Trajectory(denoiser.path, sigmas, walk.xs[::-1], self.down, residuals=residuals)

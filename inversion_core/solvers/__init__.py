@@ -4,17 +4,59 @@ from collections.abc import Callable
 
 from ..trajectory import Trajectory
 from ..types import State, Step
+from .bdia import bdia
 from .ddim_inverse import ddim_inverse
 from .ddpm import ddpm
+from .dpmpp_2m import dpmpp_2m
+from .edict import Pair, edict, partner_at
 from .euler import euler
+from .fireflow import fireflow
+from .fixed_point import anderson, plain, renoise
 from .heun import heun
 from .midpoint import midpoint
+from .o_belm import o_belm
+from .two_step import neighbour_at
 from .undo import Undone, undo
+from .uni_inv import uni_inv
 
-SOLVERS: dict[str, Step] = {"euler": euler, "heun": heun, "midpoint": midpoint, "ddpm": ddpm}
+SOLVERS: dict[str, Step] = {
+    "euler": euler,
+    "heun": heun,
+    "midpoint": midpoint,
+    "fireflow": fireflow,
+    "dpmpp_2m": dpmpp_2m,
+    "ddpm": ddpm,
+    "edict": edict(),
+    "bdia": bdia(),
+    "o-belm": o_belm,
+}
 """The steps that a trajectory can be replayed with, by name."""
 
-OPENINGS: dict[str, Callable[[Trajectory, int], State]] = {}
+OPENINGS: dict[str, Callable[[Trajectory, int], State]] = {
+    "edict": partner_at,
+    "bdia": neighbour_at,
+    "o-belm": neighbour_at,
+}
 """For solvers that look back: the state with which a replay goes on from a level of a trajectory."""
 
-__all__ = ["OPENINGS", "SOLVERS", "Undone", "ddim_inverse", "ddpm", "euler", "heun", "midpoint", "undo"]
+__all__ = [
+    "OPENINGS",
+    "SOLVERS",
+    "Pair",
+    "Undone",
+    "anderson",
+    "bdia",
+    "ddim_inverse",
+    "ddpm",
+    "dpmpp_2m",
+    "edict",
+    "euler",
+    "fireflow",
+    "heun",
+    "midpoint",
+    "o_belm",
+    "plain",
+    "renoise",
+    "undo",
+    "uni_inv",
+]

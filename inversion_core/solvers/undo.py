@@ -7,10 +7,11 @@ import torch
 from ..shapes import Latent, Sigma
 from ..types import Bound, State, Step
 from .ddim_inverse import ddim_inverse
+from .fixed_point import WINDOW, Tried, Update, plain
 
 TOLERANCE = 1e-6
 ITERATIONS = 20
-"""AIDI and FPI iterate 5 to 20 times (arXiv:2309.04907; arXiv:2312.12540)."""
+"""FPI iterates 20 times (arXiv:2312.12540)."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,13 @@ class Undone:
     converged: bool
 
 
-def undo(step: Step, *, tolerance: float = TOLERANCE, iterations: int = ITERATIONS) -> Step:
-    """A step that solves `step(y, sigma_next -> sigma) = x` for `y` by `y <- y + x - step(y)` (arXiv:2309.04907, eq. 6).
+def undo(step: Step, *, tolerance: float = TOLERANCE, iterations: int = ITERATIONS, update: Update = plain) -> Step:
+    """A step that solves `step(y, sigma_next -> sigma) = x` for `y`, the fixed point of `f(y) = y + x - step(y)` (arXiv:2309.04907, eq. 6).
 
-    It starts from the published DDIM inversion, stops when `|x - step(y)| / |x|` (root mean square, the worst picture
-    of the batch) is within `tolerance`, and returns the best iterate; the state says how good that is. It contracts
-    only where the step is short against the network's slope, which high guidance breaks. Raises ValueError if
-    `tolerance` or `iterations` is not positive.
+    It starts from the published DDIM inversion, goes on as `update` says, stops when `|x - step(y)| / |x|` (root mean
+    square, the worst picture of the batch) is within `tolerance`, and returns the best guess; the state says how good
+    that is. It contracts only where the step is short against the network's slope, which high guidance breaks. Raises
+    ValueError if `tolerance` or `iterations` is not positive.
     """
     if tolerance <= 0 or iterations < 1:
         raise ValueError(
@@ -36,7 +37,7 @@ def undo(step: Step, *, tolerance: float = TOLERANCE, iterations: int = ITERATIO
 
     def undone(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: State) -> tuple[Latent, State]:
         y, _ = ddim_inverse(denoise, x, sigma, sigma_next, None)
-        best, residual = y, float("inf")
+        best, residual, tried = y, float("inf"), list[Tried]()
         for _ in range(iterations):
             error = x - step(denoise, y, sigma_next, sigma, None)[0]
             size = _relative(error, x)
@@ -44,7 +45,8 @@ def undo(step: Step, *, tolerance: float = TOLERANCE, iterations: int = ITERATIO
                 best, residual = y, size
             if residual <= tolerance or not torch.isfinite(error).all():
                 break
-            y = y + error
+            tried = [*tried, Tried(y, error)][-WINDOW:]
+            y = update(tried)
         return best, Undone(residual, residual <= tolerance)
 
     return undone
