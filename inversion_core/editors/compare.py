@@ -89,7 +89,7 @@ def _compared(job: Job, name: str, settings: Settings, prompts: Prompts, inverte
     editor, counted = EDITORS[name], Counted(job.denoiser)
     source, target = prompts(settings)
     own = replace(job, denoiser=counted, source=source, target=target, strength=settings.strength)
-    asked = settings.source_guidance if job.denoiser.distilled else None
+    asked = settings.source_guidance if job.denoiser.distilled or editor.inversion_guidance is None else None
     key = (editor.inversion, editor.inversion_guidance, editor.promptless, asked)
     began = time.perf_counter()
     if key not in inverted:

@@ -68,7 +68,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Editor:
-    """A method: the inversion that it starts from (None if it needs none) and how it edits.
+    """A method: the inversion that it starts from (None if it needs none), at which guidance (None: the source's), and how it edits.
 
     `families` are the noise paths that it is defined on; `uncond` says that it needs an unconditional branch, and
     `promptless` that it inverts the picture as the unconditional prompt, where the job has one. `settings` are by noise
@@ -77,7 +77,7 @@ class Editor:
 
     run: Callable[[Job, Trajectory | None], Edited]
     inversion: str | None = None
-    inversion_guidance: float = 1.0
+    inversion_guidance: float | None = 1.0
     families: tuple[str, ...] = BOTH
     uncond: bool = False
     about: str = ""
@@ -93,7 +93,7 @@ def planned(
     make: Callable[[Job, Trajectory], Plan],
     *,
     inversion: str = "ddim",
-    inversion_guidance: float = 1.0,
+    inversion_guidance: float | None = 1.0,
     families: tuple[str, ...] = BOTH,
     uncond: bool = False,
     about: str = "",
@@ -127,7 +127,8 @@ def trajectory_for(editor: Editor, job: Job) -> Trajectory | None:
     """The trajectory that the editor starts from; None if it needs none."""
     if editor.inversion is None:
         return None
-    cond = replace(job.source, guidance=editor.inversion_guidance)
+    guidance = editor.inversion_guidance
+    cond = job.source if guidance is None else replace(job.source, guidance=guidance)
     if editor.promptless and job.source.uncond is not None:
         cond = Cond(job.source.uncond)
     inversion = INVERSIONS[editor.inversion]
