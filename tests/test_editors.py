@@ -36,6 +36,13 @@ PROMISES = {
     "h-Edit-R": Promise(1, 4, 1.1),
     "edit-friendly DDPM": Promise(2, 2, 0.85),
     "LEDITS++": Promise(1, 2, 0.85),
+    "RF-Inversion": Promise(1, 2, LOST),
+    "FlowEdit": Promise(0, 4, 1e-6),
+    "FlowAlign": Promise(0, 3, 1e-6),
+    "DDCM": Promise(0, 4, 1e-6),
+    "Uni-Edit": Promise(1, 4, 3.5),
+    "TurboEdit": Promise(1, 2, 1e-6),
+    "ChordEdit": Promise(0, 10 / 12, 1.5),
 }
 """`null-text`'s evaluations are a bound: it stops early."""
 

@@ -3,13 +3,18 @@
 from ..edit import Edited
 from ..trajectory import Trajectory
 from ..types import require_unconditional
-from . import anchoring, guidance, stochastic
+from . import anchoring, delta, exact, few_steps, flow_control, guidance, solvers, stochastic
 from .job import Editor, Job, Plan, trajectory_for
 
 GROUPS: dict[str, dict[str, Editor]] = {
     "guidance": guidance.EDITORS,
+    "solvers": solvers.EDITORS,
+    "exact": exact.EDITORS,
     "anchoring": anchoring.EDITORS,
     "stochastic": stochastic.EDITORS,
+    "flow control": flow_control.EDITORS,
+    "delta": delta.EDITORS,
+    "few steps": few_steps.EDITORS,
 }
 """The methods by group, in the order in which nodes and tables show them."""
 

@@ -1,5 +1,6 @@
 """Edit-friendly DDPM inversion: noise maps with which ancestral sampling leads back to the picture."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -30,21 +31,32 @@ def edit_friendly(
     negatively and are larger than an ancestral step's noise: they carry the picture. The last one is kept where the
     published code zeroes it: with it the picture comes back to rounding.
     """
-    x0, path = working(x0, denoiser), denoiser.path
+    x0 = working(x0, denoiser)
 
     def noising(level: int) -> Latent:
-        if level == len(sigmas) - 1:
-            return x0
-        return path.add_noise(x0, torch.randn(x0.shape, generator=generator).to(x0), sigmas[level])
+        return denoiser.path.add_noise(x0, torch.randn(x0.shape, generator=generator).to(x0), sigmas[level])
 
+    return mapped(noising, denoiser, x0, sigmas, cond, on_step=on_step)
+
+
+def mapped(
+    noising: Callable[[int], Latent],
+    denoiser: Denoiser,
+    x0: Latent,
+    sigmas: Sigmas,
+    cond: Cond,
+    *,
+    on_step: OnStep | None = None,
+) -> Trajectory:
+    """The trajectory through `noising(level)` at each level and `x0` at the last, and the noise maps that lead along it."""
     x, maps = noising(0), []
     xs = [x.cpu()]
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
         mean, clean, _ = stepped(ddpm, denoiser, x, sigma, sigma_next, cond, None)
-        noise = noising(index + 1) - mean
+        noise = (noising(index + 1) if index + 2 < len(sigmas) else x0) - mean
         x = mean + noise
         xs.append(x.cpu())
         maps.append(noise.cpu())
         if on_step is not None:
             on_step(Progress("invert", index, len(sigmas) - 1, float(sigma_next), x, clean))
-    return Trajectory(path, sigmas, (*xs[:-1], x0.cpu()), "ddpm", noise=tuple(maps))
+    return Trajectory(denoiser.path, sigmas, (*xs[:-1], x0.cpu()), "ddpm", noise=tuple(maps))

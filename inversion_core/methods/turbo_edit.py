@@ -2,11 +2,11 @@
 
 import torch
 
-from ..integrate import stepped, working
+from ..integrate import working
 from ..shapes import Latent, Sigmas
-from ..solvers import ddpm
 from ..trajectory import Trajectory
-from ..types import Cond, Denoiser, OnStep, Progress
+from ..types import Cond, Denoiser, OnStep
+from .ddpm import mapped
 
 WEIGHT = 1.5
 """Weight of pseudo-guidance, which leads from the source prompt to the target's: `Cond(target, source, WEIGHT)`; beside
@@ -33,20 +33,8 @@ def turbo_edit(
     x0, path = working(x0, denoiser), denoiser.path
 
     def noising(level: int) -> Latent:
-        if level == len(sigmas) - 1:
-            return x0
         sigma, cleaner = sigmas[level], sigmas[level + 1]
         noise = torch.randn(x0.shape, generator=generator).to(x0)
         return path.same_input(path.add_noise(x0, noise, cleaner), cleaner, sigma)
 
-    x, maps = noising(0), []
-    xs = [x.cpu()]
-    for index, (sigma, sigma_next) in enumerate(zip(sigmas[:-1], sigmas[1:], strict=True)):
-        mean, clean, _ = stepped(ddpm, denoiser, x, sigma, sigma_next, cond, None)
-        noise = noising(index + 1) - mean
-        x = mean + noise
-        xs.append(x.cpu())
-        maps.append(noise.cpu())
-        if on_step is not None:
-            on_step(Progress("invert", index, len(sigmas) - 1, float(sigma_next), x, clean))
-    return Trajectory(path, sigmas, (*xs[:-1], x0.cpu()), "ddpm", noise=tuple(maps))
+    return mapped(noising, denoiser, x0, sigmas, cond, on_step=on_step)

@@ -1,0 +1,26 @@
+"""Editing by controlling the flow between picture and noise."""
+
+from ..edit import Target
+from ..methods import direct
+from ..methods.rf_inversion import STOP, controlled
+from ..schedules import window
+from ..trajectory import Trajectory
+from .job import Editor, Job, Plan, Settings, planned
+
+
+def _rf_inversion(job: Job, trajectory: Trajectory) -> Plan:
+    active = window(job.sigmas[job.start :], 0, STOP)
+    target = Target(job.target, job.techniques, wrap=lambda network: controlled(network, job.x0, active=active))
+    return Plan(job.denoiser, job.source, target, direct)
+
+
+EDITORS: dict[str, Editor] = {
+    "RF-Inversion": planned(
+        _rf_inversion,
+        inversion="RF-Inversion",
+        promptless=True,
+        about="towards a random noise and back, drawn to the picture for the first quarter of the steps",
+        settings={"distilled": Settings(guidance=3.5, source_guidance=1.0, strength=1.0, steps=28)},
+    ),
+}
+"""Published on Flux alone (arXiv:2410.10792, published code)."""
