@@ -1,0 +1,150 @@
+"""The options of the benchmark."""
+
+import argparse
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+from latent_inversion.command_line import values
+from latent_inversion.command_line.mistakes import Mistake
+from latent_inversion.command_line.models import DTYPES
+from latent_inversion.inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
+from latent_inversion.inversion_core.editors import EDITORS
+from latent_inversion.inversion_core.methods import INVERSIONS
+
+from .data import CATEGORIES
+from .edit import VARIED, Setting, special
+from .networks import HOW
+
+EPILOG = "\n".join(
+    [
+        "strength s, by --vary:",
+        *(f"  {name}: {text}" for name, text in VARIED.items()),
+        "`start` for methods that have no inversion and for others of their own kind:",
+        *(f"  {name}: {text}" for name in EDITORS if (text := special(name))),
+    ]
+)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="pie_bench", description=description, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    _pictures(top.add_argument_group("pictures"))
+    _model(top.add_argument_group("model"))
+    _edit(top.add_argument_group("edit"))
+    _sweep(top.add_argument_group("sweep"))
+    networks = top.add_argument_group("networks of the metrics, used if they are given")
+    for name, how in HOW.items():
+        networks.add_argument(f"--{name}", type=Path, metavar="PATH", help=how)
+    return top
+
+
+def settings_of(options: argparse.Namespace, *, attention: bool) -> list[Setting]:
+    """The settings of the sweep. Raises Mistake if attention is to be varied where it is not controlled."""
+    if not options.strength:
+        return [Setting()]
+    if options.vary != "start" and not attention:
+        raise Mistake(f"--vary {options.vary} varies attention control, which is left out here (--attention).")
+    return [Setting(options.vary, strength) for strength in dict.fromkeys(options.strength)]
+
+
+def _pictures(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data"),
+        metavar="FOLDER",
+        help="the benchmark: annotation_images and mapping_file.json (default: %(default)s)",
+    )
+    group.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/pie"),
+        metavar="FOLDER",
+        help="edited pictures, results.jsonl, summary.json; a run is continued where it stopped (default: %(default)s)",
+    )
+    group.add_argument("--limit", type=_count, metavar="NUMBER", help="only the first pictures of those categories")
+    group.add_argument(
+        "--categories",
+        type=int,
+        nargs="+",
+        choices=CATEGORIES,
+        default=CATEGORIES,
+        metavar="0-9",
+        help="0 random, 1 change, 2 add, 3 delete an object, 4 content, 5 pose, 6 colour, 7 material, 8 background, 9 style",
+    )
+
+
+def _model(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--model", default="toybox", help="toybox, toybox-flow, or a folder in diffusers' format (default: %(default)s)"
+    )
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, mps ... (default: %(default)s)")
+    group.add_argument("--dtype", choices=("auto", *DTYPES), default="auto", help="precision of the network")
+    group.add_argument(
+        "--side",
+        type=values.side,
+        help="width and height of the pictures that the model gets; results are brought back to 512 (default: the model's own)",
+    )
+
+
+def _edit(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--method",
+        choices=tuple(EDITORS),
+        default="direct",
+        metavar="METHOD",
+        help=f"{', '.join(EDITORS)} (default: %(default)s)",
+    )
+    own = "(default: as published for the method and this kind of model, else what is usual)"
+    group.add_argument("--guidance", type=float, metavar="W", help=f"of the target prompt {own}")
+    group.add_argument("--source-guidance", type=float, metavar="W", help=f"of the source prompt {own}")
+    group.add_argument("--steps", type=values.steps, metavar="N", help=f"of the whole grid {own}")
+    group.add_argument(
+        "--inversion",
+        choices=tuple(INVERSIONS),
+        metavar="INVERSION",
+        help=f"for methods that start from DDIM inversion, another one instead: {', '.join(INVERSIONS)}",
+    )
+    group.add_argument(
+        "--attention",
+        choices=("p2p", "none"),
+        help="p2p: Prompt-to-Prompt as in the published run, refine, local blend and a weight of 2 for blended words; "
+        "none: no attention control (default: p2p for methods along DDIM inversion on UNets, else none)",
+    )
+    group.add_argument("--cross", type=values.share, default=CROSS_END, metavar="SHARE", help="(default: %(default)s)")
+    group.add_argument(
+        "--self",
+        dest="self_attention",
+        type=values.share,
+        default=SELF_END,
+        metavar="SHARE",
+        help="(default: %(default)s)",
+    )
+    group.add_argument(
+        "--use-mask",
+        action="store_true",
+        help="let the edit see the benchmark's mask; without it the mask serves the metrics alone",
+    )
+
+
+def _sweep(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--strength", type=_strength, nargs="+", default=[], metavar="S", help="values from 0 to 1, see below"
+    )
+    group.add_argument(
+        "--vary", choices=tuple(VARIED), default="start", help="what strength moves (default: %(default)s)"
+    )
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise ArgumentTypeError(f"the number of pictures must be 1 or more, got {text}")
+    return int(text)
+
+
+def _strength(text: str) -> float:
+    if not 0 <= float(text) <= 1:
+        raise ArgumentTypeError(f"a strength lies between 0 and 1, got {text}")
+    return float(text)
