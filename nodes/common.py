@@ -11,7 +11,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of
+from ..inversion_core.backends.comfy import fingerprint_of, is_guidance_distilled
 from ..inversion_core.storage import require_same_model
 from ..inversion_core.types import OnStep, Progress
 from .sockets import Frame, LatentTrajectory
@@ -41,6 +41,16 @@ def check_model(record: LatentTrajectory, model: Any) -> str:
     return known
 
 
+def check_unconditional(model: Any, method: str) -> None:
+    """Raises ValueError if the model has no unconditional branch, on which `method` works."""
+    if is_guidance_distilled(model):
+        raise ValueError(
+            f"{method} works on the unconditional branch of guidance, and this model has none: guidance was distilled into "
+            "it as a number that comes with the prompt (FluxGuidance). Use direct inversion instead: anchor 'direct' in "
+            "Inversion Edit Sampler, at guidance 1."
+        )
+
+
 def frame_of(latent: dict[str, Any]) -> Frame | None:
     """The picture size that Inversion Encode left in a LATENT. Raises ValueError if the latent was resized since."""
     frame = latent.get("inversion_frame")
@@ -61,10 +71,10 @@ def padded(pixels: Tensor, height: int, width: int) -> Tensor:
     return torch.from_numpy(np.pad(pixels.cpu().numpy(), more, mode="reflect"))
 
 
-def blend_mask(mask: Tensor, frame: Frame | None, batch: int) -> Tensor:
+def blend_mask(mask: Tensor, frame: Frame | None, batch: int | None = None) -> Tensor:
     """A MASK `[batch, height, width]` as `[batch, 1, height, width]` of the padded picture. Raises ValueError if it does not fit."""
     mask = mask if mask.ndim == 3 else mask.reshape(-1, *mask.shape[-2:])
-    if len(mask) not in (1, batch):
+    if batch is not None and len(mask) not in (1, batch):
         raise ValueError(f"There are {len(mask)} masks for {batch} pictures; give one for all, or one for each.")
     if frame is not None and tuple(mask.shape[1:]) != (frame.height, frame.width):
         raise ValueError(
@@ -74,3 +84,19 @@ def blend_mask(mask: Tensor, frame: Frame | None, batch: int) -> Tensor:
     if frame is not None:
         mask = padded(mask, frame.padded_height, frame.padded_width)
     return mask.clamp(0, 1)[:, None].float()
+
+
+def latent_mask(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Masks `[n, 1, height, width]` for latents of `shape`: one, one for each picture, or one for each frame of a latent video.
+
+    A video's masks may be one for each of its pictures: a frame of the latent then has the union of those that it stands
+    for, the first of one, the others of equally many. Raises ValueError if there are other numbers of masks.
+    """
+    batch, frames = shape[0], shape[2] if len(shape) == 5 else 1
+    if len(mask) in (1, batch, batch * frames):
+        return mask
+    if len(shape) == 5 and batch == 1 and len(mask) > frames:
+        groups = [mask[:1], *mask[1:].tensor_split(frames - 1)] if frames > 1 else [mask]
+        return torch.cat([group.amax(0, keepdim=True) for group in groups])
+    what = f"{batch} pictures" if len(shape) < 5 else f"{batch} videos of {frames} frames in the latent"
+    raise ValueError(f"There are {len(mask)} masks for {what}; give one for all, or one for each.")

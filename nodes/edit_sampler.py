@@ -9,13 +9,13 @@ from torch import Tensor
 
 from ..inversion_core.attention.local_blend import mask_blend
 from ..inversion_core.attention.site import Technique
-from ..inversion_core.backends.comfy import run
+from ..inversion_core.backends.comfy import check_editable, run
 from ..inversion_core.edit import Edited, edit, unanchored
 from ..inversion_core.methods import direct, with_null_text
 from ..inversion_core.metrics import drift
 from ..inversion_core.storage import require_same_model
 from ..inversion_core.trajectory import NullText, Trajectory
-from .common import blend_mask, check_model, reporter, schema
+from .common import blend_mask, check_model, check_unconditional, latent_mask, reporter, schema
 from .sockets import AttentionEditSocket, AttentionPlan, LatentTrajectory, NullTextSocket, TrajectorySocket
 
 ANCHORS = {"direct": direct, "none": unanchored}
@@ -39,7 +39,13 @@ class InversionEditSampler(io.ComfyNode):
                 io.Conditioning.Input("target", tooltip="The prompt of the edited picture."),
                 io.Conditioning.Input("negative", tooltip="The negative prompt, usually empty."),
                 io.Float.Input(
-                    "guidance", default=7.5, min=1.0, max=30.0, step=0.1, tooltip="Classifier-free guidance of both."
+                    "guidance",
+                    default=7.5,
+                    min=1.0,
+                    max=30.0,
+                    step=0.1,
+                    tooltip="Classifier-free guidance of both. 1 for models that take guidance with the prompt (Flux dev, "
+                    "HunyuanVideo): set it there with FluxGuidance.",
                 ),
                 io.Combo.Input(
                     "anchor",
@@ -108,12 +114,12 @@ class Setup:
 
     def techniques(self) -> list[Technique]:
         """The attention edit and the masks as techniques of the core."""
-        record, batch = self.record, self.record.trajectory.shape[0]
+        record, shape = self.record, self.record.trajectory.shape
         made = self.plan.techniques(record.trajectory.sigmas) if self.plan else []
-        masks = [blend_mask(m, record.frame, batch) for m in (self.mask, self.plan and self.plan.mask) if m is not None]
+        masks = [blend_mask(m, record.frame) for m in (self.mask, self.plan and self.plan.mask) if m is not None]
         if self.mask is None and record.mask is not None:
             masks.append(record.mask)
-        return [*made, *(mask_blend(mask) for mask in masks)]
+        return [*made, *(mask_blend(latent_mask(mask, shape)) for mask in masks)]
 
 
 def sample(model: Any, setup: Setup, prompts: dict[str, Any]) -> Edited:
@@ -122,7 +128,11 @@ def sample(model: Any, setup: Setup, prompts: dict[str, Any]) -> Edited:
     fingerprint = check_model(setup.record, model)
     if setup.null_text is not None:
         check_null_text(setup.null_text, trajectory, fingerprint, setup)
+    if setup.unconditional == SOURCE:
+        check_unconditional(model, "The source prompt as unconditional (negative-prompt inversion)")
     techniques = setup.techniques()
+    if any(technique.record or technique.inject for technique in techniques):
+        check_editable(model.model.diffusion_model)
     start = min(round(setup.start * trajectory.steps), trajectory.steps - 1)
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:

@@ -9,7 +9,7 @@ from ..inversion_core.backends.comfy import run
 from ..inversion_core.methods import null_text as published
 from ..inversion_core.methods import optimize_null_text
 from ..inversion_core.trajectory import NullText, Provenance
-from .common import check_model, reporter, schema
+from .common import check_model, check_unconditional, reporter, schema
 from .sockets import LatentTrajectory, NullTextResult, NullTextSocket, TrajectorySocket
 
 
@@ -81,6 +81,7 @@ def optimize(
     early_stop: float,
 ) -> NullText:
     """Null-text over a trajectory. Raises ValueError if model, trajectory or prompts do not fit."""
+    check_unconditional(model, "Null-text optimisation")
     trajectory = record.trajectory
     provenance = Provenance(model=check_model(record, model), method="null-text")
 

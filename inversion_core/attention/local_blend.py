@@ -84,5 +84,6 @@ def _mixed(x_target: Latent, x_source: Latent, mask: Tensor) -> Latent:
     fitted = mask if mask.shape[-2:] == size else interpolate(mask, tuple(size), mode="bilinear", antialias=True)
     weight = fitted.to(x_target).clamp(0, 1)
     if x_target.ndim == 5:
-        weight = weight.unflatten(0, (x_target.shape[0], -1)).movedim(1, 2)
+        videos = x_target.shape[0] if len(weight) > 1 else 1
+        weight = weight.unflatten(0, (videos, -1)).movedim(1, 2)
     return weight * x_target + (1 - weight) * x_source

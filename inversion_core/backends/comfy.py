@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
+import comfy.model_management
 import comfy.samplers
 import torch
 
@@ -12,12 +13,22 @@ from ..attention.site import AttentionEdit, EditedCall
 from ..paths import NoisePath
 from ..shapes import Embedding, Latent, Sigma, Sigmas
 from ..types import Cond, Prompt
-from .comfy_attention import with_edits
+from .comfy_attention import check_editable, with_edits
 from .comfy_gradients import gradients_through, plain
-from .comfy_guider import guider_of
-from .comfy_model import ModelPatcher, fingerprint_of, path_of, resident, sigmas_of
+from .comfy_guider import guider_of, same_draws
+from .comfy_model import ModelPatcher, fingerprint_of, is_guidance_distilled, latent_of, path_of, resident, sigmas_of
 
-__all__ = ["ComfyDenoiser", "Prompts", "fingerprint_of", "path_of", "run", "sigmas_of"]
+__all__ = [
+    "ComfyDenoiser",
+    "Prompts",
+    "check_editable",
+    "fingerprint_of",
+    "is_guidance_distilled",
+    "latent_of",
+    "path_of",
+    "run",
+    "sigmas_of",
+]
 
 T = TypeVar("T")
 
@@ -45,12 +56,7 @@ def run(
     ValueError if the model cannot be inverted or the latent is of another kind of model.
     """
     path_of(model)
-    channels = model.get_model_object("latent_format").latent_channels
-    if latent.shape[1] != channels:
-        raise ValueError(
-            f"The latent has {latent.shape[1]} channels, but this model works on {channels}: it comes from the VAE or "
-            "the trajectory of another kind of model."
-        )
+    latent = latent_of(model, latent)
     guider = guider_of(resident(model, tuple(latent.shape)) if gradients else model, prompts)
     walk = _Walk(body)
     guider.sample(torch.zeros_like(latent), latent, walk, sigmas.float(), disable_pbar=True, seed=seed)
@@ -71,9 +77,10 @@ class ComfyDenoiser:
 
     @property
     def distilled(self) -> bool:
-        return bool(self.guider.inner_model.model_config.unet_config.get("guidance_embed"))
+        return is_guidance_distilled(self.guider.model_patcher)
 
     def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
+        comfy.model_management.throw_exception_if_processing_interrupted()
         if self.training:
             x, cond = plain(x), replace(cond, cond=plain(cond.cond), uncond=plain(cond.uncond))
         call, options = EditedCall(self.edits), self.model_options
@@ -81,7 +88,7 @@ class ComfyDenoiser:
             network = self.guider.inner_model.diffusion_model
             options = with_edits(options, network, call, cond, float(sigma))
         levels = torch.full((x.shape[0],), float(sigma), dtype=torch.float32, device=x.device)
-        with self.guider.asked(cond):
+        with self.guider.asked(cond), same_draws(self.device, self.seed):
             x0 = self.guider(x, levels, model_options=options, seed=self.seed)
         call.check()
         return x0

@@ -29,6 +29,16 @@ def transformers(network: nn.Module) -> list[Key]:
     return [(m[1] or m[3], int(m[2] or 0), int(m[4])) for m in found if m]
 
 
+def check_editable(network: nn.Module) -> None:
+    """Raises ValueError, saying what works instead, if the attention of `network` is not within an edit's reach."""
+    if not transformers(network):
+        raise ValueError(
+            f"Attention edits (Prompt-to-Prompt, local blend by words) reach the UNets of Stable Diffusion 1, 2 and XL; the "
+            f"joint attention of transformers such as this {type(network).__name__} is not supported yet. What works "
+            "here: an edit without them, with the source anchored (direct) and a mask for the region that may change."
+        )
+
+
 def with_edits(
     options: dict[str, Any], network: nn.Module, call: EditedCall, cond: Cond, sigma: float
 ) -> dict[str, Any]:

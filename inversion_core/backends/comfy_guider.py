@@ -19,6 +19,14 @@ def guider_of(model: Any, prompts: Mapping[str, Any]) -> Any:
     return guider
 
 
+@contextmanager
+def same_draws(device: torch.device, seed: int) -> Iterator[None]:
+    """What the model draws at random (token merging, tiling) is the same in every evaluation; later draws are as before."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
 class _Guider(comfy.samplers.CFGGuider):
     """ComfyUI's guider, asked for the pair of prompts at hand."""
 

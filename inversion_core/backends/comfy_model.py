@@ -1,4 +1,4 @@
-"""What a ComfyUI model is: its noise path, its sigma grids, its fingerprint."""
+"""What a ComfyUI model is: its noise path, its sigma grids, its latents, its fingerprint."""
 
 from collections.abc import Iterator
 from typing import Any, TypeAlias
@@ -11,17 +11,20 @@ from torch import Tensor
 
 from ..fingerprint import digest, fingerprint
 from ..paths import RF, VE, NoisePath
-from ..shapes import Sigmas
+from ..shapes import Latent, Sigmas
 
 ModelPatcher: TypeAlias = Any
 """comfy.model_patcher.ModelPatcher: ComfyUI's MODEL."""
+
+OTHERS = ("EDM", "X0", "IMG_TO_IMG_FLOW")
+"""Kinds of sampling that ComfyUI derives from eps or flow, but that scale or predict otherwise; not every version has all."""
 
 
 def path_of(model: ModelPatcher) -> NoisePath:
     """The noise path of a model. Raises ValueError for kinds that are neither eps, v nor rectified flow."""
     sampling = model.get_model_object("model_sampling")
-    others = (comfy.model_sampling.EDM, comfy.model_sampling.X0)
-    if isinstance(sampling, comfy.model_sampling.CONST):
+    others = tuple(getattr(comfy.model_sampling, name) for name in OTHERS if hasattr(comfy.model_sampling, name))
+    if isinstance(sampling, comfy.model_sampling.CONST) and not isinstance(sampling, others):
         return RF
     if isinstance(sampling, comfy.model_sampling.EPS) and not isinstance(sampling, others):
         return VE
@@ -38,6 +41,37 @@ def sigmas_of(model: ModelPatcher, scheduler: str, steps: int) -> Sigmas:
     return levels.to("cpu", torch.float64).clone()
 
 
+def latent_of(model: ModelPatcher, samples: Tensor) -> Latent:
+    """A LATENT's samples as the model takes them: a picture for a video model is a video of one frame.
+
+    Raises ValueError if they have another number of channels or dimensions than the model works on.
+    """
+    latents = model.get_model_object("latent_format")
+    channels, space = latents.latent_channels, latents.latent_dimensions
+    if space == 3 and samples.ndim == 4:
+        samples = samples.unsqueeze(2)
+    if samples.shape[1] != channels:
+        raise ValueError(
+            f"The latent has {samples.shape[1]} channels, but this model works on {channels}: it comes from the VAE or "
+            "the trajectory of another kind of model."
+        )
+    if samples.ndim != space + 2:
+        raise ValueError(
+            f"The latent has the shape {tuple(samples.shape)}, but this model works on {space} dimensions beside batch and "
+            "channels: pictures have two, videos three. Encode with the VAE of this model."
+        )
+    return samples
+
+
+def is_guidance_distilled(model: ModelPatcher) -> bool:
+    """Whether guidance is an input of the network, as in Flux dev and HunyuanVideo.
+
+    Such a network has learned to predict what guidance would give in one evaluation, and never saw an unconditional
+    branch; ComfyUI notes the layer that takes the number as `guidance_embed` when it loads the weights.
+    """
+    return bool(model.model.model_config.unet_config.get("guidance_embed"))
+
+
 def fingerprint_of(model: ModelPatcher) -> str:
     """The fingerprint of the unpatched weights, and of the LoRAs and other weight patches if there are any."""
     prefix, backup = "diffusion_model.", model.backup
@@ -51,19 +85,24 @@ def fingerprint_of(model: ModelPatcher) -> str:
 
 def _patch_sample(key: Any, entry: Any) -> Iterator[bytes]:
     """The facts of one weight patch `(strength, weights, strength of the model, ...)`."""
-    tensors = list(_tensors(entry[1]))
-    ends = [[t.numel(), *(float(v) for v in t.detach().flatten()[[0, -1]])] for t in tensors if t.numel()]
-    yield repr((key, float(entry[0]), float(entry[2]), ends)).encode()
+    numbers = [list(_ends(part)) if isinstance(part, Tensor) else part for part in _parts(entry[1])]
+    yield repr((key, float(entry[0]), float(entry[2]), numbers)).encode()
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
+def _parts(value: Any) -> Iterator[Tensor | float]:
+    """The matrices of a weight patch, and the numbers that scale them."""
+    if isinstance(value, (Tensor, float, int)):
         yield value
     elif isinstance(value, (tuple, list)):
         for item in value:
-            yield from _tensors(item)
+            yield from _parts(item)
     elif hasattr(value, "weights"):
-        yield from _tensors(value.weights)
+        yield from _parts(value.weights)
+
+
+def _ends(tensor: Tensor) -> Iterator[float]:
+    yield tensor.numel()
+    yield from (float(v) for v in tensor.detach().flatten()[[0, -1]] if tensor.numel())
 
 
 def resident(model: ModelPatcher, shape: tuple[int, ...]) -> ModelPatcher:

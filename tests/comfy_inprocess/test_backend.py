@@ -142,7 +142,9 @@ def test_a_latent_of_zeros_is_put_to_the_models_scale() -> None:
     assert torch.equal(x, model.model.process_latent_in(zeros)) and bool(x.any())
 
 
-@pytest.mark.parametrize("method", INVERSIONS)
+@pytest.mark.parametrize(
+    "method", [name for name in INVERSIONS if name != "RF-Inversion"]
+)  # its way back is controlled
 def test_rectified_flow_inverts(method: str) -> None:
     """A DiT on the other path: no attention sites yet, but trajectories."""
     model = tiny_comfy.tiny_sd3()
