@@ -3,12 +3,7 @@
 from collections.abc import Callable
 
 from ..edit import Edited, Target
-from ..methods import direct, negative_prompt
-from ..methods.ddcm import ddcm
-from ..methods.delta import Rule, delta_edit
-from ..methods.flow_align import flow_align
-from ..methods.flow_edit import flow_edit
-from ..methods.uni_edit import uni_edit
+from ..methods import Rule, ddcm, delta_edit, direct, flow_align, flow_edit, negative_prompt, uni_edit
 from ..trajectory import Trajectory
 from ..types import Cond
 from .job import Editor, Job, Plan, Settings, planned

@@ -1,9 +1,7 @@
 """Editing in few steps, with models distilled for that; others give a draft."""
 
 from ..edit import Edited, Target
-from ..methods import direct, negative_prompt
-from ..methods.chord_edit import chord_edit
-from ..methods.delta import delta_edit
+from ..methods import chord_edit, delta_edit, direct, negative_prompt
 from ..trajectory import Trajectory
 from .job import Editor, Job, Plan, Settings, planned
 

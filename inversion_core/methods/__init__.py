@@ -1,8 +1,14 @@
 """Published methods, one per file, and the inversions by the name the field knows them by."""
 
+from .chord_edit import chord_edit
+from .ddcm import ddcm
 from .ddpm import edit_friendly
+from .delta import Rule, delta_edit
+from .diff_edit import diff_edit_mask
 from .direct import direct
 from .direct_edit import aligned, aligned_source
+from .flow_align import flow_align
+from .flow_edit import flow_edit
 from .h_edit import h_edit, h_edit_source
 from .inversions import INVERSIONS, Inversion, invert
 from .ledits import Concept, ledits
@@ -10,6 +16,9 @@ from .negative_prompt import negative_prompt
 from .null_text import optimize_null_text
 from .ode import Ode, from_zero
 from .prox_npi import hard_threshold, prox_npi, soft_threshold
+from .rf_inversion import RfInversion, controlled
+from .turbo_edit import turbo_edit
+from .uni_edit import uni_edit
 from .with_null_text import with_null_text
 
 __all__ = [
@@ -17,10 +26,19 @@ __all__ = [
     "Concept",
     "Inversion",
     "Ode",
+    "RfInversion",
+    "Rule",
     "aligned",
     "aligned_source",
+    "chord_edit",
+    "controlled",
+    "ddcm",
+    "delta_edit",
+    "diff_edit_mask",
     "direct",
     "edit_friendly",
+    "flow_align",
+    "flow_edit",
     "from_zero",
     "h_edit",
     "h_edit_source",
@@ -31,5 +49,7 @@ __all__ = [
     "optimize_null_text",
     "prox_npi",
     "soft_threshold",
+    "turbo_edit",
+    "uni_edit",
     "with_null_text",
 ]
