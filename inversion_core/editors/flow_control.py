@@ -9,7 +9,7 @@ from .job import Editor, Job, Plan, Settings, planned
 
 
 def _rf_inversion(job: Job, trajectory: Trajectory) -> Plan:
-    active = window(job.sigmas[job.start :], 0, STOP)
+    active = window(trajectory.sigmas[job.start :], 0, STOP)
     target = Target(job.target, job.techniques, wrap=lambda network: controlled(network, job.x0, active=active))
     return Plan(job.denoiser, job.source, target, direct)
 
