@@ -1,6 +1,6 @@
 """Rectified-flow transformers in diffusers' layout, as denoisers in sigma space."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from ..attention.site import AttentionEdit
 from ..paths import RF, NoisePath
 from ..shapes import Latent, Sigma
+from .diffusers_layout import fused_weights
 from .diffusers_network import Branch, NetworkDenoiser, Prompt
 
 TIMESTEPS = 1000
@@ -22,7 +23,8 @@ class Family:
     """How one kind of transformer is asked for its velocity, `noise - x0`.
 
     `form` is how its latents are written, `channels` and `patch` how many and of what size, `features` what its text
-    embeddings have, `needs` what its prompts must carry besides; the last four read a configuration.
+    embeddings have, `needs` what its prompts must carry besides: these read a configuration. `weights` gives those of
+    a network as its own files hold them.
     """
 
     velocity: Callable[[Any, Latent, Sigma, Prompt], Latent]
@@ -31,6 +33,7 @@ class Family:
     patch: Callable[[Any], tuple[int, ...]]
     features: Callable[[Any], int]
     needs: Callable[[Any], tuple[str, ...]] = lambda config: ()
+    weights: Callable[[Any], Iterable[Tensor]] = lambda network: network.parameters()
 
 
 def _sd3(transformer: Any, x: Latent, sigma: Sigma, prompt: Prompt) -> Latent:
@@ -76,6 +79,7 @@ FAMILIES = {
         patch=lambda config: (config.patch_size, config.patch_size),
         features=lambda config: config.joint_attention_dim,
         needs=lambda config: ("pooled",),
+        weights=fused_weights,
     ),
     "FluxTransformer2DModel": Family(
         _flux,
@@ -84,6 +88,7 @@ FAMILIES = {
         patch=lambda config: (2, 2),
         features=lambda config: config.joint_attention_dim,
         needs=lambda config: ("pooled", "guidance") if config.guidance_embeds else ("pooled",),
+        weights=fused_weights,
     ),
     "WanTransformer3DModel": Family(
         _wan,
@@ -135,6 +140,9 @@ class FlowDenoiser(NetworkDenoiser):
     def patch(self) -> tuple[int, ...]:
         """The size of the pieces that a latent is cut into, one for each image token."""
         return self.family.patch(self.network.config)
+
+    def weights(self) -> Iterable[Tensor]:
+        return self.family.weights(self.network)
 
     def check_latent(self, x: Latent) -> None:
         channels, sides = self.family.channels(self.network.config), self.patch

@@ -1,7 +1,7 @@
 """What the denoisers of diffusers' networks have in common: prompts, guided batches, gradients."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -64,7 +64,11 @@ class NetworkDenoiser(ABC):
     @property
     def fingerprint(self) -> str:
         """Tells this network's weights from others', in any layout or precision."""
-        return fingerprint(self.network.parameters())
+        return fingerprint(self.weights())
+
+    def weights(self) -> Iterable[Tensor]:
+        """The network's weights as its own files hold them."""
+        return self.network.parameters()
 
     def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
         """The clean latent, in the precision of `x`. Raises ValueError if `x` or a prompt does not fit the network."""
