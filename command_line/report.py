@@ -59,7 +59,7 @@ def report_picture(
         f"retraced, guidance {guidance:<3g} {guided}; ends {guided.drift[-1]:.2g} from the trajectory",
         f"noise                  standard deviation {white.std:.3f} (1 is white), "
         f"neighbour correlation {white.neighbour_correlation:+.3f} (0 is white)",
-        *(f"- {line}" for line in advice(held, plain, guided, white)),
+        *(f"- {line}" for line in advice(held, plain, guided, white, distilled=studio.denoiser.distilled)),
     ]
     head = [
         f"described as: {prompt or 'nothing'}; {trajectory.steps} steps, inversion '{trajectory.provenance.method}'"
@@ -67,7 +67,9 @@ def report_picture(
     return sheet("Inversion report", [*head, *(line.removeprefix("- ") for line in lines[4:])], cells), lines
 
 
-def advice(held: Retraced, plain: Retraced, guided: Retraced, white: Whiteness) -> list[str]:
+def advice(
+    held: Retraced, plain: Retraced, guided: Retraced, white: Whiteness, *, distilled: bool = False
+) -> list[str]:
     """What is wrong, if anything, and what to try."""
     found = []
     if held.psnr < 26:
@@ -83,7 +85,7 @@ def advice(held: Retraced, plain: Retraced, guided: Retraced, white: Whiteness) 
     if guided.psnr < plain.psnr - 3:
         found.append(
             f"Guidance pulls the picture away by {plain.psnr - guided.psnr:.1f} dB, as it does for any picture: edit with "
-            "--method direct (exact) or null-text, not ddim."
+            f"--method direct (exact){'' if distilled else ' or null-text'}, not ddim."
         )
     if abs(white.std - 1) > 0.15 or abs(white.neighbour_correlation) > 0.15:
         found.append(
