@@ -1,7 +1,7 @@
 """What the parts of the library hand to each other."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -107,8 +107,10 @@ class Wrapper:
     def with_embedding(self, prompt: Prompt, embedding: Embedding) -> Prompt:
         return self.denoiser.with_embedding(prompt, embedding)
 
-    def differentiable(self) -> AbstractContextManager[EditableDenoiser]:
-        return self.denoiser.differentiable()
+    @contextmanager
+    def differentiable(self) -> Iterator["Wrapper"]:
+        with self.denoiser.differentiable() as denoiser:
+            yield replace(self, denoiser=denoiser)
 
 
 def require_unconditional(denoiser: EditableDenoiser, method: str) -> None:

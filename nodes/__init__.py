@@ -4,11 +4,26 @@
 def node_list() -> list[type]:
     """Every node class, in the order of the menus."""
     from .attention_edit import InversionAttentionEdit
+    from .compare import InversionCompare
     from .decode import InversionDecode
     from .edit_sampler import InversionEditSampler
     from .encode import InversionEncode
     from .files import InversionLoadTrajectory, InversionSaveTrajectory
     from .invert import InversionDDIMInvert
+    from .invert_methods import (
+        InversionExactInvert,
+        InversionFixedPointInvert,
+        InversionRFInvert,
+        InversionStochasticInvert,
+    )
+    from .method_edit import (
+        InversionAnchoredEdit,
+        InversionExactEdit,
+        InversionFlowControlEdit,
+        InversionFreeEdit,
+        InversionGuidanceEdit,
+        InversionStochasticEdit,
+    )
     from .null_text import InversionNullTextOptimize
     from .report import InversionReport
     from .toybox import InversionToyboxLoader, InversionToyboxScene
@@ -16,9 +31,20 @@ def node_list() -> list[type]:
     return [
         InversionEncode,
         InversionDDIMInvert,
+        InversionFixedPointInvert,
+        InversionExactInvert,
+        InversionStochasticInvert,
+        InversionRFInvert,
         InversionNullTextOptimize,
         InversionAttentionEdit,
         InversionEditSampler,
+        InversionAnchoredEdit,
+        InversionGuidanceEdit,
+        InversionExactEdit,
+        InversionStochasticEdit,
+        InversionFlowControlEdit,
+        InversionFreeEdit,
+        InversionCompare,
         InversionDecode,
         InversionReport,
         InversionSaveTrajectory,

@@ -70,9 +70,8 @@ class InversionCompare(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, vae, image, steps, scheduler, methods, seed, **words) -> io.NodeOutput:
-        names = named(methods)
         latent = encode(vae, image[:1], None, 64)
-        results = compared(model, latent, words, names, steps, scheduler, seed)
+        results = compared(model, latent, words, named(methods), steps, scheduler, seed)
         page, pictures, text = laid_out(model, vae, image[:1], latent, results)
         shown = ui.PreviewImage(page, cls=cls).as_dict()
         return io.NodeOutput(page, pictures, text, ui={**shown, "text": [text]})
@@ -107,7 +106,8 @@ def compared(
         job = Job(denoiser, x, sigmas, prepared("source"), prepared("target"), seed=seed, on_step=reporter(model))
         return list(compare(job, names or fitting(denoiser), conds))
 
-    return run(model, prompts, samples, sigmas, body)
+    gradients = any(EDITORS[name].gradients for name in names or EDITORS)
+    return run(model, prompts, samples, sigmas, body, gradients=gradients)
 
 
 def laid_out(

@@ -102,7 +102,7 @@ def _run(
         )
         return run_editor(request.method, job, trajectory)
 
-    return run(model, prompts, samples, sigmas, body)
+    return run(model, prompts, samples, sigmas, body, gradients=EDITORS[request.method].gradients)
 
 
 def cond_of(denoiser: Any, prepared: Any, name: str, guidance: float) -> Cond:

@@ -7,18 +7,23 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of, run, sigmas_of
+from ..inversion_core.backends.comfy import fingerprint_of, latent_of, run, sigmas_of
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.trajectory import Provenance, check_decreasing
 from .common import frame_of, reporter, schema
 from .noise import InvertedNoise
 from .sockets import LatentTrajectory, TrajectorySocket
 
-METHODS = (
-    "ddim: the published rule, one evaluation a step. ddim current sigma: the same without telling the network the next "
-    "level. fixed point: undoes DDIM exactly, up to 21 evaluations a step. heun, midpoint: second order, two evaluations a "
-    "step, each replayed by its own solver."
-)
+METHODS = {
+    "ddim": "the published rule, one evaluation a step",
+    "ddim current sigma": "the same without telling the network the next level",
+    "Uni-Inv": "retraces DDIM closely, one evaluation a step",
+    "fixed point": "undoes DDIM exactly, up to 21 evaluations a step",
+    "heun": "second order, two evaluations a step, replayed by the same",
+    "midpoint": "likewise; RF-Solver",
+    "fireflow": "midpoint for one evaluation a step",
+    "dpmpp_2m": "DPM-Solver++ (2M), one evaluation a step, replayed by the same",
+}
 
 
 class InversionDDIMInvert(io.ComfyNode):
@@ -51,7 +56,12 @@ class InversionDDIMInvert(io.ComfyNode):
                     step=0.1,
                     tooltip="Guidance of the inversion itself. Leave it at 1: an inversion under guidance drifts.",
                 ),
-                io.Combo.Input("method", options=list(INVERSIONS), default="ddim", tooltip=METHODS),
+                io.Combo.Input(
+                    "method",
+                    options=list(METHODS),
+                    default="ddim",
+                    tooltip=" ".join(f"{name}: {about}." for name, about in METHODS.items()),
+                ),
                 io.Conditioning.Input(
                     "negative", optional=True, tooltip="The negative prompt; needed only if guidance is not 1."
                 ),
@@ -97,20 +107,28 @@ def invert_latent(
     scheduler: str,
     guidance: float,
     method: str,
+    seed: int = 0,
 ) -> LatentTrajectory:
     """The trajectory of a LATENT. Raises ValueError if the grid, the latent or the prompts do not fit."""
     if guidance != 1 and negative is None:
         raise ValueError(f"Guidance {guidance:g} needs the negative prompt: connect it, or set guidance to 1.")
-    frame, samples, sigmas = frame_of(latent), latent["samples"], decreasing(model, scheduler, steps)
+    frame, samples = frame_of(latent), latent_of(model, latent["samples"])
+    sigmas = decreasing(model, scheduler, steps)
     provenance = Provenance(model=fingerprint_of(model), method=method)
     prompts = {"source": source} | ({} if negative is None else {"negative": negative})
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Any:
         cond = prepared("source", "negative" if guidance != 1 else None, guidance)
-        return invert(INVERSIONS[method], denoiser, x, sigmas, cond, provenance=provenance, on_step=reporter(model))
+        options = {"provenance": provenance, "on_step": reporter(model)}
+        return invert(INVERSIONS[method], denoiser, x, sigmas, cond, generator=seeded(seed), **options)
 
     trajectory = run(model, prompts, samples, sigmas, body)
     return LatentTrajectory(trajectory, *scale_of(model, samples), frame, latent.get("noise_mask"))
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A new source of noise, on the CPU."""
+    return torch.Generator().manual_seed(seed)
 
 
 def decreasing(model: Any, scheduler: str, steps: int) -> Tensor:

@@ -6,6 +6,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from .common import frame_of, schema
+from .report_compare import other_inputs, others_of, side_by_side
 from .report_figures import Figures, advice, figures_of, table
 from .report_sheet import sheet
 from .sockets import LatentTrajectory, TrajectorySocket
@@ -18,7 +19,8 @@ class InversionReport(io.ComfyNode):
             node_id="InversionReport",
             display_name="Inversion Report",
             category="inversion/invert",
-            description="Compares a picture with its reconstruction and says in words what is wrong and what to try.",
+            description="Compares a picture with its reconstruction and says in words what is wrong and what to try; several "
+            "reconstructions are laid side by side.",
             search_aliases=["psnr", "ssim", "compare images", "drift"],
             is_output_node=True,
             inputs=[
@@ -35,23 +37,29 @@ class InversionReport(io.ComfyNode):
                     optional=True,
                     tooltip="The reconstructed latent of Inversion Edit Sampler: it adds the drift, level by level.",
                 ),
+                *other_inputs(),
             ],
             outputs=[
                 io.Image.Output(
                     "sheet", display_name="sheet", tooltip="Original, reconstruction, difference and curves."
                 ),
                 io.String.Output("figures", display_name="figures", tooltip="The figures and the advice as text."),
+                io.Image.Output(
+                    "comparison", display_name="comparison", tooltip="All connected reconstructions side by side."
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, original, reconstruction, trajectory, vae=None, reconstructed=None) -> io.NodeOutput:
+    def execute(cls, original, reconstruction, trajectory, vae=None, reconstructed=None, **more) -> io.NodeOutput:
         strayed = (reconstructed or {}).get("inversion_drift", ())
         figures = figures_of(original, reconstruction, trajectory, ceiling_of(vae, trajectory), strayed)
         text = words(figures)
         picture = sheet(original, reconstruction, trajectory.trajectory, figures, text)
-        shown = ui.PreviewImage(picture, cls=cls).as_dict()
-        return io.NodeOutput(picture, text, ui={**shown, "text": [text]})
+        others = others_of(more)
+        page = side_by_side(original, figures, reconstruction, others)
+        shown = ui.PreviewImage(page if others else picture, cls=cls).as_dict()
+        return io.NodeOutput(picture, text, page, ui={**shown, "text": [text]})
 
 
 def words(figures: Figures) -> str:

@@ -31,6 +31,24 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """What leads from the model's latents to pictures: the VAE's latent of `x` is `scale * x + shift`, channel by channel."""
+
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+    frame: Frame | None = None
+
+    def samples(self, x: Latent) -> Latent:
+        """`x` in the VAE's scale: a LATENT's samples."""
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        return torch.tensor(self.scale).view(shape) * x.cpu() + torch.tensor(self.shift).view(shape)
+
+    def latent(self, x: Latent) -> dict[str, object]:
+        """`x` as a LATENT that Inversion Decode brings back to the picture's size."""
+        return {"samples": self.samples(x)} | ({"inversion_frame": self.frame} if self.frame else {})
+
+
+@dataclass(frozen=True)
 class LatentTrajectory:
     """A trajectory in the model's scale, and what leads back to pictures.
 
@@ -46,12 +64,11 @@ class LatentTrajectory:
 
     def samples(self, x: Latent) -> Latent:
         """`x` in the VAE's scale: a LATENT's samples."""
-        shape = (1, -1, *[1] * (x.ndim - 2))
-        return torch.tensor(self.scale).view(shape) * x.cpu() + torch.tensor(self.shift).view(shape)
+        return Scale(self.scale, self.shift).samples(x)
 
     def latent(self, x: Latent) -> dict[str, object]:
         """`x` as a LATENT that Inversion Decode brings back to the picture's size."""
-        return {"samples": self.samples(x)} | ({"inversion_frame": self.frame} if self.frame else {})
+        return Scale(self.scale, self.shift, self.frame).latent(x)
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
         return [*self.trajectory.tensors, *([] if self.mask is None else [self.mask])]

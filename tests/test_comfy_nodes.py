@@ -1,6 +1,5 @@
 """The nodes in a real ComfyUI: pictures in, pictures out, the stock nodes beside them, and everything that may go wrong."""
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,52 +12,8 @@ from safetensors.torch import save_file
 from harness.events import Event, ExecutionFailed, Result
 from harness.graph import Graph, Node
 from harness.server import ComfyServer, PromptRejected
+from harness.studio import STEPS, Studio
 from latent_inversion.toybox.weights import WEIGHTS
-
-STEPS = 5
-SEED = 23
-NONCE = itertools.count()
-
-
-class Studio:
-    """The toybox, one of its pictures, and its inversion, in an API prompt."""
-
-    def __init__(self, graph: Graph, *, change: str = "time: night", steps: int = STEPS, seed: int = SEED) -> None:
-        self.graph = graph
-        self.toybox = graph.add("InversionToyboxLoader")
-        self.model, self.clip, self.vae = (self.toybox[i] for i in range(3))
-        self.scene = graph.add("InversionToyboxScene", seed=seed, change=change)
-        self.attention = self.edit()
-        self.source, self.target = self.attention[1], self.attention[2]
-        self.negative = graph.add("CLIPTextEncode", clip=self.clip, text="")
-        self.latent = graph.add("InversionEncode", image=self.scene, vae=self.vae)
-        self.inverted = self.invert(steps=steps)
-
-    def edit(self, **settings: Any) -> Node:
-        given = {"clip": self.clip, "source_prompt": self.scene[1], "target_prompt": self.scene[2]}
-        return self.graph.add("InversionAttentionEdit", **given | settings)
-
-    def invert(self, **settings: Any) -> Node:
-        given = {"model": self.model, "latent": self.latent, "source": self.source}
-        return self.graph.add("InversionDDIMInvert", **given | settings)
-
-    def null_text(self, **settings: Any) -> Node:
-        given = {"model": self.model, "trajectory": self.inverted, "source": self.source, "empty": self.negative}
-        return self.graph.add("InversionNullTextOptimize", **given | {"inner_steps": 2} | settings)
-
-    def sample(self, **settings: Any) -> Node:
-        given = {"model": self.model, "trajectory": self.inverted, "source": self.source, "target": self.target}
-        return self.graph.add("InversionEditSampler", **given | {"negative": self.negative} | settings)
-
-    def show(self, latent: Any, **settings: Any) -> Node:
-        picture = self.graph.add("InversionDecode", latent=latent, vae=self.vae, **settings)
-        return self.graph.add("PreviewImage", images=picture)
-
-    def compare(self, a: Any, b: Any) -> Node:
-        return self.graph.add("TestCompare", a=a, b=b)
-
-    def leftovers(self, model: Any = None) -> Node:
-        return self.graph.add("TestLeftovers", model=model or self.model, nonce=next(NONCE))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def _h_edit(job: Job, trajectory: Trajectory) -> Plan:
 H_EDIT = {"ve": Settings(TARGET_GUIDANCE, 1.0, 1.0, 50)}
 
 EDITORS: dict[str, Editor] = {
-    "direct": planned(_direct, about="holds the source exactly"),
+    "direct": planned(_direct, solver=None, about="holds the source exactly"),
     "DirectEdit": planned(
         _direct_edit,
         about="asks for the target where the inversion asked for the source",
@@ -39,6 +39,7 @@ EDITORS: dict[str, Editor] = {
     "h-Edit-R": planned(
         _h_edit,
         inversion="edit-friendly DDPM",
+        solver="ddpm",
         uncond=True,
         about="the same along noise maps; freer",
         settings=H_EDIT,

@@ -8,11 +8,6 @@ def _exact(name: str, solver: str, about: str, settings: Settings) -> Editor:
     """Source and target are sampled with the scheme itself, from both end states of the source's inversion under its guidance."""
 
     def make(job: Job, trajectory: Trajectory) -> Plan:
-        if trajectory.solver != solver:
-            raise ValueError(
-                f"{name} samples on from the two states that its own inversion ends in, but this trajectory is replayed by "
-                f"'{trajectory.solver}'. Invert the picture with {name}."
-            )
         made = trajectory.provenance.guidance
         if made != job.source.guidance:
             raise ValueError(
@@ -21,7 +16,7 @@ def _exact(name: str, solver: str, about: str, settings: Settings) -> Editor:
             )
         return plain(job, trajectory)
 
-    return planned(make, inversion=name, inversion_guidance=None, about=about, settings={"ve": settings})
+    return planned(make, inversion=name, solver=solver, inversion_guidance=None, about=about, settings={"ve": settings})
 
 
 EDITORS: dict[str, Editor] = {

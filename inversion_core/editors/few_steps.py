@@ -29,6 +29,7 @@ EDITORS: dict[str, Editor] = {
     "TurboEdit": planned(
         _turbo_edit,
         inversion="TurboEdit",
+        solver="ddpm",
         about="edit-friendly noise, one level too clean, for models of three or four steps",
         settings={"ve": Settings(guidance=1.5, source_guidance=1.0, strength=0.8, steps=5)},
     ),

@@ -24,9 +24,9 @@ def _prox_npi(job: Job, trajectory: Trajectory) -> Plan:
 
 
 EDITORS: dict[str, Editor] = {
-    "ddim": planned(plain, about="plain DDIM inversion; guidance loses the picture"),
-    "null-text": planned(_null_text, uncond=True, about="optimises the empty prompt; needs gradients"),
-    "negative-prompt": planned(_negative_prompt, uncond=True, about="null-text in closed form"),
+    "ddim": planned(plain, solver=None, about="plain DDIM inversion; guidance loses the picture"),
+    "null-text": planned(_null_text, uncond=True, gradients=True, about="optimises the empty prompt; needs gradients"),
+    "negative-prompt": planned(_negative_prompt, solver=None, uncond=True, about="null-text in closed form"),
     "ProxNPI": planned(
         _prox_npi,
         uncond=True,

@@ -70,8 +70,8 @@ class Settings:
 class Editor:
     """A method: the inversion that it starts from (None if it needs none), at which guidance (None: the source's), and how it edits.
 
-    `families` are the noise paths that it is defined on; `uncond` says that it needs an unconditional branch, and
-    `promptless` that it inverts the picture as the unconditional prompt, where the job has one. `settings` are by noise
+    `families` are the noise paths that it is defined on; `uncond` says that it needs an unconditional branch,
+    `gradients` that it differentiates the network, and `promptless` that it inverts the picture as the unconditional prompt, where the job has one. `settings` are by noise
     path, or "distilled" for models with distilled guidance; a path that is not there has none that were published.
     """
 
@@ -82,6 +82,7 @@ class Editor:
     uncond: bool = False
     about: str = ""
     promptless: bool = False
+    gradients: bool = False
     settings: Mapping[str, Settings] = field(default_factory=dict)
 
     def settings_for(self, denoiser: EditableDenoiser) -> Settings | None:
@@ -93,17 +94,24 @@ def planned(
     make: Callable[[Job, Trajectory], Plan],
     *,
     inversion: str = "ddim",
+    solver: str | None = "euler",
     inversion_guidance: float | None = 1.0,
     families: tuple[str, ...] = BOTH,
     uncond: bool = False,
     about: str = "",
     promptless: bool = False,
+    gradients: bool = False,
     settings: Mapping[str, Settings] | None = None,
 ) -> Editor:
-    """An editor that runs source and target side by side along a trajectory, as `make` plans it."""
+    """An editor that runs source and target side by side along a trajectory that `solver` replays (None: any), as `make` plans it."""
 
     def run(job: Job, trajectory: Trajectory | None) -> Edited:
         assert trajectory is not None
+        if solver not in (None, trajectory.solver):
+            raise ValueError(
+                f"This method edits along a trajectory of the inversion '{inversion}', replayed by '{solver}'; this one is "
+                f"replayed by '{trajectory.solver}'. Invert the picture with '{inversion}'."
+            )
         plan = make(job, trajectory)
         return edit_all(
             trajectory,
@@ -115,7 +123,7 @@ def planned(
             on_step=job.on_step,
         )[0]
 
-    return Editor(run, inversion, inversion_guidance, families, uncond, about, promptless, settings or {})
+    return Editor(run, inversion, inversion_guidance, families, uncond, about, promptless, gradients, settings or {})
 
 
 def plain(job: Job, trajectory: Trajectory) -> Plan:

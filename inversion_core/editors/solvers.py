@@ -1,6 +1,7 @@
 """Editing by a better inversion alone: the target is sampled with the solver that leads back down from it."""
 
 from ..methods import INVERSIONS
+from ..solvers import SOLVERS
 from .job import Editor, Settings, plain, planned
 
 ABOUT = {
@@ -24,7 +25,9 @@ DISTILLED = {
 def _sampled_back(name: str) -> Editor:
     inversion = name if name in INVERSIONS else name.replace("-", " ")
     settings = {"distilled": DISTILLED[name]} if name in DISTILLED else {}
-    return planned(plain, inversion=inversion, about=ABOUT[name], settings=settings)
+    return planned(
+        plain, inversion=inversion, solver=name if name in SOLVERS else "euler", about=ABOUT[name], settings=settings
+    )
 
 
 EDITORS: dict[str, Editor] = {name: _sampled_back(name) for name in ABOUT}

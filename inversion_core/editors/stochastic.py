@@ -23,6 +23,7 @@ EDITORS: dict[str, Editor] = {
     "edit-friendly DDPM": planned(
         _edit_friendly,
         inversion="edit-friendly DDPM",
+        solver="ddpm",
         inversion_guidance=GUIDANCE,
         about="samples with noise maps that hold the picture",
         settings={"ve": Settings(15.0, GUIDANCE, 0.64, 100)},
@@ -30,6 +31,7 @@ EDITORS: dict[str, Editor] = {
     "LEDITS++": planned(
         _ledits,
         inversion="edit-friendly DDPM",
+        solver="ddpm",
         promptless=True,
         about="adds the target prompt's concept where it acts most",
         settings={"ve": Settings(5.0, 1.0, 0.85, 35)},  # 30 of 35 steps: 15 % are skipped
