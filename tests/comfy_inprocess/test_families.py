@@ -11,9 +11,8 @@ import comfy.patcher_extension
 import folder_paths
 import pytest
 import torch
-from torch.nn.functional import interpolate
 
-from harness.tiny_comfy import FAMILIES, FLUX, TABLE, Family, tiny_flux, with_lora
+from harness.tiny_comfy import FAMILIES, FLUX, TABLE, Family, StubVae, tiny_flux, with_lora
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.backends.comfy import fingerprint_of, is_guidance_distilled, run
 from latent_inversion.inversion_core.integrate import replay
@@ -135,6 +134,14 @@ def test_ddim_stays_finite_from_the_models_last_level(case: Case) -> None:
     assert all(bool(torch.isfinite(x).all()) for x in (*trajectory.xs, *edited.source, edited.target))
 
 
+def test_zero_terminal_snr_is_undone_from_its_last_level() -> None:
+    """One step leads from a level of thousands to one of a few: plain iteration is slow there, Anderson's is not."""
+    case = plain(FAMILIES["zsnr"])
+    record = case.invert(method="AIDI", scheduler="simple")
+    assert float(record.trajectory.sigmas[0]) > 4000
+    assert drift(case.edit(same=True, record=record).source, record.trajectory)[-1] < 1e-3
+
+
 def test_the_latent_leads_back_to_the_vaes_scale(case: Case) -> None:
     samples = case.family.latent()["samples"]
     torch.testing.assert_close(case.record.samples(case.record.trajectory.xs[-1]), samples, rtol=1e-5, atol=1e-5)
@@ -245,23 +252,9 @@ def test_sizes_that_patches_do_not_divide(name: str) -> None:
     assert max(record.trajectory.residuals or ()) < 1e-4 and record.trajectory.shape[-2:] == (7, 9)
 
 
-class Stub:
-    """A VAE of any latent format as far as shapes go: 8 x smaller, and for videos every fourth frame after the first."""
-
-    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        small = interpolate(pixels.movedim(-1, 1), scale_factor=1 / 8, mode="area")
-        return small.repeat(1, 6, 1, 1)[:, :16][::4].movedim(0, 1)[None]
-
-    def decode(self, samples: torch.Tensor) -> torch.Tensor:
-        frames = samples.movedim(2, 1) if samples.ndim == 5 else samples[:, None]
-        index = [0, *(1 + n // 4 for n in range(4 * (frames.shape[1] - 1)))]
-        large = interpolate(frames[:, index, :3].flatten(0, 1), scale_factor=8).sigmoid().movedim(1, -1)
-        return large.unflatten(0, (len(frames), -1)) if samples.ndim == 5 else large
-
-
 @names
 def test_decoding_and_the_report(family: Family) -> None:
-    case, vae = plain(family), Stub()
+    case, vae = plain(family), StubVae()
     edited = case.edit(same=True)
     shown, back = (
         decode.decode(vae, case.record.latent(x), None, None)
@@ -281,7 +274,7 @@ def test_decoding_and_the_report(family: Family) -> None:
 
 
 def test_a_video_keeps_its_size_and_what_lies_outside_its_masks() -> None:
-    family, vae = FAMILIES["wan"], Stub()
+    family, vae = FAMILIES["wan"], StubVae()
     case = plain(family)
     frames, mask = torch.rand(9, 60, 90, 3), torch.zeros(9, 60, 90)
     mask[0, :30], mask[1:5, :, :40], mask[8, 8:16, 8:16] = 1, 1, 1

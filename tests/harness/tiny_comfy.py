@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch.nn.functional import interpolate
 
 TEXT = 32
 POOLED = 16
@@ -250,6 +251,20 @@ class Family:
 
     def latent(self, seed: int = 0) -> dict[str, Any]:
         return {"samples": self.spread * torch.randn(self.shape, generator=torch.Generator().manual_seed(seed))}
+
+
+class StubVae:
+    """A VAE of any latent format as far as shapes go: 8 x smaller, and for videos every fourth frame after the first."""
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        small = interpolate(pixels.movedim(-1, 1), scale_factor=1 / 8, mode="area")
+        return small.repeat(1, 6, 1, 1)[:, :16][::4].movedim(0, 1)[None]
+
+    def decode(self, samples: torch.Tensor) -> torch.Tensor:
+        frames = samples.movedim(2, 1) if samples.ndim == 5 else samples[:, None]
+        index = [0, *(1 + n // 4 for n in range(4 * (frames.shape[1] - 1)))]
+        large = interpolate(frames[:, index, :3].flatten(0, 1), scale_factor=8).sigmoid().movedim(1, -1)
+        return large.unflatten(0, (len(frames), -1)) if samples.ndim == 5 else large
 
 
 VE = {"path": "ve", "scheduler": "ddim_uniform", "spread": 5.5, "unet": True}

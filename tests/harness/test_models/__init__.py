@@ -1,6 +1,7 @@
 """A node pack of the tests: tiny models with random weights, and nodes that look at values."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 
 SPEC = importlib.util.spec_from_file_location("tiny_comfy", Path(__file__).resolve().parent.parent / "tiny_comfy.py")
 tiny_comfy = importlib.util.module_from_spec(SPEC)
+sys.modules["tiny_comfy"] = tiny_comfy  # dataclasses look their module up
 SPEC.loader.exec_module(tiny_comfy)
 
 
@@ -43,6 +45,37 @@ class TestLatent:
         return ({"samples": tiny_comfy.latent(0, channels, batch)[..., :8]},)
 
 
+class TestFamily:
+    """A family of models in miniature, two prompts for it, and a latent."""
+
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"family": (list(tiny_comfy.FAMILIES),)}})
+    RETURN_TYPES, FUNCTION, CATEGORY = ("MODEL", "CONDITIONING", "CONDITIONING", "LATENT"), "make", "tests"
+
+    def make(self, family: str) -> tuple[Any, ...]:
+        made = tiny_comfy.FAMILIES[family]
+        return made.model(), made.conditioning(0), made.conditioning(1), made.latent()
+
+
+class TestLora:
+    """The model with a random LoRA."""
+
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"model": ("MODEL",)}})
+    RETURN_TYPES, FUNCTION, CATEGORY = ("MODEL",), "patch", "tests"
+
+    def patch(self, model: Any) -> tuple[Any]:
+        return (tiny_comfy.with_lora(model),)
+
+
+class TestVae:
+    """A VAE for latents of pictures and videos."""
+
+    INPUT_TYPES = classmethod(lambda cls: {"required": {}})
+    RETURN_TYPES, FUNCTION, CATEGORY = ("VAE",), "make", "tests"
+
+    def make(self) -> tuple[Any]:
+        return (tiny_comfy.StubVae(),)
+
+
 class TestCompare:
     """How far two latents are apart, relative to the second."""
 
@@ -56,7 +89,10 @@ class TestCompare:
 
 
 class TestLeftovers:
-    """What a run may have left in a model: patches, plain tensors in the place of inference tensors, other weights."""
+    """What a run may have left in a model: patches, plain tensors in the place of inference tensors, other weights.
+
+    A LoRA that is loaded at the time is no leftover: ComfyUI takes it out before the model runs without.
+    """
 
     INPUT_TYPES = classmethod(lambda cls: {"required": {"model": ("MODEL",), "nonce": ("INT", {"default": 0})}})
     RETURN_TYPES, FUNCTION, CATEGORY, OUTPUT_NODE = (), "look", "tests", True
@@ -65,7 +101,8 @@ class TestLeftovers:
         import comfy.model_management as management
 
         options = model.model_options["transformer_options"]
-        weights = list(model.model.diffusion_model.parameters())
+        named, backup = model.model.diffusion_model.named_parameters(prefix="diffusion_model"), model.backup
+        weights = [backup[name].weight if name in backup else p for name, p in named]
         total = float(sum(p.double().abs().sum() for p in weights))
         gradients = sum(p.grad is not None for p in weights)
         plain = sum(not p.is_inference() for p in weights)
@@ -73,5 +110,5 @@ class TestLeftovers:
         return {"ui": {"patches": [str(options)], "weights": [total, gradients, plain], "training": [training]}}
 
 
-NODES = (TestModel, TestPrompt, TestLatent, TestCompare, TestLeftovers)
+NODES = (TestModel, TestPrompt, TestLatent, TestFamily, TestLora, TestVae, TestCompare, TestLeftovers)
 NODE_CLASS_MAPPINGS = {node.__name__: node for node in NODES}
