@@ -41,7 +41,7 @@ class Scale:
     def samples(self, x: Latent) -> Latent:
         """`x` in the VAE's scale: a LATENT's samples."""
         shape = (1, -1, *[1] * (x.ndim - 2))
-        return torch.tensor(self.scale).view(shape) * x.cpu() + torch.tensor(self.shift).view(shape)
+        return torch.tensor(self.scale).view(shape) * x.cpu().float() + torch.tensor(self.shift).view(shape)
 
     def latent(self, x: Latent) -> dict[str, object]:
         """`x` as a LATENT that Inversion Decode brings back to the picture's size."""

@@ -89,9 +89,9 @@ class ComfyDenoiser:
             options = with_edits(options, network, call, cond, float(sigma))
         levels = torch.full((x.shape[0],), float(sigma), dtype=torch.float32, device=x.device)
         with self.guider.asked(cond), same_draws(self.device, self.seed):
-            x0 = self.guider(x, levels, model_options=options, seed=self.seed)
+            x0 = self.guider(x.float(), levels, model_options=options, seed=self.seed)
         call.check()
-        return x0
+        return x0.to(x.dtype)
 
     def edited(self, *edits: AttentionEdit) -> "ComfyDenoiser":
         """A denoiser that also runs `edits`, outside those that it has already."""
