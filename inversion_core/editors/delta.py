@@ -45,6 +45,7 @@ EDITORS: dict[str, Editor] = {
         _free(flow_edit()),
         about="no inversion: follows the difference of the velocities of two coupled noisings",
         settings={
+            "ve": Settings(guidance=7.5, source_guidance=1.5, strength=0.8, steps=28),
             "rf": Settings(guidance=13.5, source_guidance=3.5, strength=33 / 50, steps=50),
             "distilled": Settings(guidance=5.5, source_guidance=1.5, strength=24 / 28, steps=28),
         },
@@ -52,12 +53,18 @@ EDITORS: dict[str, Editor] = {
     "FlowAlign": Editor(
         _free(flow_align(), _from_the_source),
         about="FlowEdit guided away from the source prompt, with a pull to the source",
-        settings={"rf": Settings(guidance=13.5, source_guidance=1.0, strength=1.0, steps=33)},
+        settings={
+            "ve": Settings(guidance=7.5, source_guidance=1.0, strength=1.0, steps=33),
+            "rf": Settings(guidance=7.5, source_guidance=1.0, strength=1.0, steps=33),
+        },
     ),
     "DDCM": Editor(
         _free(ddcm),
         about="no inversion: adds the difference of the clean predictions at every level (InfEdit's sampler)",
-        settings={"ve": Settings(guidance=2.3, source_guidance=1.0, strength=1.0, steps=12)},
+        settings={
+            "ve": Settings(guidance=2.3, source_guidance=1.0, strength=1.0, steps=12),
+            "rf": Settings(guidance=2.3, source_guidance=1.0, strength=1.0, steps=12),
+        },
     ),
     "Uni-Edit": planned(
         _uni_edit,
@@ -65,9 +72,11 @@ EDITORS: dict[str, Editor] = {
         promptless=True,
         about="stresses the difference of the prompts where it is large, along a stored path",
         settings={
+            "ve": Settings(guidance=1.0, source_guidance=1.0, strength=0.6, steps=15),
             "rf": Settings(guidance=1.0, source_guidance=1.0, strength=0.6, steps=15),
             "distilled": Settings(guidance=1.0, source_guidance=1.0, strength=0.6, steps=15),
         },
     ),
 }
-"""Settings as in the published code: FlowEdit on SD3 and Flux, FlowAlign on SD3, InfEdit on a consistency model, Uni-Edit."""
+"""Settings as in the published code: FlowEdit on SD3 and Flux, FlowAlign on SD3, InfEdit on a consistency model of SD1,
+Uni-Edit on SDXL, SD3 and Flux. FlowEdit and FlowAlign on `ve` and DDCM on `rf` are the toybox's."""

@@ -20,7 +20,11 @@ EDITORS: dict[str, Editor] = {
         inversion="RF-Inversion",
         promptless=True,
         about="towards a random noise and back, drawn to the picture for the first quarter of the steps",
-        settings={"distilled": Settings(guidance=3.5, source_guidance=1.0, strength=1.0, steps=28)},
+        settings={
+            "ve": Settings(guidance=3.0, source_guidance=1.0, strength=1.0, steps=28),
+            "rf": Settings(guidance=3.5, source_guidance=1.0, strength=1.0, steps=28),
+            "distilled": Settings(guidance=3.5, source_guidance=1.0, strength=1.0, steps=28),
+        },
     ),
 }
-"""Published on Flux alone (arXiv:2410.10792, published code)."""
+"""Published on Flux alone, whose guidance is distilled (arXiv:2410.10792, published code); the others are the toybox's."""

@@ -58,7 +58,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a method was published with: the guidance of target and source, the strength, and the number of steps."""
+    """What a method was published with: the guidance of target and source, the strength, and the number of steps.
+
+    Where it was not published for a kind of model, what edited well on the toybox; the table says so.
+    """
 
     guidance: float
     source_guidance: float
@@ -72,7 +75,7 @@ class Editor:
 
     `families` are the noise paths that it is defined on; `uncond` says that it needs an unconditional branch,
     `gradients` that it differentiates the network, and `promptless` that it inverts the picture as the unconditional prompt, where the job has one. `settings` are by noise
-    path, or "distilled" for models with distilled guidance; a path that is not there has none that were published.
+    path, or "distilled" for models with distilled guidance; a path that is not there has none.
     """
 
     run: Callable[[Job, Trajectory | None], Edited]
@@ -86,7 +89,7 @@ class Editor:
     settings: Mapping[str, Settings] = field(default_factory=dict)
 
     def settings_for(self, denoiser: EditableDenoiser) -> Settings | None:
-        """The published settings for a model of this kind, if there are any."""
+        """The settings for a model of this kind, if there are any."""
         return self.settings.get("distilled" if denoiser.distilled else denoiser.path.name)
 
 

@@ -21,7 +21,7 @@ def chord_edit(
     scale: float = SCALE,
     proximal: float | None = PROXIMAL,
 ) -> tuple[Sigmas, Rule]:
-    """A grid of one step and the rule (`delta.Rule`) for it (arXiv:2602.19083, sec. 4).
+    """A grid of one step and the rule (`delta.Rule`) for it (arXiv:2602.19083, sec. 4.2).
 
     With `R(t) = D_target(x_t) - D_source(x_t)`, x_t the picture at time t under one noise, the picture is moved by
     `scale (t R(t - window) + window R(t)) / (t + window)`: four evaluations, guided eight. Then, unless `proximal` is

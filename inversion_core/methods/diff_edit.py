@@ -12,7 +12,7 @@ NOISINGS = 10
 CLAMP = 3.0
 THRESHOLD = 0.5
 """Noisings that are averaged, the multiple of its mean at which the map is cut off, and the share of that which counts as
-changed (arXiv:2210.11427, sec. 3.2; the clamp is published code's). The paper noises to half of the time."""
+changed (arXiv:2210.11427; the clamp is published code's). The paper noises to half of the time."""
 
 
 def diff_edit_mask(

@@ -9,7 +9,7 @@ PULL = 0.01
 
 
 def flow_align(*, pull: float = PULL) -> Rule:
-    """A rule (`delta.Rule`): FlowEdit's step plus `pull (D_source(x_s) - D_target(x_t))` (arXiv:2505.23145, alg. 1).
+    """A rule (`delta.Rule`): FlowEdit's step plus `pull (D_source(x_s) - D_target(x_t))` (arXiv:2505.23145, published code).
 
     Published with the source unguided and the target guided away from the source prompt, which makes three evaluations
     a step. With pull 0 it is FlowEdit; the pull is that of the path at hand, so that with it the two paths differ.

@@ -34,7 +34,7 @@ class RfInversion:
         generator: torch.Generator | None = None,
         on_step: OnStep | None = None,
     ) -> Trajectory:
-        """The trajectory of `x0` towards a noise from `generator`, on the CPU (arXiv:2410.10792, alg. 1).
+        """The trajectory of `x0` towards a noise from `generator`, on the CPU (arXiv:2410.10792).
 
         One evaluation a step. Plain sampling does not retrace it: the way back is `controlled`. Gamma 1 ends at the noise.
         """
@@ -45,7 +45,7 @@ class RfInversion:
 
 
 def drawn_to(noise: Latent, *, gamma: float = GAMMA) -> Step:
-    """Euler's step towards noise along `v + gamma (v(x -> noise) - v)` (arXiv:2410.10792, eq. 8): order 1, one evaluation.
+    """Euler's step towards noise along `v + gamma (v(x -> noise) - v)` (arXiv:2410.10792): order 1, one evaluation.
 
     v(x -> noise) is the velocity of the path from x to `noise` (`NoisePath.velocity_to`). As predictions:
     `noise <- (1 - gamma) noise_predicted + gamma noise`. From sigma 0 the network is told the next level.
@@ -61,7 +61,7 @@ def drawn_to(noise: Latent, *, gamma: float = GAMMA) -> Step:
 
 
 def controlled(denoiser: EditableDenoiser, x0: Latent, *, active: SigmaRange, eta: float = ETA) -> EditableDenoiser:
-    """`denoiser` drawn to the picture while `active`: `D <- (1 - eta) D + eta x0` (arXiv:2410.10792, eq. 15, as predictions).
+    """`denoiser` drawn to the picture while `active`: `D <- (1 - eta) D + eta x0` (arXiv:2410.10792).
 
     The same as the paper's `v + eta ((x - x0) / sigma - v)`, on both paths. Eta 1 at the last step gives `x0`.
     """

@@ -22,7 +22,7 @@ def turbo_edit(
     generator: torch.Generator | None = None,
     on_step: OnStep | None = None,
 ) -> Trajectory:
-    """The trajectory of `x0` through independent noisings, each one level too clean (`inversions.Inversion`; arXiv:2408.00735, sec. 4.1).
+    """The trajectory of `x0` through independent noisings, each one level too clean (`inversions.Inversion`; arXiv:2408.00735).
 
     What stands at level i has the noise of level i + 1, scaled so that the network told level i sees it as its input;
     the noise map of a step is where that leads less DDPM's mean. Sampling with the maps as the source retraces it. As

@@ -17,7 +17,7 @@ EPSILON = 1e-7
 
 
 def uni_edit(denoiser: EditableDenoiser, source: Cond, *, weight: float = WEIGHT) -> EditableDenoiser:
-    """A denoiser for a target: `D_s + m (D_t - D_s) + weight (1 + m) (D_t - D_s)` (arXiv:2504.13109, alg. 2).
+    """A denoiser for a target: `D_s + m (D_t - D_s) + weight (1 + m) (D_t - D_s)` (arXiv:2504.13109).
 
     D_s is its prediction for `source` at the target's own state, without the target's attention edits. m is the mean of
     `|D_t - D_s|` over the channels, brought to 0..1 picture by picture. Two evaluations where the target alone has one.
