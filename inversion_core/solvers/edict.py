@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from ..paths import velocity
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
@@ -29,24 +31,24 @@ def edict(*, mixing: float = MIXING) -> Step:
         x'' = p x' + (1 - p) y';  y'' = p y' + (1 - p) x''
 
     and one towards noise is its inverse, which magnifies what tells the states apart by up to p^-2 in every step: invert
-    in no more than the 50 steps of the paper. Both states start alike if the state is None. Raises ValueError unless
-    0 < mixing <= 1.
+    in no more than the 50 steps of the paper, and on rectified flow in half as many. Both states start alike if the
+    state is None. Raises ValueError unless 0 < mixing <= 1.
     """
     if not 0 < mixing <= 1:
         raise ValueError(f"EDICT's mixing weight lies above 0 and up to 1; got {mixing}.")
 
     def step(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: State) -> tuple[Latent, State]:
         pair = state or Pair(x, 0)
-        y, length = pair.partner.to(x), sigma_next - sigma
+        y = pair.partner.to(x)
         if sigma_next < sigma:
             first = pair.steps_down % 2
-            x, y = _moved(denoise, x, y, sigma, length, (first, 1 - first))
+            x, y = _moved(denoise, [x, y], sigma, sigma_next, (first, 1 - first))
             x = mixing * x + (1 - mixing) * y
             return x, Pair(mixing * y + (1 - mixing) * x, pair.steps_down + 1)
         y = (y - (1 - mixing) * x) / mixing
         x = (x - (1 - mixing) * y) / mixing
         last = (pair.steps_down - 1) % 2
-        x, y = _moved(denoise, x, y, sigma_next, length, (1 - last, last))
+        x, y = _moved(denoise, [x, y], sigma, sigma_next, (1 - last, last))
         return x, Pair(y, pair.steps_down - 1)
 
     return step
@@ -61,12 +63,14 @@ def partner_at(trajectory: Trajectory, start: int) -> State:
     return Pair(trajectory.partners[start], start)
 
 
-def _moved(
-    denoise: Bound, x: Latent, y: Latent, told: Sigma, length: Sigma, order: Sequence[int]
-) -> tuple[Latent, Latent]:
-    """Both states moved by `length`, in `order` (0 is `x`), each along the slope at the other."""
-    states = [x, y]
+def _moved(denoise: Bound, states: list[Latent], sigma: Sigma, sigma_next: Sigma, order: Sequence[int]) -> list[Latent]:
+    """Both states moved from `sigma` to `sigma_next` in `order`, each along the slope at the other, wherever that is by then.
+
+    The network is told the noisier level, and sees a state at the cleaner one in the scale that it has there.
+    """
+    told, levels = torch.maximum(sigma, sigma_next), [sigma, sigma]
     for one in order:
-        other = states[1 - one]
-        states[one] = states[one] + length * velocity(other, denoise(other, told), told)
-    return states[0], states[1]
+        seen = denoise.path.same_input(states[1 - one], levels[1 - one], told)
+        slope = velocity(seen, denoise(seen, told), told)
+        states[one], levels[one] = states[one] + (sigma_next - sigma) * slope, sigma_next
+    return states
