@@ -12,7 +12,7 @@ from .models import build_flow
 from .muon import optimizers
 from .weights import write_weights
 
-STEPS = 4000
+STEPS = 2400
 NOISE_SHIFT = 2.5  # more than an even share of high noise, where the caption decides
 PLAIN = ("pos_embed", "context_embedder", "time_text_embed", "norm", "proj_out")  # ends and modulations: AdamW
 
