@@ -76,7 +76,9 @@ def _tables(part: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _alias(tensor: Tensor) -> Tensor:
-    """A plain tensor, or frozen parameter, on the memory of an inference tensor."""
+    """A plain tensor, or frozen parameter, on the memory of an inference tensor; quantised weights have it as full ones."""
+    if type(tensor) not in (Tensor, nn.Parameter):
+        return nn.Parameter(tensor.dequantize(), requires_grad=False)
     alias = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
     alias.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())
     return nn.Parameter(alias, requires_grad=False) if isinstance(tensor, nn.Parameter) else alias

@@ -12,7 +12,7 @@ import folder_paths
 import pytest
 import torch
 
-from harness.tiny_comfy import FAMILIES, FLUX, TABLE, Family, StubVae, tiny_flux, with_lora
+from harness.tiny_comfy import FAMILIES, FLUX, TABLE, WAN_FP8, Family, StubVae, tiny_flux, with_lora
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.backends.comfy import fingerprint_of, is_guidance_distilled, run
 from latent_inversion.inversion_core.integrate import replay
@@ -390,6 +390,18 @@ def test_a_shifted_flow_still_starts_at_one(name: str, node: str, shifts: tuple[
     assert float(sigmas[0]) == 1 and not torch.equal(sigmas, plain(family).record.trajectory.sigmas)
     assert max(case.record.trajectory.residuals or ()) < 1e-4
     assert max(drift(plain(family).edit(same=True, record=case.record).source, case.record.trajectory)) < 1e-4
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_quantised_weights(lora: bool) -> None:
+    model = WAN_FP8.build()
+    case = Case(WAN_FP8, with_lora(model) if lora else model)
+    assert max(drift(case.edit(same=True).source, case.record.trajectory)) < 1e-4
+    assert (fingerprint_of(case.model) == fingerprint_of(model)) != lora
+    before = dict(case.model.model.named_parameters())
+    result = optimize(case.model, case.record, case.prompts["source"], case.prompts["negative"], 3.0, 2, 0.0)
+    assert sum(result.last) < sum(result.first)
+    assert all(weight is before[name] for name, weight in case.model.model.named_parameters())
 
 
 def test_what_only_looks_like_flow_is_refused() -> None:

@@ -12,6 +12,8 @@ from torch.nn.functional import interpolate
 
 TEXT = 32
 POOLED = 16
+WAN_TEXT = 4096
+"""The only width of a text that ComfyUI's loader takes for Wan."""
 UNET = {
     "image_size": 32,
     "in_channels": 4,
@@ -187,17 +189,36 @@ def tiny_wan(seed: int = 0) -> Any:
     return model_of(comfy.supported_models.WAN21_T2V(WAN), seed)
 
 
+def tiny_wan_fp8(seed: int = 0) -> Any:
+    """Wan as it is published for small memories, fp8 with a scale for each matrix, read by ComfyUI's own loader."""
+    import comfy.ops
+    import comfy.sd
+    from comfy.ldm.wan.model import WanModel
+
+    sizes = WAN | {"dim": 128, "num_heads": 1, "num_layers": 1, "freq_dim": 256, "text_dim": WAN_TEXT}
+    network = WanModel(**sizes, dtype=torch.float32, device="cpu", operations=comfy.ops.disable_weight_init)
+    fill(network, seed)
+    calm(network)
+    weights = {"scaled_fp8": torch.zeros(0, dtype=torch.float8_e4m3fn)}
+    for name, weight in network.state_dict().items():
+        weights[name] = weight
+        if name.endswith(".weight") and weight.ndim == 2:
+            scale = weight.abs().max() / torch.finfo(torch.float8_e4m3fn).max
+            weights[name] = (weight / scale).to(torch.float8_e4m3fn)
+            weights[name.removesuffix("weight") + "scale_weight"] = scale
+    return comfy.sd.load_diffusion_model_state_dict(weights)
+
+
 def wanted(params: Any) -> dict[str, Any]:
     return {name: value for name, value in NEWER.items() if name in params.__dataclass_fields__}
 
 
-def calm(model: Any, gain: float = 0.05) -> Any:
-    """The model with a weaker last layer: its slope is that of a trained one, so that short grids have fixed points."""
+def calm(network: torch.nn.Module, gain: float = 0.05) -> None:
+    """Weakens the last layer: the network's slope is then that of a trained one, so that short grids have fixed points."""
     with torch.no_grad():
-        for name, weight in model.model.diffusion_model.state_dict().items():
+        for name, weight in network.state_dict().items():
             if name in LAST:
                 weight.mul_(gain)
-    return model
 
 
 def with_lora(model: Any, seed: int = 7, strength: float = 0.5) -> Any:
@@ -214,10 +235,12 @@ def with_lora(model: Any, seed: int = 7, strength: float = 0.5) -> Any:
     return comfy.sd.load_lora_for_models(model, None, lora, strength, 0)[0]
 
 
-def conditioning(seed: int, *, tokens: int = 77, pooled: bool = False, **more: Any) -> list[Any]:
+def conditioning(
+    seed: int, *, tokens: int = 77, width: int = TEXT, pooled: bool = False, more: dict[str, Any] | None = None
+) -> list[Any]:
     generator = torch.Generator().manual_seed(seed)
     extra = {"pooled_output": torch.randn(1, POOLED, generator=generator)} if pooled else {}
-    return [[torch.randn(1, tokens, TEXT, generator=generator), extra | more]]
+    return [[torch.randn(1, tokens, width, generator=generator), extra | (more or {})]]
 
 
 def latent(seed: int = 0, channels: int = 4, batch: int = 2) -> torch.Tensor:
@@ -237,6 +260,7 @@ class Family:
     unet: bool = False
     distilled: bool = False
     pooled: bool = False
+    text: int = TEXT
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -244,10 +268,14 @@ class Family:
         return len(self.shape) == 5
 
     def model(self) -> Any:
-        return calm(self.build())
+        """A model whose inversion has fixed points."""
+        model = self.build()
+        calm(model.model.diffusion_model)
+        return model
 
     def conditioning(self, seed: int) -> list[Any]:
-        return conditioning(seed, tokens=77 if self.unet else 6, pooled=self.pooled, **self.extra)
+        tokens = 77 if self.unet else 6
+        return conditioning(seed, tokens=tokens, width=self.text, pooled=self.pooled, more=self.extra)
 
     def latent(self, seed: int = 0) -> dict[str, Any]:
         return {"samples": self.spread * torch.randn(self.shape, generator=torch.Generator().manual_seed(seed))}
@@ -281,3 +309,4 @@ TABLE = (
     Family("hunyuan", tiny_hunyuan, (1, 16, 3, 8, 12), "rf", pooled=True, distilled=True, extra={"guidance": 6.0}),
 )
 FAMILIES = {family.name: family for family in TABLE}
+WAN_FP8 = Family("wan fp8", tiny_wan_fp8, (1, 16, 2, 8, 8), "rf", text=WAN_TEXT)
