@@ -76,7 +76,7 @@ def test_anderson_needs_no_more_iterations_than_plain(path):
 def test_the_rules_agree_on_what_they_find(rule, path):
     def top(update):
         up = undo(euler, tolerance=1e-14, iterations=60, update=update)
-        return integrate(up, Mixture(path), start(), grid(path, 10, up=True), Cond(PROMPT)).xs[-1]
+        return integrate(up, Mixture(path), start(), grid(path, 6, up=True), Cond(PROMPT)).xs[-1]
 
     assert rms(top(RULES[rule]) - top(plain)) < 1e-11
 

@@ -117,7 +117,7 @@ def test_uni_inv_undoes_euler_to_second_order_or_better(path):
 @pytest.mark.parametrize("path", [VE, RF], ids=["ve", "rf"])
 @pytest.mark.parametrize("name", [name for name, promise in SOLVER_TABLE.items() if promise.alone and promise.order])
 def test_undo_retraces_each_solver(name, path):
-    sigmas = grid(path, 20)
+    sigmas = grid(path, 10)
     up = undo(SOLVERS[name], tolerance=1e-12, iterations=60)
     walk = integrate(up, Mixture(path), start(), sigmas.flip(0), Cond(PROMPT))
     assert all(state.converged for state in walk.states)
