@@ -39,4 +39,4 @@ EDITORS: dict[str, Editor] = {
         Settings(guidance=2.0, source_guidance=2.0, strength=0.75, steps=200),  # 50 of 200 steps are frozen
     ),
 }
-"""Published on Stable Diffusion 1 (arXiv:2211.12446, sec. 5; arXiv:2307.10829, published code; arXiv:2410.07273, published code)."""
+"""Published on Stable Diffusion 1 (arXiv:2211.12446, published code; arXiv:2307.10829, published code; arXiv:2410.07273, published code)."""

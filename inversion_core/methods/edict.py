@@ -18,7 +18,7 @@ def edict_inversion(
     generator: torch.Generator | None = None,
     on_step: OnStep | None = None,
 ) -> Trajectory:
-    """Both states, which start as `x0`, walked up by the inverse of EDICT's step (arXiv:2211.12446, alg. 1).
+    """Both states, which start as `x0`, walked up by the inverse of EDICT's step (arXiv:2211.12446).
 
     In float64 where the device has it; nothing is drawn at random.
     """

@@ -11,7 +11,7 @@ GAMMA_LEAST = 0.9
 
 
 def bdia(*, gamma: float = GAMMA) -> Step:
-    """BDIA-DDIM, exact both ways: one evaluation, order 2 at gamma 1, else 1 (arXiv:2307.10829, eq. 15-17).
+    """BDIA-DDIM, exact both ways: one evaluation, order 2 at gamma 1, else 1 (arXiv:2307.10829).
 
     In the latents `z = x / s` of a variance-preserving model, s the path's input scale,
 

@@ -11,7 +11,7 @@ from ..trajectory import Trajectory
 from ..types import Bound, State, Step
 
 MIXING = 0.93
-"""The published weight p of a state's own value when the two are mixed (arXiv:2211.12446, sec. 4.2)."""
+"""The published weight p of a state's own value when the two are mixed (arXiv:2211.12446)."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Pair:
 
 
 def edict(*, mixing: float = MIXING) -> Step:
-    """EDICT's coupled step, exact both ways: order 1, two evaluations (arXiv:2211.12446, eq. 14-15).
+    """EDICT's coupled step, exact both ways: order 1, two evaluations (arXiv:2211.12446).
 
     With h the step and v told the noisier of its two levels, one towards the image is
 

@@ -6,7 +6,7 @@ from ..types import Bound, State
 
 
 def fireflow(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: State) -> tuple[Latent, State]:
-    """The slope half-way, reached with the slope half-way through the last step: order 2 (arXiv:2412.07517, alg. 1).
+    """The slope half-way, reached with the slope half-way through the last step: order 2 (arXiv:2412.07517).
 
     One evaluation, and one more in the first step, which has no last slope. The state is the slope. Raises ValueError
     where the first step starts at sigma 0.

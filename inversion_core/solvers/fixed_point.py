@@ -9,7 +9,7 @@ import torch
 from ..shapes import Latent
 
 WINDOW = 3
-"""The guesses that a rule looks back on: those of AIDI's Anderson acceleration (arXiv:2309.04907, sec. 4.1)."""
+"""The guesses that a rule looks back on: those of AIDI's Anderson acceleration (arXiv:2309.04907)."""
 
 AVERAGED = 2
 """ReNoise averages the last two of its ten predictions (published settings for SDXL Turbo; arXiv:2403.14602)."""
@@ -38,7 +38,7 @@ def plain(tried: Sequence[Tried]) -> Latent:
 
 
 def anderson(tried: Sequence[Tried]) -> Latent:
-    """The images weighted so that the errors cancel best, each picture by itself (AIDI, arXiv:2309.04907, sec. 4.1).
+    """The images weighted so that the errors cancel best, each picture by itself (AIDI, arXiv:2309.04907).
 
     `sum w_k f(y_k)` with `sum w_k = 1` and least `|sum w_k (f(y_k) - y_k)|`.
     """
@@ -53,7 +53,7 @@ def anderson(tried: Sequence[Tried]) -> Latent:
 
 
 def renoise(tried: Sequence[Tried]) -> Latent:
-    """The mean of the last two images, which averages the predictions in them (ReNoise, arXiv:2403.14602, sec. 4.1).
+    """The mean of the last two images, which averages the predictions in them (ReNoise, arXiv:2403.14602).
 
     The paper averages once, after its last iteration; here every guess is such an average, so that the one returned is
     one whose residual is known. It converges where the slope of f is between -2 and 1, the plain iteration where it is

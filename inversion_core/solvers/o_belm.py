@@ -6,7 +6,7 @@ from .two_step import Neighbour, two_step
 
 
 def _rule(path: NoisePath, x: Latent, slope: Latent, sigma: Sigma, sigma_next: Sigma, before: Neighbour) -> Latent:
-    """`r^2 x_before + (1 - r^2) x + h (1 + r) v` with r the ratio of the step h to the last one (arXiv:2410.07273, eq. 18).
+    """`r^2 x_before + (1 - r^2) x + h (1 + r) v` with r the ratio of the step h to the last one (arXiv:2410.07273).
 
     The rule is its own inverse with the grid turned round.
     """

@@ -56,7 +56,7 @@ def two_step(rule: Rule) -> Step:
 
 
 def neighbour_at(trajectory: Trajectory, start: int) -> State:
-    """The opening: the noisier neighbour; at the noisiest level, which has none, the next latent is given (arXiv:2410.07273, app. C)."""
+    """The opening: the noisier neighbour; at the noisiest level, which has none, the next latent is given, as published (github.com/zituitui/BELM)."""
     if start == 0:
         return Given(trajectory.xs[1])
     return Neighbour(trajectory.xs[start - 1], trajectory.sigmas[start - 1])

@@ -7,7 +7,7 @@ from .ddim_inverse import ddim_inverse
 
 
 def uni_inv(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: State) -> tuple[Latent, State]:
-    """Euler with the slope at its own end, guessed with the last step's slope (UniEdit-Flow, arXiv:2504.13109, alg. 1).
+    """Euler with the slope at its own end, guessed with the last step's slope (UniEdit-Flow, arXiv:2504.13109).
 
     `v = v(x + h v_before, sigma_next); x + h v`: one evaluation, and one more in the first step, which the published
     DDIM inversion guesses; defined at sigma 0. It undoes an Euler step up to second order and is itself of order 1:
