@@ -14,6 +14,7 @@ from harness.odes import level, rms
 from latent_inversion.inversion_core import integrate as integration
 from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt
 from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
+from latent_inversion.inversion_core.editors import Job, run_editor
 from latent_inversion.inversion_core.integrate import integrate, opening, replay
 from latent_inversion.inversion_core.methods import INVERSIONS, invert
 from latent_inversion.inversion_core.paths import RF, VE
@@ -282,3 +283,12 @@ def test_sampling_from_noise_starts_with_a_step_of_ddim(name):
     after, _ = SOLVERS[SCHEMES[name]](bound, x, level(8), level(6), None)
     straight, _ = euler(bound, x, level(8), level(6), None)
     assert rms(after - straight) < (0.1 if name == "EDICT" else 1e-14)
+
+
+@OVER_SCHEMES
+def test_an_edit_under_other_guidance_than_the_inversion_is_refused(name):
+    path, sigmas = GRIDS["ve, even"]
+    trajectory = invert(INVERSIONS[name], Mixture(path), picture(), sigmas, Cond(SOURCE))
+    job = Job(Mixture(path), picture(), sigmas, GUIDED, GUIDED)
+    with pytest.raises(ValueError, match=r"inverted with, 1; the source's is 3\. Invert at 3"):
+        run_editor(name, job, trajectory)
