@@ -3,11 +3,12 @@
     python benchmarks/methods.py --family unet flow --edits 100 --workers 2 --out out/methods
 
 writes `methods.json`, a table of each family's best strengths in Markdown, and, if matplotlib is there, the curves as
-pictures. All methods get the same pictures, prompts, steps and guidance; a method's published source guidance is kept.
+pictures. All methods get the same pictures, prompts, steps and guidance; where a method was published with another guidance for the
+source than for the target, the source keeps it.
 Quality is the mean over edits: `right` by the judge (the change is there), `kept` (the other attributes stayed), PSNR to
 the true picture of the edit inside and outside its true region and over the whole, SSIM to it, and `source`: PSNR of the
 source branch's end against the picture, which the autoencoder limits. `evaluations` are those of the network for one
-picture, its inversion and optimisation included; null-text's gradients are not counted, and take about two more each.
+picture, its inversion and optimisation included; null-text's backward passes are not counted, and cost about two more each.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,18 +26,19 @@ import torch
 from torch import Tensor
 
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.models import load_toybox
+from latent_inversion.command_line.models import DTYPES, load_toybox
 from latent_inversion.command_line.recipes import stacked
-from latent_inversion.inversion_core.editors import EDITORS, Job
+from latent_inversion.inversion_core.editors import EDITORS, Job, trajectory_for
 from latent_inversion.inversion_core.editors.compare import Compared, compare, fitting
 from latent_inversion.inversion_core.editors.job import Settings
+from latent_inversion.inversion_core.methods import optimize_null_text
 from latent_inversion.inversion_core.metrics import psnr, ssim
 from latent_inversion.inversion_core.types import Cond
 from latent_inversion.toybox.judge import edit_right
 from latent_inversion.toybox.loaders import load_judge
 from latent_inversion.toybox.world import Edit, edit_mask, held_out_edits, render
 
-STRENGTHS = (0.4, 0.6, 0.8, 1.0)
+STRENGTHS = (0.5, 0.75, 1.0)
 BATCH = 10
 
 
@@ -48,6 +50,7 @@ class Setup:
     guidance: float
     strengths: tuple[float, ...]
     methods: tuple[str, ...]
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,9 @@ class Batch:
 
 
 @cache
-def world_of(family: str) -> World:
+def world_of(family: str, dtype: str) -> World:
     torch.set_num_threads(1)
-    return World(load_toybox(family=family), load_judge())
+    return World(load_toybox(dtype=DTYPES[dtype], family=family), load_judge())
 
 
 def drawn(edits: Sequence[Edit]) -> Batch:
@@ -73,7 +76,7 @@ def drawn(edits: Sequence[Edit]) -> Batch:
 
 def measure(family: str, edits: Sequence[Edit], setup: Setup) -> list[dict[str, Any]]:
     """One record per edit, method and strength."""
-    world, batch = world_of(family), drawn(edits)
+    world, batch = world_of(family, setup.dtype), drawn(edits)
     return [
         {"family": family, **record}
         for result in run(world, batch, setup)
@@ -90,11 +93,20 @@ def run(world: World, batch: Batch, setup: Setup) -> Iterator[Compared]:
     )
 
     def conds(settings: Settings) -> tuple[Cond, Cond]:
-        return Cond(source, blank, settings.source_guidance), Cond(target, blank, setup.guidance)
+        apart = settings.source_guidance != settings.guidance
+        return Cond(source, blank, settings.source_guidance if apart else setup.guidance), guided(target)
 
-    job = Job(studio.denoiser, x0, studio.grid(setup.steps, x0), Cond(source), Cond(target))
+    def guided(prompt: Any) -> Cond:
+        return Cond(prompt, blank, setup.guidance)
+
+    job = Job(studio.denoiser, x0, studio.grid(setup.steps, x0), guided(source), guided(target))
     names = [name for name in setup.methods or tuple(EDITORS) if name in fitting(studio.denoiser)]
-    return compare(job, names, conds, strengths=setup.strengths)
+    if "null-text" in names:  # optimised once for all strengths
+        trajectory = trajectory_for(EDITORS["null-text"], job)
+        job = replace(job, null_text=optimize_null_text(trajectory, job.denoiser, job.source))
+    for result in compare(job, names, conds, strengths=setup.strengths):
+        spent = job.null_text.evaluations if result.name == "null-text" and job.null_text else 0
+        yield replace(result, evaluations=result.evaluations + spent)
 
 
 def records_of(world: World, batch: Batch, result: Compared) -> Iterator[dict[str, Any]]:
@@ -129,16 +141,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", nargs="+", choices=("unet", "flow"), default=["unet", "flow"])
     parser.add_argument("--edits", type=int, default=100)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--guidance", type=float, default=5.0, help="of the target prompt (default: %(default)s)")
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS)
     parser.add_argument("--methods", nargs="+", default=(), choices=tuple(EDITORS), metavar="METHOD")
+    parser.add_argument(
+        "--dtype", choices=tuple(DTYPES), default="bfloat16", help="of the networks; latents stay in float32 or better"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=Path("out/methods"))
     chosen = parser.parse_args()
-    setup = Setup(chosen.steps, chosen.guidance, tuple(chosen.strengths), tuple(chosen.methods))
+    setup = Setup(chosen.steps, chosen.guidance, tuple(chosen.strengths), tuple(chosen.methods), chosen.dtype)
     edits = held_out_edits(chosen.edits)
-    parts = [(f, edits[i : i + BATCH], setup) for f in chosen.family for i in range(0, len(edits), BATCH)]
+    parts = [(f, edits[i : i + BATCH], setup) for i in range(0, len(edits), BATCH) for f in chosen.family]
     chosen.out.mkdir(parents=True, exist_ok=True)
     records: list[dict[str, Any]] = []
     with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:

@@ -1,54 +1,37 @@
 """The pack's ComfyUI nodes. Importing this package needs no ComfyUI; `node_list` does."""
 
+from importlib import import_module
+
+NODES = {
+    "encode": ("InversionEncode",),
+    "invert": ("InversionDDIMInvert",),
+    "invert_methods": (
+        "InversionFixedPointInvert",
+        "InversionExactInvert",
+        "InversionStochasticInvert",
+        "InversionRFInvert",
+    ),
+    "null_text": ("InversionNullTextOptimize",),
+    "attention_edit": ("InversionAttentionEdit",),
+    "edit_sampler": ("InversionEditSampler",),
+    "method_edit": (
+        "InversionAnchoredEdit",
+        "InversionGuidanceEdit",
+        "InversionExactEdit",
+        "InversionStochasticEdit",
+        "InversionFlowControlEdit",
+    ),
+    "free_edit": ("InversionFreeEdit",),
+    "compare": ("InversionCompare",),
+    "decode": ("InversionDecode",),
+    "report": ("InversionReport",),
+    "files": ("InversionSaveTrajectory", "InversionLoadTrajectory"),
+    "toybox": ("InversionToyboxLoader", "InversionToyboxScene"),
+}
+"""The node classes by module, in the order of the menus."""
+
 
 def node_list() -> list[type]:
     """Every node class, in the order of the menus."""
-    from .attention_edit import InversionAttentionEdit
-    from .compare import InversionCompare
-    from .decode import InversionDecode
-    from .edit_sampler import InversionEditSampler
-    from .encode import InversionEncode
-    from .files import InversionLoadTrajectory, InversionSaveTrajectory
-    from .invert import InversionDDIMInvert
-    from .invert_methods import (
-        InversionExactInvert,
-        InversionFixedPointInvert,
-        InversionRFInvert,
-        InversionStochasticInvert,
-    )
-    from .method_edit import (
-        InversionAnchoredEdit,
-        InversionExactEdit,
-        InversionFlowControlEdit,
-        InversionFreeEdit,
-        InversionGuidanceEdit,
-        InversionStochasticEdit,
-    )
-    from .null_text import InversionNullTextOptimize
-    from .report import InversionReport
-    from .toybox import InversionToyboxLoader, InversionToyboxScene
-
-    return [
-        InversionEncode,
-        InversionDDIMInvert,
-        InversionFixedPointInvert,
-        InversionExactInvert,
-        InversionStochasticInvert,
-        InversionRFInvert,
-        InversionNullTextOptimize,
-        InversionAttentionEdit,
-        InversionEditSampler,
-        InversionAnchoredEdit,
-        InversionGuidanceEdit,
-        InversionExactEdit,
-        InversionStochasticEdit,
-        InversionFlowControlEdit,
-        InversionFreeEdit,
-        InversionCompare,
-        InversionDecode,
-        InversionReport,
-        InversionSaveTrajectory,
-        InversionLoadTrajectory,
-        InversionToyboxLoader,
-        InversionToyboxScene,
-    ]
+    modules = ((import_module(f".{module}", __name__), names) for module, names in NODES.items())
+    return [getattr(module, name) for module, names in modules for name in names]

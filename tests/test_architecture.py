@@ -20,7 +20,7 @@ ROWS = (
     ("paths",),
     ("types",),
     ("trajectory",),
-    ("attention", "fingerprint", "metrics", "schedules", "solvers"),
+    ("attention", "fingerprint", "metrics", "refine", "schedules", "solvers"),
     ("integrate", "storage"),
     ("edit",),
     ("methods",),

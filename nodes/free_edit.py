@@ -1,0 +1,52 @@
+"""Inversion-Free Edit: the difference of two prompts, straight from the picture."""
+
+import comfy.samplers
+from comfy_api.latest import io
+
+from .common import schema
+from .editing import edit_without
+from .method_inputs import choices, methods, prompts, request_of
+
+
+class InversionFreeEdit(io.ComfyNode):
+    """Edits without a trajectory: what the prompts' predictions differ in is added to the picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionFreeEdit",
+            display_name="Inversion-Free Edit",
+            category="inversion/edit",
+            description="Edits straight from the picture, with no inversion: the difference of what the two prompts predict "
+            "is added to it, level by level.",
+            search_aliases=["flowedit", "flow edit", "flowalign", "infedit", "ddcm", "uniedit"],
+            inputs=[
+                io.Model.Input(
+                    "model", tooltip="Any model; the methods were published for rectified flow (SD3, Flux)."
+                ),
+                io.Latent.Input("latent", tooltip="The picture, from Inversion Encode (or any VAE Encode)."),
+                *prompts(),
+                *choices(methods("delta", "few steps", free=True)),
+                io.Int.Input(
+                    "steps",
+                    default=28,
+                    min=1,
+                    max=1000,
+                    tooltip="Levels of the grid; strength says how many of them act.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.SCHEDULER_NAMES,
+                    default="normal",
+                    tooltip="How the levels are spaced.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output("edited", display_name="edited", tooltip="The edited picture, for Inversion Decode.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, latent, source, target, negative, steps, scheduler, **chosen) -> io.NodeOutput:
+        words = {"source": source, "target": target, "negative": negative}
+        return io.NodeOutput(edit_without(model, latent, words, request_of(**chosen), steps, scheduler))

@@ -1,0 +1,61 @@
+"""The inputs of the nodes that edit by a method's name."""
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..inversion_core.editors import EDITORS, GROUPS
+from .editing import Request
+
+PUBLISHED, OWN = "published", "as set below"
+
+
+def methods(*groups: str, free: bool = False) -> list[str]:
+    """The methods of some groups that edit along a trajectory, or those that are free of one."""
+    return [name for group in groups for name, editor in GROUPS[group].items() if (editor.inversion is None) == free]
+
+
+def choices(names: list[str]) -> list[Any]:
+    """The inputs by which every method is set."""
+    about = " ".join(f"{name}: {EDITORS[name].about}." for name in names)
+    return [
+        io.Combo.Input("method", options=names, default=names[0], tooltip=about),
+        io.Combo.Input(
+            "settings",
+            options=[PUBLISHED, OWN],
+            default=PUBLISHED,
+            tooltip="published: guidance and strength with which the method was published for this kind of model, or what "
+            "is usual on it. Otherwise the three numbers below.",
+        ),
+        io.Float.Input("guidance", default=7.5, min=0.0, max=30.0, step=0.1, tooltip="Guidance of the target prompt."),
+        io.Float.Input(
+            "source_guidance", default=1.0, min=0.0, max=30.0, step=0.1, tooltip="Guidance of the source prompt."
+        ),
+        io.Float.Input(
+            "strength",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip="Share of the steps that are edited: 1 starts from pure noise, less stays closer to the picture.",
+        ),
+        io.Int.Input(
+            "seed", default=0, min=0, max=2**63 - 1, control_after_generate=True, tooltip="For methods that draw noise."
+        ),
+    ]
+
+
+def prompts() -> list[Any]:
+    return [
+        io.Conditioning.Input("source", tooltip="A prompt that says what the picture shows."),
+        io.Conditioning.Input("target", tooltip="The prompt of the edited picture."),
+        io.Conditioning.Input("negative", tooltip="The negative prompt, usually empty."),
+    ]
+
+
+def request_of(
+    method: str, settings: str, guidance: float, source_guidance: float, strength: float, seed: int
+) -> Request:
+    """What the widgets ask for."""
+    own = settings == OWN
+    return Request(method, seed, guidance if own else None, source_guidance if own else None, strength if own else None)
