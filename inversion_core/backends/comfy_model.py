@@ -73,14 +73,29 @@ def is_guidance_distilled(model: ModelPatcher) -> bool:
 
 
 def fingerprint_of(model: ModelPatcher) -> str:
-    """The fingerprint of the unpatched weights, and of the LoRAs and other weight patches if there are any."""
+    """The fingerprint of the unpatched weights, and of what else changes predictions: LoRAs and other weight patches, and
+    a patched sampling of another kind or with other levels (v-prediction, zero terminal SNR)."""
     prefix, backup = "diffusion_model.", model.backup
     weights = model.model.diffusion_model.named_parameters()
     base = fingerprint(backup[prefix + name].weight if prefix + name in backup else weight for name, weight in weights)
     patches = sorted(
         b for key, entries in model.patches.items() for entry in entries for b in _patch_sample(key, entry)
     )
+    own, used = (_sampling_sample(sampling) for sampling in _samplings(model))
+    patches += [] if used == own else [used]
     return f"{base}+{digest(patches)[:8]}" if patches else base
+
+
+def _samplings(model: ModelPatcher) -> tuple[Any, Any]:
+    """The model's own sampling, and that with which it is patched."""
+    name = "model_sampling"
+    return model.object_patches_backup.get(name, getattr(model.model, name)), model.get_model_object(name)
+
+
+def _sampling_sample(sampling: Any) -> bytes:
+    """How the network's input and output are scaled, and what it is told of some noise levels; a shift alone is no difference."""
+    told = [float(sampling.timestep(torch.tensor([sigma]))) for sigma in (0.05, 0.3, 1.0, 3.0, 10.0)]
+    return repr((sampling.calculate_input.__qualname__, sampling.calculate_denoised.__qualname__, told)).encode()
 
 
 def _patch_sample(key: Any, entry: Any) -> Iterator[bytes]:
@@ -101,8 +116,9 @@ def _parts(value: Any) -> Iterator[Tensor | float]:
 
 
 def _ends(tensor: Tensor) -> Iterator[float]:
-    yield tensor.numel()
-    yield from (float(v) for v in tensor.detach().flatten()[[0, -1]] if tensor.numel())
+    flat = tensor.detach().flatten()
+    yield flat.numel()
+    yield from map(float, (*flat[:1], *flat[-1:]))
 
 
 def resident(model: ModelPatcher, shape: tuple[int, ...]) -> ModelPatcher:

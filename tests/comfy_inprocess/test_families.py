@@ -216,6 +216,23 @@ def test_the_strength_within_a_lora_counts() -> None:
     assert len(seen) == 2
 
 
+def test_a_model_patched_to_sample_otherwise_is_another_model() -> None:
+    """Zero terminal SNR and another kind of prediction change what the network says; a shift changes the grid only."""
+    from comfy_extras import nodes_model_advanced as advanced
+
+    sd2, wan, discrete = plain(FAMILIES["sd2"]), plain(FAMILIES["wan"]), advanced.ModelSamplingDiscrete()
+    patches = [("v_prediction", False), ("v_prediction", True), ("eps", False)]
+    same, zsnr, eps = (discrete.patch(sd2.model, *patch)[0] for patch in patches)
+    assert fingerprint_of(same) == fingerprint_of(sd2.model)
+    assert len({fingerprint_of(model) for model in (same, zsnr, eps)}) == 3
+    other = Case(sd2.family, zsnr)
+    with pytest.raises(StorageError, match="another model"):
+        other.edit(record=sd2.record)
+    assert other.record.trajectory.provenance.model == fingerprint_of(zsnr) != fingerprint_of(sd2.model)
+    shifted = advanced.ModelSamplingSD3().patch(wan.model, 3.0)[0]
+    assert fingerprint_of(shifted) == fingerprint_of(wan.model)
+
+
 # Videos, and pictures for video models
 
 
