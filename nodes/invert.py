@@ -146,6 +146,7 @@ def decreasing(model: Any, scheduler: str, steps: int) -> Tensor:
 
 def scale_of(model: Any, samples: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Scale and shift of each channel from the model's latents to the VAE's."""
+    samples = latent_of(model, samples)
     out = model.get_model_object("latent_format").process_out
     shape = (1, samples.shape[1], *[1] * (samples.ndim - 2))
     zero, one = (out(torch.full(shape, value)).flatten() for value in (0.0, 1.0))
