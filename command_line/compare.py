@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from ..inversion_core.editors import EDITORS
 from ..inversion_core.editors import Job as EditJob
 from ..inversion_core.editors.compare import Compared, compare, fitting
 from ..inversion_core.metrics import psnr
@@ -71,7 +72,8 @@ def row_of(job: Job, result: Compared) -> dict[str, object]:
     ends = (result.edited.source[-1], result.edited.target)
     kept, moved = (float(psnr(to_tensor(job.picture(x)), original)) for x in ends)
     settings = {"guidance": result.settings.guidance, "strength": result.settings.strength}
-    figures = {"source_psnr": round(kept, 2), "edit_psnr": round(moved, 2)}
+    free = EDITORS[result.name].inversion is None  # there is no source branch
+    figures = {"source_psnr": None if free else round(kept, 2), "edit_psnr": round(moved, 2)}
     return row | settings | figures | {"evaluations": result.evaluations, "seconds": round(result.seconds, 2)}
 
 
@@ -79,14 +81,13 @@ def line_of(row: dict[str, object]) -> str:
     """A method's line on the screen."""
     if "refused" in row:
         return f"{row['method']:<20} {row['refused']}"
+    kept = "-" if row["source_psnr"] is None else f"{row['source_psnr']:.1f} dB"
     return (
-        f"{row['method']:<20} {row['evaluations']:>11} {row['seconds']:>8.1f} {row['source_psnr']:>9.1f} dB "
-        f"{row['edit_psnr']:>18.1f} dB"
+        f"{row['method']:<20} {row['evaluations']:>11} {row['seconds']:>8.1f} {kept:>12} {row['edit_psnr']:>18.1f} dB"
     )
 
 
 def note_of(row: dict[str, object]) -> str:
-    return (
-        f"{row['evaluations']} evaluations, {row['seconds']:.1f} s; guidance {row['guidance']:g}, strength "
-        f"{row['strength']:g}; source kept at {row['source_psnr']:.1f} dB"
-    )
+    kept = "" if row["source_psnr"] is None else f"; source kept at {row['source_psnr']:.1f} dB"
+    spent = f"{row['evaluations']} evaluations, {row['seconds']:.1f} s"
+    return f"{spent}; guidance {row['guidance']:g}, strength {row['strength']:g}{kept}"

@@ -9,6 +9,7 @@ import torch
 from ..inversion_core import storage
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.methods import INVERSIONS, invert
+from ..inversion_core.refine import refine
 from ..inversion_core.shapes import Latent
 from ..inversion_core.trajectory import Provenance, Trajectory
 from .mistakes import Mistake
@@ -52,7 +53,9 @@ def open_job(options: argparse.Namespace) -> Job:
             f"note: the picture is {pixels.shape[1]} x {pixels.shape[0]}, and the model learnt from "
             f"{studio.trained_size} x {studio.trained_size}; --resize {studio.trained_size} is faster and works better."
         )
-    return Job(studio, pixels, studio.encode_picture(to_tensor(pixels, studio.multiple)))
+    picture = to_tensor(pixels, studio.multiple)
+    x0 = studio.encode_picture(picture)
+    return Job(studio, pixels, refine(studio.decoded, x0, picture, steps=options.refine) if options.refine else x0)
 
 
 def trajectory_of(job: Job, options: argparse.Namespace, prompt: str | None) -> Trajectory:

@@ -30,6 +30,14 @@ def add_picture_and_model(command: argparse.ArgumentParser) -> None:
         metavar="SIDE",
         help="first shrink the picture to this longer side, e.g. 512 for Stable Diffusion 1",
     )
+    command.add_argument(
+        "--refine",
+        type=values.count,
+        metavar="STEPS",
+        default=0,
+        help="optimise the latent for so many steps until it decodes to the picture, which wins back what the autoencoder "
+        "loses; 30 are usual, and a --trajectory needs the same again (default: 0)",
+    )
     command.add_argument("--quiet", action="store_true", help="no progress bars")
 
 

@@ -19,6 +19,14 @@ def side(text: str) -> int:
     return pixels
 
 
+def count(text: str) -> int:
+    """A number of steps that may be none."""
+    number = int(text)
+    if not 0 <= number <= 1000:
+        raise ArgumentTypeError(f"the number of steps must be between 0 and 1000, got {number}")
+    return number
+
+
 def share(text: str) -> float:
     """A share of the steps, 0 to 1."""
     part = float(text)

@@ -124,8 +124,10 @@ def laid_out(
         edited, kept = (decode(vae, scale.latent(x), None, None) for x in ends)
         note = (
             f"{result.evaluations} evaluations, {result.seconds:.1f} s, guidance {result.settings.guidance:g}, strength "
-            f"{result.settings.strength:g}; source kept at {float(psnr(channels_first(kept), original)[0]):.1f} dB"
+            f"{result.settings.strength:g}"
         )
+        if EDITORS[result.name].inversion is not None:  # else there is no source branch
+            note += f"; source kept at {float(psnr(channels_first(kept), original)[0]):.1f} dB"
         lines.append(f"{result.name}: {note}")
         cells.append(Cell(result.name, to_pixels(channels_first(edited)), note))
         pictures.append(edited)

@@ -1,5 +1,6 @@
 """The command line on a tiny model and pictures of every kind: files, figures, exit codes, one-sentence errors."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +199,25 @@ def test_pasting_is_exact_where_the_mask_is_black():
     assert np.array_equal(pictures.pasted(original, edited, np.zeros_like(mask)), original)
     assert np.array_equal(pictures.pasted(original, edited, np.ones_like(mask)), edited)
     assert np.array_equal(pictures.pasted(original, edited, mask)[0, 0], original[0, 0])
+
+
+def test_compare_lays_out_every_method(photo, model, capsys):
+    names = ["direct", "EDICT", "FlowEdit"]
+    words = ["--source", "a cat", "--target", "a dog", "--methods", *names, "-o", "compared"]
+    assert main(["compare", str(photo), "--model", model, *words, *FAST]) == 0
+    rows = json.loads(Path("compared/methods.json").read_text())["methods"]
+    assert [row["method"] for row in rows] == names and all(row["evaluations"] > 0 for row in rows)
+    assert rows[0]["source_psnr"] is not None and rows[2]["source_psnr"] is None
+    assert all(Image.open(f"compared/{name}.png").size == (37, 21) for name in names)
+    assert Image.open("compared/methods.png").width > 1000
+    code, error = failed(capsys, "compare", photo, "--model", model, *words[:4], "--methods", "magic", *FAST)
+    assert code == 2 and "'magic'" in error and "FlowEdit" in error
+
+
+def test_refining_raises_the_ceiling(photo, model, capsys):
+    ceilings = []
+    for steps in ("0", "8"):
+        assert main(["invert", str(photo), "--model", model, "--prompt", "a cat", "--refine", steps, *FAST]) == 0
+        line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("ceiling"))
+        ceilings.append(float(line.split()[1]))
+    assert ceilings[1] > ceilings[0]

@@ -91,8 +91,12 @@ class Studio:
     @torch.no_grad()
     def decode(self, x0: Latent) -> Picture:
         """The picture of a clean latent, on the CPU, held to 0..1."""
-        latent = x0.float().to(self.vae.device) / self.vae.config.scaling_factor + _shift(self.vae)
-        return (self.vae.decode(latent.to(self.vae.dtype)).sample.float().cpu() / 2 + 0.5).clamp(0, 1)
+        return self.decoded(x0).cpu().clamp(0, 1)
+
+    def decoded(self, x0: Latent) -> Picture:
+        """The autoencoder's own output for a clean latent, where it lies; gradients flow through it."""
+        latent = x0.to(self.vae.device) / self.vae.config.scaling_factor + _shift(self.vae)
+        return self.vae.decode(latent.to(self.vae.dtype)).sample.float() / 2 + 0.5
 
 
 def _shift(vae: Any) -> float:
