@@ -21,6 +21,7 @@ from latent_inversion.inversion_core.storage import StorageError
 from latent_inversion.nodes import common, decode, encode, report, report_figures, report_sheet, saved
 from latent_inversion.nodes.edit_sampler import NEGATIVE, SOURCE, Setup, sample
 from latent_inversion.nodes.invert import invert_latent, scale_of
+from latent_inversion.nodes.noise import InvertedNoise
 from latent_inversion.nodes.null_text import optimize
 from latent_inversion.nodes.sockets import AttentionPlan, BlendWords, LatentTrajectory
 
@@ -145,6 +146,16 @@ def test_zero_terminal_snr_is_undone_from_its_last_level() -> None:
 def test_the_latent_leads_back_to_the_vaes_scale(case: Case) -> None:
     samples = case.family.latent()["samples"]
     torch.testing.assert_close(case.record.samples(case.record.trajectory.xs[-1]), samples, rtol=1e-5, atol=1e-5)
+
+
+def test_the_noise_starts_the_host_at_the_top(case: Case) -> None:
+    trajectory, samples = case.record.trajectory, case.family.latent()["samples"]
+    sampling, latents = (case.model.get_model_object(name) for name in ("model_sampling", "latent_format"))
+    sigma, top = trajectory.sigmas[0].float(), trajectory.xs[0]
+    noise = InvertedNoise(top, float(sigma), sampling, latents).generate_noise({"samples": samples})
+    at_top = bool(sigma >= sampling.sigma_max * (1 - 1e-5))
+    start = sampling.noise_scaling(sigma, noise, latents.process_in(samples), at_top)
+    torch.testing.assert_close(start, top, rtol=1e-4, atol=1e-4)
 
 
 @pytest.fixture
