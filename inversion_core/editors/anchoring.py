@@ -26,14 +26,14 @@ def _h_edit(job: Job, trajectory: Trajectory) -> Plan:
     return Plan(job.denoiser, job.source, Target(job.target, job.techniques, step=step), h_edit_source)
 
 
-H_EDIT = {"ve": Settings(TARGET_GUIDANCE, 1.0, 1.0, 50)}
+H_EDIT = {path: Settings(TARGET_GUIDANCE, 1.0, 1.0, 50) for path in ("ve", "rf")}
 
 EDITORS: dict[str, Editor] = {
     "direct": planned(_direct, solver=None, about="holds the source exactly"),
     "DirectEdit": planned(
         _direct_edit,
         about="asks for the target where the inversion asked for the source",
-        settings={"rf": Settings(2.0, 1.0, 1.0, 30)},
+        settings={path: Settings(2.0, 1.0, 1.0, 30) for path in ("ve", "rf")},
     ),
     "h-Edit-D": planned(_h_edit, uncond=True, about="follows the source, then moves to the target", settings=H_EDIT),
     "h-Edit-R": planned(
@@ -45,3 +45,4 @@ EDITORS: dict[str, Editor] = {
         settings=H_EDIT,
     ),
 }
+"""DirectEdit was published on SD3.5 and Flux, h-Edit on SD1; the other path's settings are the same, as tried on the toybox."""

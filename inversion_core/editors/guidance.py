@@ -31,6 +31,7 @@ EDITORS: dict[str, Editor] = {
         _prox_npi,
         uncond=True,
         about="negative-prompt, where the prompts differ most",
-        settings={"ve": Settings(7.5, 1.0, 1.0, 50)},
+        settings={"ve": Settings(7.5, 1.0, 1.0, 50), "rf": Settings(3.0, 1.0, 1.0, 50)},
     ),
 }
+"""ProxNPI was published on SD1; its settings on `rf` are the toybox's."""

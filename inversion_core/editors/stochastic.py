@@ -26,7 +26,7 @@ EDITORS: dict[str, Editor] = {
         solver="ddpm",
         inversion_guidance=GUIDANCE,
         about="samples with noise maps that hold the picture",
-        settings={"ve": Settings(15.0, GUIDANCE, 0.64, 100)},
+        settings={"ve": Settings(15.0, GUIDANCE, 0.64, 100), "rf": Settings(7.5, GUIDANCE, 0.64, 50)},
     ),
     "LEDITS++": planned(
         _ledits,
@@ -34,6 +34,7 @@ EDITORS: dict[str, Editor] = {
         solver="ddpm",
         promptless=True,
         about="adds the target prompt's concept where it acts most",
-        settings={"ve": Settings(5.0, 1.0, 0.85, 35)},  # 30 of 35 steps: 15 % are skipped
+        settings={path: Settings(5.0, 1.0, 0.85, 35) for path in ("ve", "rf")},
     ),
 }
+"""Published on SD1 and SDXL (LEDITS++: 15 % of the levels skipped, 30 steps on the others); those on `rf` are the toybox's."""

@@ -12,7 +12,7 @@ from ..trajectory import Trajectory
 from ..types import Cond, Denoiser, OnStep, Progress
 
 GUIDANCE = 3.5
-"""Guidance of the inversion (arXiv:2304.06140, sec. 4); its edits use guidance 15 and skip 36 of 100 steps, strength 0.64."""
+"""Guidance of the inversion (arXiv:2304.06140, published code); its edits use guidance 15 and skip 36 of 100 steps."""
 
 
 def edit_friendly(

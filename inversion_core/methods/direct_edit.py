@@ -7,7 +7,7 @@ from ..types import Bound, Cond, Denoiser, State, Step
 
 
 def aligned(trajectory: Trajectory, up: Step) -> Step:
-    """A step for the target along a trajectory that the one-step rule `up` made (DirectEdit, sec. "residual alignment").
+    """A step for the target along a trajectory that the one-step rule `up` made (DirectEdit, 2026).
 
     With the residual `R = x_source' - x_source` and y = x + R: `x' = x - (up(y) - y)`, so the network sees the shifted
     state and is told the level that the inversion told it (for Euler `x + (sigma' - sigma) v(x + R, sigma')`; the

@@ -42,7 +42,7 @@ class Concept:
 
 
 def ledits(concepts: Sequence[Concept]) -> Callable[[EditableDenoiser], EditableDenoiser]:
-    """A `Target.wrap` for the cond of an edit-friendly trajectory (LEDITS++, arXiv:2311.16711, eq. 4-8).
+    """A `Target.wrap` for the cond of an edit-friendly trajectory (LEDITS++, arXiv:2311.16711).
 
     `D = D_trajectory + sum_e (+-scale_e) M1_e M2_e (D_e - D_uncond)`: M1 holds where the smoothed attention to the
     concept's words, M2 where `sum_channels |D_e - D_uncond|` is at or above its quantile in the picture. Attention edits

@@ -22,7 +22,7 @@ Proximal: TypeAlias = Callable[[Latent, Tensor], Latent]
 
 
 def hard_threshold(difference: Latent, threshold: Tensor) -> Latent:
-    """What exceeds the threshold stays as it is: the proximal operator of l0."""
+    """What exceeds the threshold stays as it is: the proximal operator of l0 (the published code shrinks it even so)."""
     return torch.where(difference.abs() > threshold, difference, 0)
 
 
