@@ -55,12 +55,14 @@ class Setup:
 
 @dataclass(frozen=True)
 class Batch:
-    """Edits with their pictures, their truths, and where the two differ."""
+    """Edits with their pictures, their truths, where the two differ, the pictures' latents, and what these keep of them in dB."""
 
     edits: Sequence[Edit]
     pictures: Tensor
     truths: Tensor
     masks: Tensor
+    x0: Tensor
+    held: Tensor
 
 
 @cache
@@ -69,25 +71,24 @@ def world_of(family: str, dtype: str) -> World:
     return World(load_toybox(dtype=DTYPES[dtype], family=family), load_judge())
 
 
-def drawn(edits: Sequence[Edit]) -> Batch:
+def drawn(world: World, edits: Sequence[Edit]) -> Batch:
     pictures, truths = (render([getattr(edit, side) for edit in edits]) for side in ("source", "target"))
-    return Batch(edits, pictures, truths, torch.stack([edit_mask(e.source, e.target)[None] for e in edits]))
+    masks, x0 = torch.stack([edit_mask(e.source, e.target)[None] for e in edits]), world.studio.encode_picture(pictures)
+    return Batch(edits, pictures, truths, masks, x0, psnr(world.studio.decode(x0), pictures))
 
 
 def measure(family: str, edits: Sequence[Edit], setup: Setup) -> list[dict[str, Any]]:
     """One record per edit, method and strength."""
-    world, batch = world_of(family, setup.dtype), drawn(edits)
-    return [
-        {"family": family, **record}
-        for result in run(world, batch, setup)
-        for record in records_of(world, batch, result)
-    ]
+    world = world_of(family, setup.dtype)
+    batch = drawn(world, edits)
+    results = run(world, batch, setup)
+    return [{"family": family, **record} for result in results for record in records_of(world, batch, result)]
 
 
 def run(world: World, batch: Batch, setup: Setup) -> Iterator[Compared]:
     """The batch's edits by all methods at all strengths."""
     studio = world.studio
-    x0, blank = studio.encode_picture(batch.pictures), studio.encode_prompt("")
+    x0, blank = batch.x0, studio.encode_prompt("")
     source, target = (
         stacked(studio, [getattr(e, f"{side}_caption") for e in batch.edits]) for side in ("source", "target")
     )
@@ -115,14 +116,15 @@ def records_of(world: World, batch: Batch, result: Compared) -> Iterator[dict[st
     if result.edited is None:
         yield facts
         return
-    pictures, kept = (world.studio.decode(x) for x in (result.edited.target, result.edited.source[-1]))
+    pictures, end = world.studio.decode(result.edited.target), result.edited.source[-1]
+    exact = torch.equal(end, batch.x0)
     verdicts = edit_right(world.judge, pictures, batch.edits)
     columns = {
         "inside": psnr(pictures, batch.truths, batch.masks),
         "outside": psnr(pictures, batch.truths, ~batch.masks),
         "whole": psnr(pictures, batch.truths),
         "ssim": ssim(pictures, batch.truths),
-        "source": psnr(kept, batch.pictures),
+        "source": batch.held if exact else psnr(world.studio.decode(end), batch.pictures),
     }
     for row, (edit, verdict) in enumerate(zip(batch.edits, verdicts, strict=True)):
         figures = {name: float(values[row]) for name, values in columns.items()}
