@@ -29,8 +29,9 @@ def name_of(path: Path) -> str:
 def test_there_are_workflows_for_every_way() -> None:
     names = {path.stem for path in FILES}
     wanted = ("reconstruct_and_report", "ddim_prompt_to_prompt", "null_text_prompt_to_prompt", "direct_local_blend")
-    assert names == {f"latent_inversion_{name}" for name in (*wanted, "null_text_sd15")}
-    assert len(TOYBOX) == 4
+    wanted += ("compare_methods", "flow_edit", "exact_and_stochastic")
+    assert names == {f"latent_inversion_{name}" for name in (*wanted, "null_text_sd15", "flow_edit_sd3")}
+    assert len(TOYBOX) == len(wanted)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
@@ -57,8 +58,9 @@ def test_it_fits_the_schemas(comfy_server: ComfyServer, path: Path) -> None:
     assert api_prompt(read(path), comfy_server.object_info())
 
 
-def test_missing_models_come_with_their_address() -> None:
-    nodes = read(FOLDER / "latent_inversion_null_text_sd15.json")["nodes"]
+@pytest.mark.parametrize("name", ["null_text_sd15", "flow_edit_sd3"])
+def test_missing_models_come_with_their_address(name: str) -> None:
+    nodes = read(FOLDER / f"latent_inversion_{name}.json")["nodes"]
     (loader,) = (node for node in nodes if node["type"] == "CheckpointLoaderSimple")
     (model,) = loader["properties"]["models"]
     assert model["name"] == loader["widgets_values"][0] and model["directory"] == "checkpoints"
@@ -104,4 +106,6 @@ def broken(workflow: dict[str, Any], how: str) -> dict[str, Any]:
 )
 def test_the_check_is_strict(comfy_server: ComfyServer, how: str, message: str) -> None:
     with pytest.raises(WorkflowError, match=message):
-        api_prompt(broken(read(TOYBOX[0]), how), comfy_server.object_info())
+        api_prompt(
+            broken(read(FOLDER / "latent_inversion_ddim_prompt_to_prompt.json"), how), comfy_server.object_info()
+        )

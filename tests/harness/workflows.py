@@ -4,6 +4,8 @@ from typing import Any
 
 UI_ONLY = {"Note", "MarkdownNote"}
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+SEEDS = ("seed", "noise_seed")
+"""Numbers of these names get a control from the front end, whether their node asks for it or not."""
 
 
 class WorkflowError(AssertionError):
@@ -87,7 +89,7 @@ def widget_values(node: dict[str, Any], specs: dict[str, Any]) -> dict[str, Any]
         require(rest, f"{node['type']} has no value for {name}")
         found[name] = rest.pop(0)
         check_value(f"{node['type']}.{name}", kind, options, found[name])
-        if options.get("control_after_generate"):
+        if options.get("control_after_generate", kind == "INT" and name in SEEDS):
             require(rest.pop(0) in ("fixed", "increment", "decrement", "randomize"), f"{name} lacks its control")
         if options.get("image_upload"):
             require(rest.pop(0) == "image", f"{name} lacks its upload button")
