@@ -115,7 +115,7 @@ def require_same_model(provenance: Provenance, fingerprint: str, what: str = "tr
     if provenance.model and fingerprint and provenance.model != fingerprint:
         raise StorageError(
             f"The {what} was made with another model (fingerprint {provenance.model}, this model has {fingerprint}). "
-            "Load that model, with the same LoRAs, or invert the picture again."
+            "Load that model, with the same LoRAs and sampling settings, or invert the picture again."
         )
 
 
