@@ -95,7 +95,7 @@ def advice(figures: Figures) -> list[str]:
         said.append("The reconstruction is poor. Connect the VAE here to see how much of that is the autoencoder's.")
     if figures.ceiling is not None and figures.ceiling < 25:
         said.append("The autoencoder itself loses much: use a larger picture, or a better VAE.")
-    if figures.guidance != 1:
+    if figures.guidance != 1 and (lost is None or lost >= 1):
         said.append(f"The inversion ran at guidance {figures.guidance:g}, where it drifts: invert at guidance 1.")
     if figures.residual is not None and figures.residual > 1e-3:
         said.append("The fixed point was not found at every step: invert at guidance 1 or in more steps.")
