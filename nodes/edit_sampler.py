@@ -7,15 +7,14 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.attention.local_blend import mask_blend
-from ..inversion_core.attention.site import Technique
-from ..inversion_core.backends.comfy import check_editable, run
+from ..inversion_core.backends.comfy import run
 from ..inversion_core.edit import Edited, edit, unanchored
 from ..inversion_core.methods import direct, with_null_text
 from ..inversion_core.metrics import drift
 from ..inversion_core.storage import require_same_model
 from ..inversion_core.trajectory import NullText, Trajectory
-from .common import blend_mask, check_model, check_unconditional, latent_mask, reporter, schema
+from .common import check_model, check_unconditional, reporter, schema
+from .editing import techniques_of
 from .sockets import AttentionEditSocket, AttentionPlan, LatentTrajectory, NullTextSocket, TrajectorySocket
 
 ANCHORS = {"direct": direct, "none": unanchored}
@@ -112,15 +111,6 @@ class Setup:
     unconditional: str
     start: float
 
-    def techniques(self) -> list[Technique]:
-        """The attention edit and the masks as techniques of the core."""
-        record, shape = self.record, self.record.trajectory.shape
-        made = self.plan.techniques(record.trajectory.sigmas) if self.plan else []
-        masks = [blend_mask(m, record.frame) for m in (self.mask, self.plan and self.plan.mask) if m is not None]
-        if self.mask is None and record.mask is not None:
-            masks.append(record.mask)
-        return [*made, *(mask_blend(latent_mask(mask, shape)) for mask in masks)]
-
 
 def sample(model: Any, setup: Setup, prompts: dict[str, Any]) -> Edited:
     """The edit. Raises ValueError if model, trajectory, null text or masks do not fit each other."""
@@ -130,9 +120,7 @@ def sample(model: Any, setup: Setup, prompts: dict[str, Any]) -> Edited:
         check_null_text(setup.null_text, trajectory, fingerprint, setup)
     if setup.unconditional == SOURCE:
         check_unconditional(model, "The source prompt as unconditional (negative-prompt inversion)")
-    techniques = setup.techniques()
-    if any(technique.record or technique.inject for technique in techniques):
-        check_editable(model.model.diffusion_model)
+    techniques = techniques_of(model, setup.record, setup.plan, setup.mask)
     start = min(round(setup.start * trajectory.steps), trajectory.steps - 1)
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:
