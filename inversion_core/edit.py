@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
+import torch
+
 from .attention.bank import Bank
 from .attention.site import AttentionEdit, Technique
 from .integrate import check_usable, opening, step_of, stepped, working
@@ -85,8 +87,12 @@ def edit_all(
     start: int = 0,
     on_step: OnStep | None = None,
 ) -> list[Edited]:
-    """Several edits of one picture, as `edit`; they share the source pass. Progress shows the first."""
+    """Several edits of one picture, as `edit`; they share the source pass. Progress shows the first.
+
+    Raises ValueError if the trajectory of a technique's reference is not on the same grid.
+    """
     check_usable(trajectory, denoiser, start)
+    check_references(trajectory, denoiser, targets, start)
     x_source, state = working(trajectory.xs[start], denoiser), opening(trajectory, start)
     branches = [
         _Branch(target, x_source, None if target.step else state, (None,) * len(target.techniques))
@@ -99,6 +105,8 @@ def edit_all(
         records = [e for b, bank in pairs for e in edits_of(b.target.techniques, bank, "record")]
         recorder = denoiser.edited(*records)
         x_source, state = anchor(trajectory, recorder, x_source, index, source, state, recording=bool(records))
+        for branch, bank in zip(branches, banks, strict=True):
+            look(branch.target.techniques, denoiser, bank, index)
         moved = [b.moved(trajectory, denoiser, bank, x_source, index) for b, bank in zip(branches, banks, strict=True)]
         branches = [branch for branch, _ in moved]
         xs_source.append(x_source.cpu())
@@ -128,6 +136,23 @@ class _Branch:
         x, x0, state = stepped(step, host, self.x, sigma, sigma_next, self.target.cond, self.state)
         x, states = blended(self.target.techniques, x, x_source, sigma, bank, self.blended)
         return replace(self, x=x, state=state, blended=states), x0
+
+
+def look(techniques: Sequence[Technique], denoiser: EditableDenoiser, bank: Bank, index: int) -> None:
+    """Let the techniques' references record in `bank` what the step from level `index` shows of them."""
+    for reference in (t.reference for t in techniques if t.reference is not None):
+        shown = denoiser.edited(reference.record(bank))
+        x = working(reference.trajectory.xs[index], denoiser)
+        unanchored(reference.trajectory, shown, x, index, reference.cond.alone(), None, recording=True)
+
+
+def check_references(trajectory: Trajectory, denoiser: EditableDenoiser, targets: Sequence[Target], start: int) -> None:
+    """Raises ValueError if a reference cannot be walked beside the trajectory."""
+    for reference in (t.reference for target in targets for t in target.techniques if t.reference is not None):
+        check_usable(reference.trajectory, denoiser, start)
+        if not torch.equal(reference.trajectory.sigmas, trajectory.sigmas):
+            theirs, ours = (f"{t.steps} steps from sigma {t.sigmas[0]:.4g}" for t in (reference.trajectory, trajectory))
+            raise ValueError(f"The reference was inverted on {theirs}, the picture on {ours}. Invert both on one grid.")
 
 
 def edits_of(techniques: Sequence[Technique], bank: Bank, role: Literal["record", "inject"]) -> list[AttentionEdit]:

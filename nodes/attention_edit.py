@@ -9,8 +9,9 @@ from ..inversion_core.attention import tokens as alignments
 from ..inversion_core.attention.local_blend import START, THRESHOLD
 from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
 from .common import schema
+from .plans import AttentionPlan, BlendWords, after
 from .prompt_words import prompt_tokens, weights_of, word_list
-from .sockets import AttentionEditSocket, AttentionPlan, BlendWords
+from .sockets import AttentionEditSocket
 
 MODES = {
     "replace": alignments.replace,
@@ -77,6 +78,9 @@ class InversionAttentionEdit(io.ComfyNode):
                     optional=True,
                     tooltip="The region that may change, in the picture's size; beside the words.",
                 ),
+                AttentionEditSocket.Input(
+                    "attention_edit", optional=True, tooltip="Another attention edit, to act together with this one."
+                ),
             ],
             outputs=[
                 AttentionEditSocket.Output(
@@ -88,8 +92,8 @@ class InversionAttentionEdit(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, clip, source_prompt, target_prompt, mask=None, **settings) -> io.NodeOutput:
-        plan = plan_of(clip, source_prompt, target_prompt, mask, **settings)
+    def execute(cls, clip, source_prompt, target_prompt, mask=None, attention_edit=None, **settings) -> io.NodeOutput:
+        plan = after(attention_edit, plan_of(clip, source_prompt, target_prompt, mask, **settings))
         prompts = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (source_prompt, target_prompt))
         return io.NodeOutput(plan, *prompts)
 

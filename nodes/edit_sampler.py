@@ -14,8 +14,8 @@ from ..inversion_core.metrics import drift
 from ..inversion_core.storage import require_same_model
 from ..inversion_core.trajectory import NullText, Trajectory
 from .common import check_model, check_unconditional, reporter, schema
-from .editing import techniques_of
-from .sockets import AttentionEditSocket, AttentionPlan, LatentTrajectory, NullTextSocket, TrajectorySocket
+from .plans import Plans
+from .sockets import AttentionEditSocket, LatentTrajectory, NullTextSocket, TrajectorySocket
 
 ANCHORS = {"direct": direct, "none": unanchored}
 NEGATIVE, SOURCE = "negative prompt", "source prompt"
@@ -104,7 +104,7 @@ class Setup:
 
     record: LatentTrajectory
     null_text: NullText | None
-    plan: AttentionPlan | None
+    plans: Plans | None
     mask: Tensor | None
     guidance: float
     anchor: str
@@ -120,17 +120,18 @@ def sample(model: Any, setup: Setup, prompts: dict[str, Any]) -> Edited:
         check_null_text(setup.null_text, trajectory, fingerprint, setup)
     if setup.unconditional == SOURCE:
         check_unconditional(model, "The source prompt as unconditional (negative-prompt inversion)")
-    techniques = techniques_of(model, setup.record, setup.plan, setup.mask)
+    plans = setup.plans or Plans()
+    techniques = plans.ready(model, setup.record, setup.mask)
     start = min(round(setup.start * trajectory.steps), trajectory.steps - 1)
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:
         host = denoiser if setup.null_text is None else with_null_text(denoiser, setup.null_text)
         away = "source" if setup.unconditional == SOURCE else "negative"
         source, target = (prepared(name, away, setup.guidance) for name in ("source", "target"))
-        options = {"anchor": ANCHORS[setup.anchor], "techniques": techniques, "start": start}
+        options = {"anchor": ANCHORS[setup.anchor], "techniques": techniques(prepared), "start": start}
         return edit(trajectory, host, source, target, **options, on_step=reporter(model))
 
-    return run(model, prompts, setup.record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
+    return run(model, prompts | plans.prompts, setup.record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
 
 
 def check_null_text(null_text: NullText, trajectory: Trajectory, fingerprint: str, setup: Setup) -> None:

@@ -1,22 +1,23 @@
 """An edit by the method's name, run inside ComfyUI's sampling."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
-from ..inversion_core.attention.local_blend import mask_blend
 from ..inversion_core.attention.site import Technique
-from ..inversion_core.backends.comfy import check_editable, latent_of, run
+from ..inversion_core.backends.comfy import latent_of, run
 from ..inversion_core.edit import Edited
 from ..inversion_core.editors import EDITORS, Job, run_editor
 from ..inversion_core.editors.compare import settings_for
 from ..inversion_core.editors.job import Settings
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
-from .common import blend_mask, check_model, check_unconditional, frame_of, latent_mask, reporter
+from .common import check_model, check_unconditional, frame_of, reporter
 from .invert import decreasing, scale_of
-from .sockets import AttentionPlan, LatentTrajectory, Scale
+from .plans import Plans
+from .sockets import LatentTrajectory, Scale
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ def edit_along(
     record: LatentTrajectory,
     prompts: dict[str, Any],
     request: Request,
-    plan: AttentionPlan | None = None,
+    plans: Plans | None = None,
     mask: Tensor | None = None,
 ) -> Edited:
     """The edit along a trajectory. Raises ValueError if model, trajectory, method or masks do not fit each other."""
     check_model(record, model)
-    techniques, trajectory = techniques_of(model, record, plan, mask), record.trajectory
-    return _run(model, record.samples(trajectory.xs[-1]), trajectory.sigmas, prompts, request, trajectory, techniques)
+    plans, trajectory = plans or Plans(), record.trajectory
+    samples, techniques = record.samples(trajectory.xs[-1]), plans.ready(model, record, mask)
+    return _run(model, samples, trajectory.sigmas, prompts | plans.prompts, request, trajectory, techniques)
 
 
 def edit_without(
@@ -54,22 +56,8 @@ def edit_without(
 ) -> dict[str, Any]:
     """The LATENT of an edit that needs no inversion. Raises ValueError if the model, the grid or the method does not fit."""
     frame, samples, sigmas = frame_of(latent), latent_of(model, latent["samples"]), decreasing(model, scheduler, steps)
-    edited = _run(model, samples, sigmas, prompts, request, None, [])
+    edited = _run(model, samples, sigmas, prompts, request, None, lambda prepared: [])
     return Scale(*scale_of(model, samples), frame).latent(edited.target)
-
-
-def techniques_of(
-    model: Any, record: LatentTrajectory, plan: AttentionPlan | None, mask: Tensor | None
-) -> list[Technique]:
-    """The attention edit and the masks as techniques of the core. Raises ValueError if they fit neither model nor picture."""
-    shape = record.trajectory.shape
-    made = plan.techniques(record.trajectory.sigmas) if plan else []
-    masks = [blend_mask(m, record.frame) for m in (mask, plan and plan.mask) if m is not None]
-    if mask is None and record.mask is not None:
-        masks.append(record.mask)
-    if any(technique.record or technique.inject for technique in made):
-        check_editable(model.model.diffusion_model)
-    return [*made, *(mask_blend(latent_mask(one, shape)) for one in masks)]
 
 
 def _run(
@@ -79,7 +67,7 @@ def _run(
     prompts: dict[str, Any],
     request: Request,
     trajectory: Trajectory | None,
-    techniques: list[Technique],
+    techniques: Callable[[Any], list[Technique]],
 ) -> Edited:
     if EDITORS[request.method].uncond:
         check_unconditional(model, f"The method '{request.method}'")
@@ -96,7 +84,7 @@ def _run(
             source,
             target,
             strength=settings.strength,
-            techniques=tuple(techniques),
+            techniques=tuple(techniques(prepared)),
             seed=request.seed,
             on_step=reporter(model),
         )

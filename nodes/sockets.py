@@ -1,18 +1,12 @@
 """The sockets that only this pack has, and the values that travel on them: immutable, and all on the CPU."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.attention.local_blend import local_blend
-from ..inversion_core.attention.prompt_to_prompt import prompt_to_prompt
-from ..inversion_core.attention.site import Technique
-from ..inversion_core.attention.tokens import Alignment
-from ..inversion_core.schedules import window
-from ..inversion_core.shapes import Latent, Sigmas
+from ..inversion_core.shapes import Latent
 from ..inversion_core.trajectory import NullText, Trajectory
 
 TrajectorySocket = io.Custom("LATENT_TRAJECTORY")
@@ -82,55 +76,3 @@ class NullTextResult:
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
         return list(self.null_text.embeddings)
-
-
-Span = tuple[float, float]
-"""Fractions of the steps, from the noisiest on."""
-
-
-@dataclass(frozen=True)
-class BlendWords:
-    """The words whose attention shows where an edit may act."""
-
-    source: tuple[str, ...]
-    target: tuple[str, ...]
-    span: Span
-    threshold: float
-
-
-@dataclass(frozen=True)
-class AttentionPlan:
-    """An attention edit before the sigma grid is known; without `inject` the words only say where the edit may act."""
-
-    alignment: Alignment
-    inject: bool
-    cross: Span
-    self_attention: Span
-    weights: Mapping[str, float]
-    blend: BlendWords | None = None
-    mask: Tensor | None = None
-
-    def techniques(self, sigmas: Sigmas) -> list[Technique]:
-        """What the core runs on this grid."""
-        made = []
-        if self.inject:
-            cross, self_attention = window(sigmas, *self.cross), window(sigmas, *self.self_attention)
-            made.append(
-                prompt_to_prompt(self.alignment, cross=cross, self_attention=self_attention, weights=self.weights)
-            )
-        if self.blend is not None:
-            words = self.blend
-            made.append(
-                local_blend(
-                    self.alignment.source,
-                    self.alignment.target,
-                    source_words=words.source,
-                    target_words=words.target,
-                    active=window(sigmas, *words.span),
-                    threshold=words.threshold,
-                )
-            )
-        return made
-
-    def _comfy_cache_tensors(self) -> list[Tensor]:
-        return [self.alignment.matrix, *([] if self.mask is None else [self.mask])]

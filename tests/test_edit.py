@@ -1,10 +1,13 @@
 """Editing: several targets share one source pass, noise maps act on every branch, a target may have its own network and step."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from harness.networks import AttentionNetwork, Mixture
 from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
+from latent_inversion.inversion_core.attention.site import AttentionEdit, Reference, Technique
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.edit import Target, edit, edit_all
 from latent_inversion.inversion_core.integrate import replay
@@ -106,3 +109,49 @@ def test_the_velocity_to_a_noise_is_the_derivative_of_the_path(path):
     x = path.add_noise(x0, noise, sigma)
     slope = (path.add_noise(x0, noise, sigma + h) - path.add_noise(x0, noise, sigma - h)) / (2 * h)
     assert torch.allclose(path.velocity_to(x, noise, sigma), slope, atol=1e-8)
+
+
+def from_reference(trajectory, seen):
+    """Keys and values of self-attention from another picture."""
+
+    def record(bank):
+        def apply(attend, q, k, v, site):
+            seen.append(site.sigma)
+            bank.record("reference", site, k, v)
+            return attend(q, k, v)
+
+        return AttentionEdit("reference", lambda site: site.kind == "self", apply)
+
+    def inject(bank):
+        def apply(attend, q, k, v, site):
+            return attend(q, *bank.recall("reference", site.on("cond")))
+
+        return AttentionEdit("reference", lambda site: site.kind == "self", apply)
+
+    return Technique(inject=inject, reference=Reference(trajectory, Cond(SOURCE), record))
+
+
+def test_a_reference_is_shown_at_every_step_and_only_its_own_technique_sees_it():
+    network, seen = AttentionNetwork(), []
+    trajectory = inverted(network)
+    trajectory = replace(trajectory, xs=replay(trajectory, network, Cond(SOURCE)).xs)
+    other = replace(trajectory, xs=tuple(x.flip(0) for x in trajectory.xs))
+    own, plain, same = edit_all(
+        trajectory,
+        network,
+        Cond(SOURCE),
+        [
+            Target(Cond(SOURCE), [from_reference(other, seen)]),
+            Target(Cond(SOURCE)),
+            Target(Cond(SOURCE), [from_reference(trajectory, [])]),
+        ],
+    )
+    assert seen == SIGMAS[:-1].tolist()
+    assert torch.equal(same.target, plain.target) and not torch.allclose(own.target, plain.target, atol=1e-3)
+
+
+def test_a_reference_on_another_grid_is_refused():
+    trajectory = inverted(AttentionNetwork())
+    short = replace(trajectory, sigmas=trajectory.sigmas[1:], xs=trajectory.xs[1:])
+    with pytest.raises(ValueError, match="on one grid"):
+        edit(trajectory, AttentionNetwork(), Cond(SOURCE), Cond(TARGET), techniques=[from_reference(short, [])])

@@ -1,14 +1,18 @@
 """One attention call as an edit sees it, and how edits are run on it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import torch
 
 from ..shapes import Heads, Latent
+from ..trajectory import Trajectory
+from ..types import Cond
 from .bank import Bank
+
+Branch: TypeAlias = Literal["cond", "uncond"]
 
 
 @dataclass(frozen=True)
@@ -16,12 +20,14 @@ class Site:
     """One guidance branch's rows in one attention call of the network.
 
     `part` tells apart several prompts of one branch, `grid` is frames, height and width of the image tokens, and `text`
-    says which key tokens are text (none in self-attention).
+    says which key tokens are text (none in self-attention). In joint attention queries and keys hold both, `text` and
+    `image`. A site of kind "feature" is no attention: its values are a block's output as one head, and `attend` gives
+    them back as they are.
     """
 
     block: str
-    kind: Literal["self", "cross", "joint"]
-    branch: Literal["cond", "uncond"]
+    kind: Literal["self", "cross", "joint", "feature"]
+    branch: Branch
     sigma: float
     grid: tuple[int, int, int]
     text: range
@@ -32,6 +38,16 @@ class Site:
         """The number of image tokens."""
         frames, height, width = self.grid
         return frames * height * width
+
+    @property
+    def image(self) -> slice:
+        """The image tokens among the queries, and where `kind` is not "cross" among the keys."""
+        first = self.text.stop if self.kind == "joint" and self.text.start == 0 else 0
+        return slice(first, first + self.tokens)
+
+    def on(self, branch: Branch) -> "Site":
+        """The same call for the only prompt of a guidance branch: where a source that is not guided records."""
+        return replace(self, branch=branch, part=0)
 
 
 Attend: TypeAlias = Callable[[Heads, Heads, Heads], Heads]
@@ -52,12 +68,28 @@ Blend: TypeAlias = Callable[[Latent, Latent, float, Bank, Any], tuple[Latent, An
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Another picture that an edit looks at while it runs: its trajectory on the same grid, and its prompt.
+
+    At every step the network is shown the reference at the step's level, under `record`, at guidance 1.
+    """
+
+    trajectory: Trajectory
+    cond: Cond
+    record: Callable[[Bank], AttentionEdit]
+
+
+@dataclass(frozen=True)
 class Technique:
-    """An editing technique: what its source pass records in a bank, how its target pass uses that, what it blends."""
+    """An editing technique: what its source pass records in a bank, how its target pass uses that, what it blends.
+
+    What a `reference` records lies in the same bank, under a name of its own.
+    """
 
     record: Callable[[Bank], AttentionEdit] | None = None
     inject: Callable[[Bank], AttentionEdit] | None = None
     blend: Blend | None = None
+    reference: Reference | None = None
 
 
 class UnmatchedEdit(RuntimeError):

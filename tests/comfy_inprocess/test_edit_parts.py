@@ -11,7 +11,7 @@ from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word,
 from latent_inversion.nodes.edit_sampler import NEGATIVE, Setup, sample
 from latent_inversion.nodes.invert import invert_latent
 from latent_inversion.nodes.noise import InvertedNoise
-from latent_inversion.nodes.sockets import AttentionPlan, BlendWords
+from latent_inversion.nodes.plans import AttentionPlan, BlendWords, Plans
 
 PROMPTS = {
     "source": tiny_comfy.conditioning(1),
@@ -39,15 +39,15 @@ def record(model: Any) -> Any:
     return invert_latent(model, latent, PROMPTS["source"], None, 5, "ddim_uniform", 1.0, "ddim")
 
 
-def plan(**changes: Any) -> AttentionPlan:
+def plans(**changes: Any) -> Plans:
     known = {"inject": True, "cross": (0.0, 0.8), "self_attention": (0.0, 0.6), "weights": {}}
-    return AttentionPlan(refine(WORDS, WORDS), **known | changes)
+    return Plans((AttentionPlan(refine(WORDS, WORDS), **known | changes),))
 
 
 def setup(record: Any, **changes: Any) -> Setup:
     known = {
         "null_text": None,
-        "plan": None,
+        "plans": None,
         "mask": None,
         "guidance": 5.0,
         "anchor": "none",
@@ -58,34 +58,34 @@ def setup(record: Any, **changes: Any) -> Setup:
 
 def test_equal_prompts_give_the_source_run(model: Any, record: Any) -> None:
     same = PROMPTS | {"target": PROMPTS["source"]}
-    edited = sample(model, setup(record, plan=plan()), same)
+    edited = sample(model, setup(record, plans=plans()), same)
     torch.testing.assert_close(edited.target, edited.source[-1], rtol=1e-4, atol=1e-4)
 
 
 def test_prompt_to_prompt_changes_the_target_and_not_the_source(model: Any, record: Any) -> None:
-    free, held, again = (sample(model, setup(record, plan=p), PROMPTS) for p in (None, plan(), plan()))
+    free, held, again = (sample(model, setup(record, plans=p), PROMPTS) for p in (None, plans(), plans()))
     assert not torch.equal(free.target, held.target) and torch.equal(held.target, again.target)
     assert all(torch.equal(a, b) for a, b in zip(free.source, held.source, strict=True))
 
 
 def test_weights_change_the_edit(model: Any, record: Any) -> None:
-    one, other = (sample(model, setup(record, plan=plan(weights=w)), PROMPTS) for w in ({}, {"word2": 3.0}))
+    one, other = (sample(model, setup(record, plans=plans(weights=w)), PROMPTS) for w in ({}, {"word2": 3.0}))
     assert not torch.equal(one.target, other.target)
 
 
 def test_local_blend_by_words_keeps_the_source_elsewhere(model: Any, record: Any) -> None:
     words = BlendWords(("word1",), ("word1",), (0.0, 1.0), 0.95)
-    edited = sample(model, setup(record, plan=plan(inject=False, blend=words), anchor="direct"), PROMPTS)
+    edited = sample(model, setup(record, plans=plans(inject=False, blend=words), anchor="direct"), PROMPTS)
     kept = (edited.target == edited.source[-1]).all(1)
     assert bool(kept.any()) and not bool(kept.all())
 
 
 def test_a_batch_is_edited_as_its_pictures(model: Any, record: Any) -> None:
-    both = sample(model, setup(record, plan=plan()), PROMPTS)
+    both = sample(model, setup(record, plans=plans()), PROMPTS)
     for number in range(2):
         latent = {"samples": tiny_comfy.latent(batch=2)[number : number + 1] / 0.18215}
         alone = invert_latent(model, latent, PROMPTS["source"], None, 5, "ddim_uniform", 1.0, "ddim")
-        one = sample(model, setup(alone, plan=plan()), PROMPTS)
+        one = sample(model, setup(alone, plans=plans()), PROMPTS)
         torch.testing.assert_close(both.target[number : number + 1], one.target, rtol=1e-3, atol=1e-3)
 
 

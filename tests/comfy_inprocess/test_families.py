@@ -23,7 +23,8 @@ from latent_inversion.nodes.edit_sampler import NEGATIVE, SOURCE, Setup, sample
 from latent_inversion.nodes.invert import invert_latent, scale_of
 from latent_inversion.nodes.noise import InvertedNoise
 from latent_inversion.nodes.null_text import optimize
-from latent_inversion.nodes.sockets import AttentionPlan, BlendWords, LatentTrajectory
+from latent_inversion.nodes.plans import AttentionPlan, BlendWords, Plans
+from latent_inversion.nodes.sockets import LatentTrajectory
 
 STEPS = 3
 names = pytest.mark.parametrize("family", TABLE, ids=lambda family: family.name)
@@ -58,7 +59,7 @@ class Case:
         return invert_latent(**known | {"guidance": 1.0, "method": "fixed point"} | changes)
 
     def edit(self, same: bool = False, record: LatentTrajectory | None = None, **changes: Any) -> Any:
-        known = {"null_text": None, "plan": None, "mask": None, "guidance": 1.0, "anchor": "none", "start": 0.0}
+        known = {"null_text": None, "plans": None, "mask": None, "guidance": 1.0, "anchor": "none", "start": 0.0}
         setup = Setup(record or self.record, **known | {"unconditional": NEGATIVE} | changes)
         return sample(self.model, setup, self.prompts | ({"target": self.prompts["source"]} if same else {}))
 
@@ -379,10 +380,10 @@ def test_attention_edits_on_transformers_are_refused_before_the_model_runs(famil
     record = case.record
     management.unload_all_models()
     with pytest.raises(ValueError, match=r"joint attention of transformers.*not supported yet.*direct.*mask"):
-        case.edit(record=record, plan=plan)
+        case.edit(record=record, plans=Plans((plan,)))
     assert not management.loaded_models(), "the model was loaded in vain"
     only_mask = replace(plan, inject=False, blend=None, mask=torch.zeros(1, 8, 12))
-    edited = case.edit(record=record, plan=only_mask, anchor="direct")
+    edited = case.edit(record=record, plans=Plans((only_mask,)), anchor="direct")
     assert torch.equal(edited.target, record.trajectory.xs[-1])
 
 
@@ -400,7 +401,7 @@ def test_merged_tokens_are_merged_alike_in_every_evaluation() -> None:
     assert case.edit(same=True).target.equal(case.edit(same=True).source[-1])
     assert torch.equal(torch.random.get_rng_state(), before), "ComfyUI's own draws were disturbed"
     plan = AttentionPlan(refine(words, words), True, (0.0, 0.8), (0.0, 0.6), {})
-    free, held = (case.edit(plan=p, guidance=3.0).target for p in (None, plan))
+    free, held = (case.edit(plans=p, guidance=3.0).target for p in (None, Plans((plan,))))
     assert not torch.equal(free, held) and bool(torch.isfinite(held).all())
     assert not torch.equal(free, plain(family).edit(guidance=3.0, record=case.record).target)
 

@@ -1,0 +1,155 @@
+"""What travels on the ATTENTION_EDIT socket: edits before model, grid and prompts are ready, one after another."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from ..inversion_core.attention.local_blend import local_blend, mask_blend
+from ..inversion_core.attention.prompt_to_prompt import prompt_to_prompt
+from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.tokens import Alignment
+from ..inversion_core.backends.comfy import check_editable
+from ..inversion_core.schedules import window
+from ..inversion_core.types import Cond
+from .common import blend_mask, latent_mask
+from .sockets import LatentTrajectory
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a plan may use once sampling has begun: the model, the picture, and the plan's own prompts by name."""
+
+    model: Any
+    record: LatentTrajectory
+    prompt: Callable[[str], Cond]
+
+    def window(self, span: "Span") -> Any:
+        """Fractions of the steps as noise levels."""
+        return window(self.record.trajectory.sigmas, *span)
+
+
+class Plan(Protocol):
+    """One attention edit before it is known what it will meet.
+
+    `prompts` are the CONDITIONINGs that it brings, by name; outside each of `masks`, MASKs of the picture's size, the
+    source is kept. `check` raises ValueError, before anything runs, if the edit fits neither model nor picture.
+    """
+
+    @property
+    def prompts(self) -> Mapping[str, Any]: ...
+
+    @property
+    def masks(self) -> Sequence[Tensor]: ...
+
+    def check(self, model: Any, record: LatentTrajectory) -> None: ...
+
+    def techniques(self, ready: Ready) -> list[Technique]: ...
+
+    def _comfy_cache_tensors(self) -> list[Tensor]: ...
+
+
+@dataclass(frozen=True)
+class Plans:
+    """Attention edits, the first outermost."""
+
+    plans: tuple[Plan, ...] = ()
+
+    def then(self, plan: Plan) -> "Plans":
+        """These, and `plan` inside them."""
+        return Plans((*self.plans, plan))
+
+    @property
+    def prompts(self) -> dict[str, Any]:
+        """All CONDITIONINGs, under names of their own."""
+        return {
+            f"{number} {name}": entry for number, plan in enumerate(self.plans) for name, entry in plan.prompts.items()
+        }
+
+    def ready(self, model: Any, record: LatentTrajectory, mask: Tensor | None) -> Callable[[Any], list[Technique]]:
+        """Makes the techniques of prepared prompts; `mask` goes before the one that came with the picture. Raises as `Plan.check`."""
+        for plan in self.plans:
+            plan.check(model, record)
+        given = [m for m in (mask, *(m for plan in self.plans for m in plan.masks)) if m is not None]
+        masks = [blend_mask(one, record.frame) for one in given]
+        if mask is None and record.mask is not None:
+            masks.append(record.mask)
+        blends = [mask_blend(latent_mask(one, record.trajectory.shape)) for one in masks]
+
+        def techniques(prepared: Any) -> list[Technique]:
+            made = []
+            for number, plan in enumerate(self.plans):
+                own = Ready(model, record, lambda name, number=number: prepared(f"{number} {name}"))
+                made += plan.techniques(own)
+            return [*made, *blends]
+
+        return techniques
+
+    def _comfy_cache_tensors(self) -> list[Tensor]:
+        return [tensor for plan in self.plans for tensor in plan._comfy_cache_tensors()]
+
+
+def after(before: Plans | None, plan: Plan) -> Plans:
+    """A node's edit, inside those that came in on its socket."""
+    return (before or Plans()).then(plan)
+
+
+Span = tuple[float, float]
+"""Fractions of the steps, from the noisiest on."""
+
+
+@dataclass(frozen=True)
+class BlendWords:
+    """The words whose attention shows where an edit may act."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    span: Span
+    threshold: float
+
+
+@dataclass(frozen=True)
+class AttentionPlan:
+    """An attention edit before the sigma grid is known; without `inject` the words only say where the edit may act."""
+
+    alignment: Alignment
+    inject: bool
+    cross: Span
+    self_attention: Span
+    weights: Mapping[str, float]
+    blend: BlendWords | None = None
+    mask: Tensor | None = None
+    prompts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def masks(self) -> Sequence[Tensor]:
+        return [] if self.mask is None else [self.mask]
+
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        if self.inject or self.blend is not None:
+            check_editable(model.model.diffusion_model)
+
+    def techniques(self, ready: Ready) -> list[Technique]:
+        made = []
+        if self.inject:
+            cross, self_attention = ready.window(self.cross), ready.window(self.self_attention)
+            made.append(
+                prompt_to_prompt(self.alignment, cross=cross, self_attention=self_attention, weights=self.weights)
+            )
+        if self.blend is not None:
+            words = self.blend
+            made.append(
+                local_blend(
+                    self.alignment.source,
+                    self.alignment.target,
+                    source_words=words.source,
+                    target_words=words.target,
+                    active=ready.window(words.span),
+                    threshold=words.threshold,
+                )
+            )
+        return made
+
+    def _comfy_cache_tensors(self) -> list[Tensor]:
+        return [self.alignment.matrix, *self.masks]
