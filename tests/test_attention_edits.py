@@ -147,13 +147,20 @@ def test_the_unconditional_branch_is_left_alone():
 
 def test_word_maps_are_the_columns_of_the_written_out_map():
     q, k, v = qkv(4, LENGTH)
-    maps = word_maps(torch.nn.functional.scaled_dot_product_attention, q, k, v, [(1, 2), (5,)], LENGTH, (1, 4, 9))
+    site = Site("b", "cross", "cond", 1.0, (1, 4, 9), range(LENGTH))
+    maps = word_maps(torch.nn.functional.scaled_dot_product_attention, q, k, v, [(1, 2), (5,)], LENGTH, site)
     columns = attention_map(q, k).mean(1)
     assert maps.shape == (2, 2, 4, 9)
     assert torch.allclose(maps[:, 0].flatten(1), columns[..., [1, 2]].sum(-1), atol=1e-6)
     assert torch.allclose(maps[:, 1].flatten(1), columns[..., 5], atol=1e-6)
-    with pytest.raises(ValueError, match="At most 8 words"):
-        word_maps(explicit_attention, q, k, v, [(1,)] * 9, LENGTH, (1, 6, 6))
+
+
+def test_more_words_than_a_head_has_channels_are_mapped_too():
+    q, k, v = qkv(4, LENGTH)
+    site = Site("b", "cross", "cond", 1.0, (1, 4, 9), range(LENGTH))
+    maps = word_maps(explicit_attention, q, k, v, [(c,) for c in range(LENGTH)], LENGTH, site)
+    assert v.shape[-1] < LENGTH
+    assert torch.allclose(maps.flatten(2).movedim(1, 2), attention_map(q, k).mean(1), atol=1e-6)
 
 
 def test_recording_maps_is_bit_identical_to_none_and_fills_the_bank():

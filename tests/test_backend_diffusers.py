@@ -123,7 +123,7 @@ def test_other_processors_are_refused(x, prompts):
     unet.set_attn_processor(AttnProcessor())
     denoiser = DiffusersDenoiser(unet, levels_of(tiny_diffusion.scheduler().alphas_cumprod), "epsilon")
     denoiser(x, SIGMA, Cond(prompts[0]))
-    with pytest.raises(ValueError, match=r"AttnProcessor\. Call unet.set_attn_processor"):
+    with pytest.raises(ValueError, match=r"AttnProcessor\. Call its set_attn_processor"):
         denoiser.edited(conformance.pass_on())(x, SIGMA, Cond(prompts[0]))
 
 

@@ -1,17 +1,25 @@
-"""Rectified-flow transformers of diffusers: the promises of every backend but attention, and their own."""
+"""Rectified-flow transformers of diffusers: the promises of every backend, and their own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
 import torch
-from diffusers import FluxPipeline
+from diffusers import FluxPipeline, QwenImagePipeline
+from diffusers.models.attention_processor import FusedJointAttnProcessor2_0
 from torch import Tensor
 
 from harness import conformance, tiny_diffusion, tiny_flow
 from harness.tiny_flow import POOLED, TEXT
+from latent_inversion.inversion_core.attention.bank import Bank
+from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
+from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
+from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word
+from latent_inversion.inversion_core.attention.tokens import replace as align_words
+from latent_inversion.inversion_core.backends.diffusers_attention import reached
 from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
+from latent_inversion.inversion_core.backends.diffusers_joint import WAN, transformer_attention
 from latent_inversion.inversion_core.backends.diffusers_network import Prompt
 from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor
 from latent_inversion.inversion_core.integrate import replay
@@ -20,7 +28,7 @@ from latent_inversion.inversion_core.metrics import drift, whiteness
 from latent_inversion.inversion_core.paths import RF
 from latent_inversion.inversion_core.schedules import flow_shift
 from latent_inversion.inversion_core.storage import load_trajectory, save
-from latent_inversion.inversion_core.types import Cond
+from latent_inversion.inversion_core.types import Cond, SigmaRange
 
 SIGMA = torch.tensor(0.7, dtype=torch.float64)
 SIGMAS = flow_shift(8, shift=3.0)
@@ -57,6 +65,20 @@ def wan_by_hand(network, x: Tensor, sigma: Tensor, prompt: Prompt) -> Tensor:
     return network(x, timestep=told, encoder_hidden_states=embedding).sample
 
 
+def qwen_by_hand(network, x: Tensor, sigma: Tensor, prompt: Prompt) -> Tensor:
+    """As QwenImagePipeline calls it, with its own packing, shapes and mask."""
+    rows, channels, height, width = x.shape
+    embedding = prompt.embedding.expand(rows, -1, -1)
+    out = network(
+        QwenImagePipeline._pack_latents(x, rows, channels, height, width),
+        encoder_hidden_states=embedding,
+        encoder_hidden_states_mask=torch.ones(embedding.shape[:2], dtype=torch.long),
+        timestep=(1000 * sigma).float().expand(rows) / 1000,
+        img_shapes=[[(1, height // 2, width // 2)]] * rows,
+    ).sample
+    return QwenImagePipeline._unpack_latents(out, 8 * height, 8 * width, 8)[:, :, 0]
+
+
 def sd3_prompt(seed: int) -> Prompt:
     return Prompt(normal(1, 7, TEXT, seed=seed), {"pooled": normal(1, POOLED, seed=seed + 50)})
 
@@ -72,13 +94,29 @@ class Kind:
     by_hand: Callable
     prompt: Callable[[int], Prompt]
     shape: tuple[int, ...] = (2, 4, 10, 14)
+    sites: frozenset[tuple[str, str, range]] = frozenset()
 
+
+def plain_prompt(seed: int) -> Prompt:
+    return Prompt(normal(1, 7, TEXT, seed=seed))
+
+
+FIRST, LAST, NONE = range(7), range(35, 42), range(0)
+"""Where 7 tokens of text lie beside the 35 of a picture, and among the keys of their own attention."""
+SD3_SITES = {("double.0", "joint", LAST), ("double.1", "joint", LAST), ("double.0", "self", NONE)}
+FLUX_SITES = {("double.0", "joint", FIRST), ("single.0", "joint", FIRST)}
+QWEN_SITES = {("double.0", "joint", FIRST), ("double.1", "joint", FIRST)}
+WAN_SITES = {(f"double.{n}", kind, text) for n in (0, 1) for kind, text in (("self", NONE), ("cross", FIRST))}
+FLAT, VIDEO = (2, 4, 10, 14), (2, 4, 3, 6, 8)
 
 KINDS = {
-    "sd3": Kind(tiny_flow.tiny_sd3, sd3_by_hand, sd3_prompt),
-    "flux": Kind(tiny_flow.tiny_flux, flux_by_hand, flux_prompt),
-    "flux without guidance": Kind(partial(tiny_flow.tiny_flux, guidance_embeds=False), flux_by_hand, flux_prompt),
-    "wan": Kind(tiny_flow.tiny_wan, wan_by_hand, lambda s: Prompt(normal(1, 7, TEXT, seed=s)), (2, 4, 3, 6, 8)),
+    "sd3": Kind(tiny_flow.tiny_sd3, sd3_by_hand, sd3_prompt, FLAT, frozenset(SD3_SITES)),
+    "flux": Kind(tiny_flow.tiny_flux, flux_by_hand, flux_prompt, FLAT, frozenset(FLUX_SITES)),
+    "flux without guidance": Kind(
+        partial(tiny_flow.tiny_flux, guidance_embeds=False), flux_by_hand, flux_prompt, FLAT, frozenset(FLUX_SITES)
+    ),
+    "qwen": Kind(tiny_flow.tiny_qwen, qwen_by_hand, plain_prompt, FLAT, frozenset(QWEN_SITES)),
+    "wan": Kind(tiny_flow.tiny_wan, wan_by_hand, plain_prompt, VIDEO, frozenset(WAN_SITES)),
 }
 
 
@@ -160,7 +198,8 @@ def test_gradients_are_those_of_a_finite_difference(kind, x):
         embedding = start.clone().requires_grad_(True)
         (slope,) = torch.autograd.grad(value(network, embedding), embedding)
     near, far = (
-        (value(denoiser, start + step * way) - value(denoiser, start - step * way)) / (2 * step) for step in (0.02, 0.04)
+        (value(denoiser, start + step * way) - value(denoiser, start - step * way)) / (2 * step)
+        for step in (0.02, 0.04)
     )
     torch.testing.assert_close((slope * way).sum(), (4 * near - far) / 3, rtol=1e-4, atol=0)
 
@@ -177,10 +216,186 @@ def test_half_precision_network_keeps_a_single_precision_state(kind, denoiser, x
     torch.testing.assert_close(x0, denoiser(x, SIGMA, Cond(kind.prompt(1))), rtol=0.05, atol=0.1)
 
 
-def test_attention_edits_are_refused_for_now(kind, denoiser):
-    assert denoiser.edited() is denoiser
-    with pytest.raises(ValueError, match=r"cannot be edited yet: pass on\. .*--cross 0 --self 0"):
-        denoiser.edited(conformance.pass_on())
+@pytest.mark.parametrize("guidance", [1.0, 7.5], ids=["plain", "guided"])
+def test_an_edit_that_changes_nothing_changes_no_bit_and_sees_every_call(guidance, kind, denoiser, x):
+    cond, seen = Cond(kind.prompt(1), kind.prompt(2), guidance), []
+    plain = denoiser(x, SIGMA, cond)
+    assert torch.equal(denoiser.edited()(x, SIGMA, cond), plain)
+    assert torch.equal(denoiser.edited(conformance.pass_on(seen=seen), conformance.pass_on())(x, SIGMA, cond), plain)
+    branches = {"cond", "uncond"} if guidance > 1 else {"cond"}
+    assert {(site.block, site.kind, site.text) for site in seen} == kind.sites
+    assert {site.branch for site in seen} == branches and {site.sigma for site in seen} == {float(SIGMA)}
+    assert {site.grid for site in seen} == {(3, 3, 4) if x.ndim == 5 else (1, 5, 7)}
+    assert len(seen) == len(kind.sites) * len(branches)
+
+
+def test_the_network_is_the_same_after_edits(kind, denoiser, x):
+    modules = list(denoiser.network.modules())
+
+    def snapshot() -> dict[str, object]:
+        hooks = {f"hooks {n}": len(m._forward_hooks) + len(m._forward_pre_hooks) for n, m in enumerate(modules)}
+        return denoiser.network.state_dict() | hooks
+
+    conformance.check_edited_leaves_model_untouched(denoiser, x, SIGMA, Cond(kind.prompt(1)), snapshot)
+
+
+def test_own_keys_and_values_put_back_are_bit_identical_and_others_are_not(kind, denoiser, x):
+    kept: dict[str, tuple[Tensor, ...]] = {}
+
+    def record(attend, q, k, v, site):
+        kept[site.kind + site.block] = (k, v)
+        return attend(q, k, v)
+
+    def inject(attend, q, k, v, site):
+        return attend(q, *kept[site.kind + site.block])
+
+    def call(name: str, apply, number: int) -> Tensor:
+        edit = AttentionEdit(name, lambda site: True, apply)
+        return denoiser.edited(edit)(x, SIGMA, Cond(kind.prompt(number)))
+
+    plain = denoiser(x, SIGMA, Cond(kind.prompt(1)))
+    assert torch.equal(call("record", record, 1), plain)
+    assert torch.equal(call("inject", inject, 1), plain)
+    call("record", record, 2)
+    assert not torch.allclose(call("inject", inject, 1), plain, atol=1e-4)
+
+
+def test_the_words_of_the_prompt_lie_where_the_site_says(kind, denoiser, x):
+    """Doubling the values of the text acts; what is not the text is the picture."""
+    cond, touched = Cond(kind.prompt(1)), []
+
+    def louder(attend, q, k, v, site):
+        scale = torch.ones(v.shape[2])
+        scale[list(site.text)] = 2
+        touched.append((q.shape[2], k.shape[2], len(site.text), site))
+        return attend(q, k, scale[:, None] * v)
+
+    edit = AttentionEdit("louder words", lambda site: bool(site.text), louder)
+    assert not torch.allclose(denoiser.edited(edit)(x, SIGMA, cond), denoiser(x, SIGMA, cond), atol=1e-4)
+    for queries, keys, text, site in touched:
+        assert text == 7 and keys == 7 + (site.kind == "joint") * site.tokens
+        assert queries == site.tokens + (site.kind == "joint") * 7
+
+
+def test_another_prompt_moves_the_keys_of_its_text_alone_in_the_first_block(kind, denoiser, x):
+    keys: list[tuple[Site, Tensor]] = []
+
+    def note(attend, q, k, v, site):
+        keys.append((site, k))
+        return attend(q, k, v)
+
+    edit = AttentionEdit("note", lambda site: site.block == "double.0", note)
+    for prompt in (kind.prompt(1), replace(kind.prompt(1), embedding=kind.prompt(2).embedding)):
+        denoiser.edited(edit)(x, SIGMA, Cond(prompt))
+    half = len(keys) // 2
+    (site, one), (_, other) = next((a, b) for a, b in zip(keys[:half], keys[half:], strict=True) if a[0].text)
+    moved = (one != other).any(-1).any(1).any(0)
+    assert moved[list(site.text)].all()
+    if site.kind == "joint":
+        assert not moved[site.image].any()
+
+
+def test_rows_asked_apart_and_keys_beside_each_other_are_the_hosts_own(kind, denoiser, x):
+    """Queries in two parts, and every key twice: attention is the same."""
+
+    def apart(attend, q, k, v, site):
+        k, v = (torch.cat([t, t], 2) for t in (k, v))
+        return torch.cat([attend(part, k, v) for part in q.split([3, q.shape[2] - 3], 2)], 2)
+
+    cond = Cond(kind.prompt(1), kind.prompt(2), 3.0)
+    edited = denoiser.edited(AttentionEdit("apart", lambda site: True, apart))(x, SIGMA, cond)
+    torch.testing.assert_close(edited, denoiser(x, SIGMA, cond), rtol=1e-4, atol=1e-4)
+
+
+def test_an_edit_that_meets_no_call_names_those_there_were(kind, denoiser, x):
+    with pytest.raises(UnmatchedEdit, match=r"pass on.*Calls seen: (joint|cross) double\.0 "):
+        denoiser.edited(conformance.pass_on(where=lambda site: False))(x, SIGMA, Cond(kind.prompt(1)))
+
+
+def test_prompts_of_different_lengths_are_asked_one_after_the_other(kind, denoiser, x):
+    """As Qwen's are: there is no padding, so nothing to mask. An edit of one branch is met once."""
+    cond, uncond = kind.prompt(1), replace(kind.prompt(2), embedding=kind.prompt(2).embedding[:, :4])
+    x0, other = (denoiser(x, SIGMA, Cond(p)) for p in (cond, uncond))
+    seen: list[Site] = []
+    edits = conformance.pass_on(seen=seen), conformance.pass_on(where=lambda site: site.branch == "cond")
+    guided = denoiser.edited(*edits)(x, SIGMA, Cond(cond, uncond, 3.0))
+    torch.testing.assert_close(guided, other + 3 * (x0 - other), rtol=1e-5, atol=1e-5)
+    assert {len(s.text) for s in seen if s.branch == "cond" and s.text} == {7}
+    assert {len(s.text) for s in seen if s.branch == "uncond" and s.text} == {4}
+
+
+@pytest.mark.parametrize("name", ["sd3", "flux", "qwen", "wan"])
+def test_prompt_to_prompt_with_equal_prompts_is_the_source_and_with_others_takes_its_attention(name):
+    kind = KINDS[name]
+    denoiser, x, words = FlowDenoiser(kind.build()), normal(*kind.shape, seed=0), words_of(4)
+    always, bank = SigmaRange(high=1.0, low=0.0), Bank()
+    technique = prompt_to_prompt(align_words(words, words), cross=always, self_attention=always)
+    ours, theirs = (Cond(kind.prompt(seed)) for seed in (1, 4))
+    source = denoiser.edited(technique.record(bank))(x, SIGMA, ours)
+    assert torch.equal(source, denoiser(x, SIGMA, ours))
+    torch.testing.assert_close(denoiser.edited(technique.inject(bank))(x, SIGMA, ours), source, rtol=1e-4, atol=1e-4)
+    held, free = denoiser.edited(technique.inject(bank))(x, SIGMA, theirs), denoiser(x, SIGMA, theirs)
+    assert not torch.allclose(held, free, atol=1e-3) and bool(torch.isfinite(held).all())
+
+
+def words_of(count: int) -> PromptTokens:
+    return PromptTokens(tuple(Word(str(n), (n + 1,)) for n in range(count)), 7)
+
+
+def test_wans_attention_to_a_first_picture_is_left_alone():
+    """Its text-to-video calls are met; those to the picture's own features are not."""
+    network, text = tiny_flow.tiny_wan(image_dim=16, added_kv_proj_dim=24), 512
+    places = transformer_attention(network, WAN, (3, 3, 4), text, 0.7)
+    seen: list[tuple[Site, int]] = []
+
+    def note(attend, q, k, v, site):
+        seen.append((site, k.shape[2]))
+        return attend(q, k, v)
+
+    call = EditedCall((AttentionEdit("note", lambda site: True, note),))
+    with torch.no_grad(), reached(places, call, ["cond"]):
+        network(
+            normal(1, 4, 3, 6, 8, seed=0),
+            timestep=torch.tensor([700.0]),
+            encoder_hidden_states=normal(1, text, TEXT, seed=1),
+            encoder_hidden_states_image=normal(1, 257, 16, seed=2),
+        )
+    assert [(site.kind, keys) for site, keys in seen] == [("self", 36), ("cross", text)] * 2
+
+
+def test_other_kernels_and_processors_are_refused(picture):
+    flux = FlowDenoiser(tiny_flow.tiny_flux())
+    flux.network.set_attention_backend("_native_math")
+    with pytest.raises(ValueError, match=r"runs on _native_math\. Call its set_attention_backend\('native'\)"):
+        flux.edited(conformance.pass_on())(picture, SIGMA, Cond(flux_prompt(1)))
+    sd3 = FlowDenoiser(tiny_flow.tiny_sd3())
+    sd3.network.set_attn_processor(FusedJointAttnProcessor2_0())
+    with pytest.raises(ValueError, match=r"uses FusedJointAttnProcessor2_0\. Call its set_attn_processor\(JointAttn"):
+        sd3.edited(conformance.pass_on())(picture, SIGMA, Cond(sd3_prompt(1)))
+
+
+def test_a_mask_that_does_not_fit_an_edits_tokens_is_refused():
+    """A mask that does is the call's own."""
+    mask = torch.ones(1, 1, 1, 42, dtype=torch.bool)
+    mask[..., :3] = False
+
+    class Masked(torch.nn.Module):
+        def forward(self, q):
+            return torch.nn.functional.scaled_dot_product_attention(q, q, q, attn_mask=mask)
+
+    module, q = Masked(), normal(2, 2, 42, 8, seed=0)
+
+    def run(apply) -> Tensor:
+        call = EditedCall((AttentionEdit("edit", lambda site: True, apply),))
+        site = Site("double.0", "joint", "cond", 0.5, (1, 5, 7), FIRST)
+        with reached({module: lambda text, queries, keys: site}, call, ["cond"]):
+            return module(q)
+
+    assert torch.equal(run(lambda attend, q, k, v, site: attend(q, k, v)), module(q))
+    with pytest.raises(
+        ValueError, match=r"attention of 42 to 84 tokens in 2 rows, but the network masks it with \(1, 1"
+    ):
+        run(lambda attend, q, k, v, site: attend(q, torch.cat([k, k], 2), torch.cat([v, v], 2)))
 
 
 @pytest.mark.parametrize(

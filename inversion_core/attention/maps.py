@@ -19,8 +19,14 @@ MapTensor = Float[Tensor, "batch words height width"]
 
 
 def legible(site: Site) -> bool:
-    """Cross-attention fine enough to show places and coarse enough to show meaning: 8 x 8 to 32 x 32 tokens."""
-    return site.kind == "cross" and site.branch == "cond" and 64 <= site.tokens <= 1024
+    """Attention to words that shows places and meaning: at 8 x 8 to 32 x 32 tokens of a UNet, at all of a transformer."""
+    coarse = site.tokens <= 1024 or in_transformer(site)
+    return site.kind in ("cross", "joint") and site.branch == "cond" and site.tokens >= 64 and coarse
+
+
+def in_transformer(site: Site) -> bool:
+    """Whether the block is a transformer's, which have image tokens of one size: hosts name them "double" and "single"."""
+    return site.block.startswith(("double.", "single."))
 
 
 def record_maps(
@@ -29,28 +35,43 @@ def record_maps(
     """An edit that changes nothing and records the maps of `words` (key columns out of `length`) in `bank` as `name`."""
 
     def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        bank.record(name, site, word_maps(attend, q, k, v, words, length, site.grid))
+        bank.record(name, site, word_maps(attend, q, k, v, words, length, site))
         return attend(q, k, v)
 
     return AttentionEdit(f"maps of {name}", where, apply)
 
 
 def word_maps(
-    attend: Attend, q: Heads, k: Heads, v: Heads, words: Sequence[Columns], length: int, grid: tuple[int, int, int]
+    attend: Attend, q: Heads, k: Heads, v: Heads, words: Sequence[Columns], length: int, site: Site
 ) -> MapTensor:
     """The attention of every image token to each word, averaged over the heads: `attend(q, k, one_hot)`; frames side by side in the batch.
 
-    Raises ValueError if there are more words than a head has channels.
+    As many words as a head has channels are read in one call. Raises ValueError if the prompt has not `length` tokens.
     """
-    k, v = first_copy(k, length), first_copy(v, length)
-    if len(words) > v.shape[-1]:
-        raise ValueError(f"At most {v.shape[-1]} words can be mapped at once in this network; got {len(words)}.")
+    if site.kind == "joint":
+        check_text(len(site.text), length)
+    else:
+        k, v = first_copy(k, length), first_copy(v, length)
+    q, at, most = q[:, :, site.image], site.text.start, v.shape[-1]
+    parts = [_columns(attend, q, k, v, words[n : n + most], at) for n in range(0, len(words), most)]
+    frames, height, width = site.grid
+    return rearrange(torch.cat(parts, -1), "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width)
+
+
+def _columns(attend: Attend, q: Heads, k: Heads, v: Heads, words: Sequence[Columns], first: int) -> Tensor:
     one_hot = torch.zeros_like(v)
     for number, columns in enumerate(words):
-        one_hot[..., list(columns), number] = 1
-    maps = reduce(attend(q, k, one_hot)[..., : len(words)].float(), "b heads n w -> b n w", "mean")
-    frames, height, width = grid
-    return rearrange(maps, "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width)
+        one_hot[:, :, [first + column for column in columns], number] = 1
+    return reduce(attend(q, k, one_hot)[..., : len(words)].float(), "b heads n w -> b n w", "mean")
+
+
+def check_text(tokens: int, length: int) -> None:
+    """Raises ValueError if joint attention is to another number of text `tokens` than the `length` of the prompt that was aligned."""
+    if tokens != length:
+        raise ValueError(
+            f"The prompt was aligned over {length} tokens, but the network attends to {tokens} of text. Take the prompt's "
+            "words from the model's own text encoder."
+        )
 
 
 def first_copy(keys: Heads, length: int) -> Heads:

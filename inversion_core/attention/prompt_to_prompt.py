@@ -1,6 +1,7 @@
 """Prompt-to-Prompt (arXiv:2208.01626) on the fused attention kernel, for pictures of any size.
 
 Its edits are linear in the columns of the attention map, so they act on the values and the map is never written out.
+Joint attention is both of its kinds in one call: the image's rows hold the words' columns and the image's own.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from torch import Tensor
 from ..shapes import Heads
 from ..types import SigmaRange
 from .bank import Bank
-from .maps import first_copy
+from .maps import check_text, first_copy, in_transformer
 from .site import Attend, AttentionEdit, Site, Technique
 from .tokens import Alignment
 
@@ -24,8 +25,8 @@ SELF_END = 0.6
 
 
 def coarse(site: Site) -> bool:
-    """Self-attention is replaced at 32 x 32 tokens and coarser (arXiv:2208.01626, published code)."""
-    return site.kind == "self" and site.tokens <= 1024
+    """Self-attention of UNets at 32 x 32 tokens and coarser (arXiv:2208.01626, published code), and all of transformers."""
+    return site.kind == "joint" or (site.kind == "self" and (site.tokens <= 1024 or in_transformer(site)))
 
 
 def prompt_to_prompt(
@@ -41,16 +42,17 @@ def prompt_to_prompt(
 
     In `cross`, or the word's own range in `windows`, column t of the target's map becomes
     `w_t (sum_s M[s, t] A_source[s] + (1 - taken_t) A_target[t])` with the alignment's M and the words' `weights` (1
-    unless named). Raises ValueError if a word of `weights` or `windows` is not in the target prompt.
+    unless named). Joint attention follows as `mix`, its image columns where `self_where` holds. Raises ValueError
+    if a word of `weights` or `windows` is not in the target prompt.
     """
     scale = torch.ones(alignment.target.length)
     for word, weight in (weights or {}).items():
         scale[list(alignment.target.columns_of(word))] = weight
     spans = {alignment.target.columns_of(word): span for word, span in (windows or {}).items()}
-    control = _Control(alignment, cross, self_attention, scale, spans)
+    control = _Control(alignment, cross, self_attention, scale, spans, self_where)
 
     def where(site: Site) -> bool:
-        return site.branch == "cond" and (site.kind == "cross" or self_where(site))
+        return site.branch == "cond" and (site.kind in ("cross", "joint") or self_where(site))
 
     return Technique(
         record=lambda bank: AttentionEdit("prompt-to-prompt, source", where, partial(control.record, bank)),
@@ -65,6 +67,7 @@ class _Control:
     self_attention: SigmaRange
     scale: Tensor
     spans: Mapping[tuple[int, ...], SigmaRange]
+    self_where: Callable[[Site], bool]
 
     def active(self, site: Site) -> Tensor:
         """1 for the target's columns that are under control at the site's sigma, else 0."""
@@ -73,12 +76,16 @@ class _Control:
             on[list(columns)] = float(site.sigma in span)
         return on
 
+    def shaped(self, site: Site) -> bool:
+        """Whether the image's attention to itself comes from the source."""
+        return site.kind != "cross" and site.sigma in self.self_attention and self.self_where(site)
+
     def needed(self, site: Site) -> bool:
-        return site.sigma in self.self_attention if site.kind == "self" else bool(self.active(site).any())
+        return self.shaped(site) or (site.kind != "self" and bool(self.active(site).any()))
 
     def record(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if self.needed(site):
-            bank.record("prompt-to-prompt", site, q, k)
+            bank.record("prompt-to-prompt", site, q[:, :, site.image], k)
         return attend(q, k, v)
 
     def inject(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
@@ -87,9 +94,24 @@ class _Control:
         q_source, k_source = bank.recall("prompt-to-prompt", site)
         if site.kind == "self":
             return attend(q_source, k_source, v)
+        if site.kind == "joint":
+            return self.joint(attend, q_source, k_source, q, k, v, site)
         k_source = first_copy(k_source, self.alignment.source.length)
         k, v = (first_copy(t, self.alignment.target.length) for t in (k, v))
         return mix(attend, q_source, k_source, q, k, v, self.alignment, self.scale, self.active(site))
+
+    def joint(
+        self, attend: Attend, q_source: Heads, k_source: Heads, q: Heads, k: Heads, v: Heads, site: Site
+    ) -> Heads:
+        """The image's rows mixed; all others attend as they would."""
+        check_text(len(site.text), self.alignment.target.length)
+        check_text(len(site.text) + k_source.shape[2] - k.shape[2], self.alignment.source.length)
+        on, rows, shaped = self.active(site), q[:, :, site.image], self.shaped(site)
+        alignment, scale, text = self.alignment, self.scale, site.text
+        image = mix(attend, q_source, k_source, rows, k, v, alignment, scale, on, text=text, shaped=shaped)
+        before, after = q[:, :, : site.image.start], q[:, :, site.image.stop :]
+        others = attend(torch.cat([before, after], 2), k, v)
+        return torch.cat([others[:, :, : site.image.start], image, others[:, :, site.image.start :]], 2)
 
 
 def mix(
@@ -102,13 +124,23 @@ def mix(
     alignment: Alignment,
     scale: Tensor,
     on: Tensor,
+    *,
+    text: range | None = None,
+    shaped: bool = False,
 ) -> Heads:
     """Attention whose columns are partly the source's: `A_s M diag(on w) v + A_t diag(on (1 - taken) w + 1 - on) v`.
 
-    Each of the two terms is one call of the host's kernel on changed values; a term that is zero is not computed.
+    With columns beside those of the `text`, as in joint attention, these come from A_s if `shaped`, else from A_t. Each
+    of the two terms is one call of the host's kernel on changed values; a term that is zero is not computed.
     """
     matrix, scale, on, taken = (t.to(v) for t in (alignment.matrix, scale, on, alignment.taken))
     own = on * (1 - taken) * scale + (1 - on)
-    moved = einsum(matrix * (on * scale), v, "s t, b h t d -> b h s d")
-    from_source = attend(q_source, k_source, moved)
-    return from_source + attend(q, k, own[:, None] * v) if bool(own.any()) else from_source
+    first, last = (text.start, text.stop) if text else (0, v.shape[2])
+    before, words, after = v[:, :, :first], v[:, :, first:last], v[:, :, last:]
+    none = [torch.zeros_like(part) for part in (before, after)]
+    ours, theirs = ((before, after), none) if shaped else (none, (before, after))
+    moved = einsum(matrix * (on * scale), words, "s t, b h t d -> b h s d")
+    mixed = attend(q_source, k_source, torch.cat([ours[0], moved, ours[1]], 2))
+    if bool(own.any()) or (not shaped and words.shape != v.shape):
+        mixed = mixed + attend(q, k, torch.cat([theirs[0], own[:, None] * words, theirs[1]], 2))
+    return mixed

@@ -1,7 +1,6 @@
 """UNets of the Stable Diffusion 1, 2 and XL kind in diffusers' layout, as denoisers in sigma space."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +11,9 @@ from ..attention.site import EditedCall
 from ..paths import VE, NoisePath
 from ..schedules import abar_to_sigmas
 from ..shapes import Latent, Sigma, Sigmas
-from .diffusers_attention import reached
+from .diffusers_attention import reached, unet_attention
+from .diffusers_control import residuals
+from .diffusers_features import features_reached
 from .diffusers_network import Branch, NetworkDenoiser, Prompt
 
 __all__ = ["PREDICTIONS", "DiffusersDenoiser", "Prompt", "levels_of"]
@@ -53,23 +54,29 @@ class DiffusersDenoiser(NetworkDenoiser):
     def features(self) -> int:
         return int(self.network.config.cross_attention_dim)
 
+    @property
+    def controllable(self) -> bool:
+        return True
+
     def check_latent(self, x: Latent) -> None:
         channels = self.network.config.in_channels
         if x.ndim != 4 or x.shape[1] != channels:
             raise ValueError(f"This network takes latents [batch, {channels}, height, width]; got {tuple(x.shape)}.")
 
-    def clean(self, x: Latent, sigma: Sigma, prompt: Prompt, branches: Sequence[Branch]) -> Latent:
-        call = EditedCall(self.edits)
-        reach = reached(self.network, call, x.shape[-2:], float(sigma), branches) if self.edits else nullcontext()
-        with reach:
+    def clean(self, x: Latent, sigma: Sigma, prompt: Prompt, branches: Sequence[Branch], call: EditedCall) -> Latent:
+        places = unet_attention(self.network, x.shape[-2:], float(sigma)) if call.edits else {}
+        scaled = (x / VE.input_scale(sigma)).to(self.network.dtype)
+        timestep, added = self.timestep(sigma).to(self.device, torch.float32), dict(prompt.added)
+        control = residuals(prompt.control, scaled, timestep, prompt.embedding, added)
+        with reached(places, call, branches), features_reached(self.network, call, branches, float(sigma)):
             out = self.network(
-                (x / VE.input_scale(sigma)).to(self.network.dtype),
-                self.timestep(sigma).to(self.device, torch.float32),
+                scaled,
+                timestep,
                 encoder_hidden_states=prompt.embedding,
-                added_cond_kwargs=dict(prompt.added),
+                added_cond_kwargs=added,
                 return_dict=False,
+                **control,
             )[0]
-        call.check()
         return PREDICTIONS[self.prediction](x, out.to(x.dtype), sigma)
 
     def timestep(self, sigma: Sigma) -> Float[Tensor, ""]:

@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..attention.site import AttentionEdit
+from ..attention.site import AttentionEdit, EditedCall
 from ..fingerprint import fingerprint
 from ..paths import NoisePath
 from ..shapes import Embedding, Latent, Sigma
 from ..types import Cond
+from .diffusers_control import Control, batch_of, control_of_rows
 
 Branch: TypeAlias = Literal["cond", "uncond"]
 Same = TypeVar("Same", bound="NetworkDenoiser")
@@ -24,16 +25,18 @@ Same = TypeVar("Same", bound="NetworkDenoiser")
 class Prompt:
     """An encoded prompt for one picture or one per picture, and what else the network is conditioned on.
 
-    That is `text_embeds` and `time_ids` for SDXL, `pooled` for SD3 and Flux, `guidance` for what was distilled.
+    That is `text_embeds` and `time_ids` for SDXL, `pooled` for SD3 and Flux, `guidance` for what was distilled;
+    and the `control` of a ControlNet, of UNets only.
     """
 
     embedding: Embedding
     added: Mapping[str, Float[Tensor, "_ _"]] = field(default_factory=dict)
+    control: Control | None = None
 
 
 @dataclass(frozen=True)
 class NetworkDenoiser(ABC):
-    """`D(x, sigma)` from a network of diffusers; a guided call is one batch, unconditional rows first."""
+    """`D(x, sigma)` from a network of diffusers; a guided call is one batch, unconditional rows first, or two if the prompts' lengths differ."""
 
     network: Any
     edits: tuple[AttentionEdit, ...] = field(default=(), kw_only=True)
@@ -58,6 +61,11 @@ class NetworkDenoiser(ABC):
         return False
 
     @property
+    def controllable(self) -> bool:
+        """Whether a prompt may carry a control."""
+        return False
+
+    @property
     def device(self) -> torch.device:
         return self.network.device
 
@@ -76,19 +84,29 @@ class NetworkDenoiser(ABC):
         branches: dict[Branch, Prompt] = (
             {"uncond": cond.uncond, "cond": cond.cond} if cond.guided else {"cond": cond.cond}
         )
+        together = len({(p.embedding.shape[1], batch_of(p.control)) for p in branches.values()}) == 1
+        call = EditedCall(self.edits)
         with nullcontext() if self.grad else torch.no_grad():
-            rows = x.repeat(len(branches), *[1] * (x.ndim - 1))
-            prompt = self._together(list(branches.values()), len(x))
-            x0, *guided = self.clean(rows, sigma, prompt, list(branches)).chunk(len(branches))
-            return x0 + cond.guidance * (guided[0] - x0) if guided else x0
+            batches = [branches] if together else [{name: prompt} for name, prompt in branches.items()]
+            x0, *guided = (row for batch in batches for row in self._cleaned(x, sigma, batch, call))
+        call.check()
+        return x0 + cond.guidance * (guided[0] - x0) if guided else x0
+
+    def _cleaned(
+        self, x: Latent, sigma: Sigma, branches: Mapping[Branch, Prompt], call: EditedCall
+    ) -> tuple[Latent, ...]:
+        """The clean latents of each branch, from one batch."""
+        rows = x.repeat(len(branches), *[1] * (x.ndim - 1))
+        prompt = self._together(list(branches.values()), len(x))
+        return self.clean(rows, sigma, prompt, list(branches), call).chunk(len(branches))
 
     @abstractmethod
     def check_latent(self, x: Latent) -> None:
         """Raises ValueError if `x` does not fit the network."""
 
     @abstractmethod
-    def clean(self, x: Latent, sigma: Sigma, prompt: Prompt, branches: Sequence[Branch]) -> Latent:
-        """The clean latents of rows with a prompt each; `branches` are equal chunks of the rows, in order."""
+    def clean(self, x: Latent, sigma: Sigma, prompt: Prompt, branches: Sequence[Branch], call: EditedCall) -> Latent:
+        """The clean latents of rows with a prompt each; `branches` are equal chunks of the rows, in order. Attention goes through `call`."""
 
     def edited(self: Same, *edits: AttentionEdit) -> Same:
         """A denoiser that also runs `edits`, outside those that it has already."""
@@ -128,7 +146,10 @@ class NetworkDenoiser(ABC):
             return torch.cat([_rows(tensor, pictures) for tensor in tensors]).to(self.device, self.network.dtype)
 
         added = {name: rows([p.added[name] for p in prompts]) for name in prompts[0].added}
-        return Prompt(rows([p.embedding for p in prompts]), added)
+        control = control_of_rows([p.control for p in prompts], pictures)
+        if control is not None and not self.controllable:
+            raise ValueError("A prompt carries a control, but ControlNets steer UNets only; this model is none.")
+        return Prompt(rows([p.embedding for p in prompts]), added, control)
 
 
 def _rows(tensor: Tensor, count: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""SD3, Flux and Wan in miniature, with random weights: the layout of the real ones, in a second."""
+"""SD3, Flux, Qwen-Image and Wan in miniature, with random weights: the layout of the real ones, in a second."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ from diffusers import (
     AutoencoderKL,
     FlowMatchEulerDiscreteScheduler,
     FluxTransformer2DModel,
+    QwenImageTransformer2DModel,
     SD3Transformer2DModel,
     WanTransformer3DModel,
 )
@@ -53,6 +54,19 @@ def tiny_flux(*, seed: int = 0, guidance_embeds: bool = True, **options: Any) ->
         "guidance_embeds": guidance_embeds,
     }
     return seeded(lambda: FluxTransformer2DModel(**config | options), seed).eval()
+
+
+def tiny_qwen(*, seed: int = 0, **options: Any) -> QwenImageTransformer2DModel:
+    config = {
+        "in_channels": 16,
+        "out_channels": 4,
+        "num_layers": 2,
+        "attention_head_dim": 12,
+        "num_attention_heads": 2,
+        "joint_attention_dim": TEXT,
+        "axes_dims_rope": (4, 4, 4),
+    }
+    return seeded(lambda: QwenImageTransformer2DModel(**config | options), seed).eval()
 
 
 def tiny_wan(*, seed: int = 0, **options: Any) -> WanTransformer3DModel:
