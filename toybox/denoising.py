@@ -64,10 +64,19 @@ def _wordings(scenes: list[Scene]) -> list[str]:
     return [caption(scene, rng) for scene in scenes for _ in range(CAPTIONS)]
 
 
+def picked_by(data: CaptionedLatents, step: int) -> Tensor:
+    """Return which scenes the batch of a training step takes."""
+    return _picked(data, torch.Generator().manual_seed(step))
+
+
+def _picked(data: CaptionedLatents, generator: torch.Generator) -> Tensor:
+    return torch.randint(len(data.latents), (BATCH,), generator=generator)
+
+
 def batch_of(data: CaptionedLatents, step: int) -> Batch:
     """Return the batch of a training step; the same for the same step."""
     generator = torch.Generator().manual_seed(step)
-    picked = torch.randint(len(data.latents), (BATCH,), generator=generator)
+    picked = _picked(data, generator)
     words = data.ids[picked, torch.randint(CAPTIONS, (BATCH,), generator=generator)]
     dropped = torch.rand(BATCH, generator=generator) < DROPOUT
     x0 = data.latents[picked]

@@ -5,10 +5,11 @@ from typing import Any, Literal
 
 from torch import nn
 
+from .control import build_control, read_control_state
 from .epsilon import EpsilonUNet
 from .models import FLOW_SHIFT, NOISE_SCHEDULE, Judge, build_autoencoder, build_flow, build_text_encoder, build_unet
 from .text import load_tokenizer, vocabulary
-from .weights import TOKENIZER, read_weights
+from .weights import TOKENIZER, filled, read_weights
 
 Prediction = Literal["v_prediction", "epsilon"]
 
@@ -75,6 +76,11 @@ def load_flow() -> FlowModels:
         tokenizer=load_tokenizer(TOKENIZER),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=FLOW_SHIFT),
     )
+
+
+def load_control() -> Any:
+    """Return the UNet's trained ControlNetModel; its hint is `control.edges`. Raises FileNotFoundError without weights."""
+    return filled(build_control(), read_control_state())
 
 
 def load_autoencoder() -> nn.Module:

@@ -1,4 +1,4 @@
-"""Trains the toybox's models and writes their weights: python -m toybox.train autoencoder|judge|denoiser|flow|all."""
+"""Trains the toybox's models and writes their weights: python -m toybox.train autoencoder|judge|denoiser|flow|control|all."""
 
 import argparse
 from pathlib import Path
@@ -8,6 +8,7 @@ from torch import nn
 
 from .latents import encode
 from .train_autoencoder import train_autoencoder
+from .train_control import train_control
 from .train_denoiser import train_denoiser
 from .train_flow import train_flow
 from .train_judge import train_judge
@@ -36,6 +37,7 @@ TRAININGS = {
     "judge": train_judge,
     "denoiser": train_denoiser,
     "flow": train_flow,
+    "control": train_control,
 }
 
 

@@ -1,5 +1,6 @@
 """The weights that ship: float16 safetensors in diffusers' layout, written and read."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -12,6 +13,11 @@ _NO_VARIANCE = -30.0  # log variance of the folded autoencoder: its encoder give
 
 def write_weights(module: nn.Module, name: str) -> Path:
     """Write a module's state as float16 to weights/<name>.safetensors and return the path."""
+    return write_state(module.state_dict(), name)
+
+
+def write_state(tensors: Mapping[str, Tensor], name: str) -> Path:
+    """Write tensors as float16 to weights/<name>.safetensors and return the path."""
     from safetensors.torch import save_file
 
     WEIGHTS.mkdir(parents=True, exist_ok=True)
@@ -19,7 +25,7 @@ def write_weights(module: nn.Module, name: str) -> Path:
         key: value.detach().cpu().half().contiguous()
         if value.is_floating_point()
         else value.detach().cpu().contiguous()
-        for key, value in module.state_dict().items()
+        for key, value in tensors.items()
     }
     path = WEIGHTS / f"{name}.safetensors"
     save_file(state, str(path.with_suffix(".part")))
@@ -34,6 +40,21 @@ def read_weights(module: nn.Module, name: str) -> nn.Module:
     Raises:
         FileNotFoundError: the weights are not there; training makes them.
     """
+    return filled(module, read_state(name))
+
+
+def filled(module: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+    """Fill a module with a state; return it as float32 in eval mode, without gradients."""
+    module.load_state_dict(state)
+    return module.float().eval().requires_grad_(False)
+
+
+def read_state(name: str) -> dict[str, Tensor]:
+    """Return the tensors of weights/<name>.safetensors as float32.
+
+    Raises:
+        FileNotFoundError: the weights are not there; training makes them.
+    """
     from safetensors.torch import load_file
 
     path = WEIGHTS / f"{name}.safetensors"
@@ -41,9 +62,7 @@ def read_weights(module: nn.Module, name: str) -> nn.Module:
         raise FileNotFoundError(
             f"{path} is missing; `python -m toybox.train all` trains and writes the toybox's weights"
         )
-    state = {key: value.float() if value.is_floating_point() else value for key, value in load_file(str(path)).items()}
-    module.load_state_dict(state)
-    return module.float().eval().requires_grad_(False)
+    return {key: value.float() if value.is_floating_point() else value for key, value in load_file(str(path)).items()}
 
 
 @torch.no_grad()
