@@ -15,6 +15,9 @@ Sigmas = Float64[Tensor, " _"]
 Heads = Float[Tensor, "rows heads _ dim"]
 """Queries, keys or values of one attention call, split into heads: `[rows, heads, tokens, dim]`."""
 
+Feature = Float[Tensor, "rows channels height width"]
+"""What a block of a UNet leaves."""
+
 Embedding = Float[Tensor, "rows tokens features"]
 """What the text encoder made of a prompt."""
 

@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import torch
+from einops import rearrange
 
-from ..shapes import Heads, Latent
+from ..shapes import Feature, Heads, Latent
 from ..trajectory import Trajectory
 from ..types import Cond
 from .bank import Bank
@@ -22,7 +23,8 @@ class Site:
     `part` tells apart several prompts of one branch, `grid` is frames, height and width of the image tokens, and `text`
     says which key tokens are text (none in self-attention). In joint attention queries and keys hold both, `text` and
     `image`. A site of kind "feature" is no attention: its values are a block's output as one head, and `attend` gives
-    them back as they are.
+    them back as they are. `layer` numbers the layers of a UNet's decoder from the coarsest on, alike in all hosts; None
+    elsewhere. `rows` says which pictures of the batch the call has, where it has not all of them in order.
     """
 
     block: str
@@ -32,6 +34,8 @@ class Site:
     grid: tuple[int, int, int]
     text: range
     part: int = 0
+    layer: int | None = None
+    rows: tuple[int, ...] | None = None
 
     @property
     def tokens(self) -> int:
@@ -49,6 +53,10 @@ class Site:
         """The same call for the only prompt of a guidance branch: where a source that is not guided records."""
         return replace(self, branch=branch, part=0)
 
+    def of(self, rows: tuple[int, ...]) -> "Site":
+        """The same call for other pictures of the batch."""
+        return replace(self, rows=rows)
+
 
 Attend: TypeAlias = Callable[[Heads, Heads, Heads], Heads]
 """The host's own attention: `softmax(q k / sqrt(dim)) v`, linear in `v`."""
@@ -56,15 +64,27 @@ Attend: TypeAlias = Callable[[Heads, Heads, Heads], Heads]
 
 @dataclass(frozen=True)
 class AttentionEdit:
-    """Replaces attention calls: where `where(site)` holds, `apply(attend, q, k, v, site)` gives the call's result."""
+    """Replaces attention calls: where `where(site)` holds, `apply(attend, q, k, v, site)` gives the call's result.
+
+    Only an edit with `features` is offered sites of that kind, and only for such a one a host reaches for them.
+    """
 
     name: str
     where: Callable[[Site], bool]
     apply: Callable[[Attend, Heads, Heads, Heads, Site], Heads]
+    features: bool = False
+
+    def meets(self, site: Site) -> bool:
+        """Whether the edit acts at this site."""
+        return (self.features or site.kind != "feature") and self.where(site)
 
 
 Blend: TypeAlias = Callable[[Latent, Latent, float, Bank, Any], tuple[Latent, Any]]
 """`(x_target, x_source, sigma, bank, state) -> (x_target, state)`, after a step that was evaluated at `sigma`."""
+
+
+Begin: TypeAlias = Callable[[Latent, float], Latent]
+"""`(x, sigma) -> x`: the latent that the target starts from, made of the source's at the first level."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +103,15 @@ class Reference:
 class Technique:
     """An editing technique: what its source pass records in a bank, how its target pass uses that, what it blends.
 
-    What a `reference` records lies in the same bank, under a name of its own.
+    What a `reference` records lies in the same bank, under a name of its own. `begin` changes the latent that the target
+    starts from.
     """
 
     record: Callable[[Bank], AttentionEdit] | None = None
     inject: Callable[[Bank], AttentionEdit] | None = None
     blend: Blend | None = None
     reference: Reference | None = None
+    begin: Begin | None = None
 
 
 class UnmatchedEdit(RuntimeError):
@@ -107,10 +129,24 @@ class EditedCall:
     def attend(self, attend: Attend, q: Heads, k: Heads, v: Heads, sites: Sequence[Site]) -> Heads:
         """The call's result; `sites` describe equal chunks of the rows, in order. Untouched calls go to the host as they are."""
         self._seen.update(f"{site.kind} {site.block} {site.grid[1]}x{site.grid[2]}" for site in sites)
-        if not any(edit.where(site) for edit in self.edits for site in sites):
+        if not any(edit.meets(site) for edit in self.edits for site in sites):
             return attend(q, k, v)
         chunks = zip(q.chunk(len(sites)), k.chunk(len(sites)), v.chunk(len(sites)), sites, strict=True)
         return torch.cat([self._chain(attend, site)(*qkv) for *qkv, site in chunks])
+
+    @property
+    def wants_features(self) -> bool:
+        """Whether an edit asks for sites of kind "feature"."""
+        return any(edit.features for edit in self.edits)
+
+    def feature(self, output: Feature, sites: Sequence[Site]) -> Feature:
+        """A block's output after the edits, laid out in memory as it was; the same tensor where there is none."""
+        values = rearrange(output, "b c h w -> b 1 (h w) c")
+        edited = self.attend(_values, values, values, values, sites)
+        if edited is values:
+            return output
+        height = output.shape[-2]
+        return torch.empty_like(output).copy_(rearrange(edited, "b 1 (h w) c -> b c h w", h=height))
 
     def check(self) -> None:
         """Raises UnmatchedEdit if an edit met no site: an edit is never silently skipped."""
@@ -123,10 +159,14 @@ class EditedCall:
 
     def _chain(self, attend: Attend, site: Site) -> Attend:
         for number, edit in reversed(tuple(enumerate(self.edits))):
-            if edit.where(site):
+            if edit.meets(site):
                 self._met.add(number)
                 attend = partial(_applied, edit, attend, site)
         return attend
+
+
+def _values(q: Heads, k: Heads, v: Heads) -> Heads:
+    return v
 
 
 def _applied(edit: AttentionEdit, attend: Attend, site: Site, q: Heads, k: Heads, v: Heads) -> Heads:
