@@ -94,9 +94,10 @@ def edit_all(
     check_usable(trajectory, denoiser, start)
     check_references(trajectory, denoiser, targets, start)
     x_source, state = working(trajectory.xs[start], denoiser), opening(trajectory, start)
+    begun = [started(target.techniques, x_source, trajectory.sigmas[start]) for target in targets]
     branches = [
-        _Branch(target, x_source, None if target.step else state, (None,) * len(target.techniques))
-        for target in targets
+        _Branch(target, x, None if target.step else state, (None,) * len(target.techniques))
+        for target, x in zip(targets, begun, strict=True)
     ]
     xs_source = [x_source.cpu()]
     for index in range(start, trajectory.steps):
@@ -159,6 +160,13 @@ def edits_of(techniques: Sequence[Technique], bank: Bank, role: Literal["record"
     """The attention edits of the source pass or of the target pass, which meet in `bank`."""
     makers = (getattr(technique, role) for technique in techniques)
     return [make(bank) for make in makers if make is not None]
+
+
+def started(techniques: Sequence[Technique], x: Latent, sigma: Sigma) -> Latent:
+    """The latent that a target starts from, where the source starts from `x`."""
+    for begin in (technique.begin for technique in techniques if technique.begin is not None):
+        x = begin(x, float(sigma))
+    return x
 
 
 def blended(

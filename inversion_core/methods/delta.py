@@ -63,9 +63,15 @@ def delta_edit(
 
     Techniques work as in `edit`: at each step the source's predictions record in a bank, the target's read it, and the
     blends see the clean latents. Noise comes from `generator`, on the CPU, with seed 0 if there is none. Raises
-    ValueError if the grid does not decrease or `x0` is not finite, UnmatchedEdit as `edit`.
+    ValueError if the grid does not decrease, `x0` is not finite or a technique needs a trajectory, UnmatchedEdit as
+    `edit`.
     """
     check_decreasing(sigmas)
+    if any(technique.reference is not None or technique.begin is not None for technique in techniques):
+        raise ValueError(
+            "This method walks along no trajectory, so an edit cannot look at a reference picture on the way. Use a method "
+            "that edits along one, such as 'direct'."
+        )
     if not bool(torch.isfinite(x0).all()):
         raise ValueError(f"The latent to edit has {int((~torch.isfinite(x0)).sum())} values that are not finite.")
     generator = generator or torch.Generator().manual_seed(0)

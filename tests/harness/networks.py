@@ -106,7 +106,8 @@ class AttentionNetwork(Prompted):
         for kind, keys, names in (("self", None, ("q", "k", "v")), ("cross", context, ("cq", "ck", "cv"))):
             source = h if keys is None else keys
             text = range(0) if keys is None else range(keys.shape[1])
-            site = Site(f"block.{kind}", kind, branch, float(sigma), (1, height, width), text)
+            layer = 0 if kind == "self" else None
+            site = Site(f"block.{kind}", kind, branch, float(sigma), (1, height, width), text, layer=layer)
             q, k, v = (
                 rearrange(s @ self.weights(n, s.shape[-1], self.width), "b n (h d) -> b h n d", h=self.heads)
                 for s, n in zip((h, source, source), names, strict=True)
