@@ -22,12 +22,20 @@ def psnr(
     return -10 * mse.log10()
 
 
-def ssim(picture: Picture, other: Picture) -> Float[Tensor, " batch"]:
-    """Structural similarity of each pair (Wang et al. 2004, doi:10.1109/TIP.2003.819861), with the constants of torchmetrics."""
+def ssim(
+    picture: Picture, other: Picture, mask: Shaped[Tensor, "batch 1 height width"] | None = None
+) -> Float[Tensor, " batch"]:
+    """Structural similarity of each pair (Wang et al. 2004, doi:10.1109/TIP.2003.819861), with the constants of torchmetrics.
+
+    With a `mask` the mean of the local similarities where it is 1; nan if it is empty.
+    """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    values = structural_similarity_index_measure(picture.float(), other.float(), data_range=1.0, reduction="none")
-    return torch.atleast_1d(values if isinstance(values, Tensor) else values[0])
+    _, local = structural_similarity_index_measure(
+        picture.float(), other.float(), data_range=1.0, reduction="none", return_full_image=True
+    )
+    weight = torch.ones_like(local) if mask is None else mask.to(local).expand_as(local)
+    return (local * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)
 
 
 def drift(walked: Sequence[Latent], trajectory: Trajectory) -> tuple[float, ...]:

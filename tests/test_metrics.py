@@ -36,6 +36,16 @@ def test_ssim_is_one_for_equal_pictures_and_falls_with_noise():
     assert ssim(picture[:1], noisy[:1]).shape == (1,)
 
 
+def test_ssim_in_a_mask_sees_only_what_lies_there():
+    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    other, mask = picture.clone(), torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    other[..., :16] = 0.5
+    mask[..., 24:] = True
+    assert ssim(picture, other, mask).tolist() == pytest.approx([1], abs=1e-4)
+    assert ssim(picture, other, ~mask) < ssim(picture, other) < 0.9
+    assert ssim(picture, other, torch.zeros_like(mask)).isnan().all()
+
+
 def test_drift_is_zero_at_the_start_and_grows_with_guidance():
     sigmas = leading(scaled_linear_sigmas(), 10)
     trajectory = invert(INVERSIONS["ddim"], Mixture(), torch.randn(1, 4, 8, 8), sigmas, Cond(PROMPT))

@@ -1,0 +1,128 @@
+"""Runs an application's benchmark: our default against baselines on the same cases, in worker processes."""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+
+from latent_inversion.command_line.cases import World
+from latent_inversion.command_line.models import load_toybox
+from latent_inversion.inversion_core.shapes import Picture
+from latent_inversion.toybox.loaders import load_judge
+from latent_inversion.toybox.world import Edit, render
+
+from .baselines import LEVELS, ddim, image_to_image
+from .score import Score, means, scores, table, verdict
+from .sheet import sheets
+
+Method: TypeAlias = Callable[[World, Sequence[Any]], Picture]
+"""The edited pictures [n, 3, 128, 128] of a batch of cases; a module's function, so that processes can be handed it."""
+
+BATCH = 10
+
+
+def words(world: World, edits: Sequence[Edit], *, steps: int, guidance: float) -> Picture:
+    """Plain DDIM inversion of the edits' pictures under their captions."""
+    return ddim(
+        world, _pictures(edits), _captions(edits, "source"), _captions(edits, "target"), steps=steps, guidance=guidance
+    )
+
+
+def noised(world: World, edits: Sequence[Edit], *, level: float, steps: int, guidance: float) -> Picture:
+    """Image-to-image of the edits' pictures towards their target captions."""
+    return image_to_image(world, _pictures(edits), _captions(edits, "target"), level, steps=steps, guidance=guidance)
+
+
+def baselines(*, steps: int, guidance: float, levels: Sequence[float] = LEVELS) -> dict[str, Method]:
+    """Plain DDIM, and image-to-image at each level, for cases that are edits with captions."""
+    settings = {"steps": steps, "guidance": guidance}
+    return {"plain DDIM": partial(words, **settings)} | {
+        f"image-to-image {level:g}": partial(noised, level=level, **settings) for level in levels
+    }
+
+
+def _pictures(edits: Sequence[Edit]) -> Picture:
+    return render([edit.source for edit in edits])
+
+
+def _captions(edits: Sequence[Edit], side: str) -> list[str]:
+    return [getattr(edit, f"{side}_caption") for edit in edits]
+
+
+def measure(
+    first: int, cases: Sequence[Any], methods: Mapping[str, Method], family: str, edit_of: Callable[[Any], Edit]
+) -> tuple[list[Score], dict[str, Picture]]:
+    """The scores and the pictures of a batch of cases by every method."""
+    torch.set_num_threads(1)
+    world, found, shown = World(load_toybox(family=family), load_judge()), [], {}
+    edits = [edit_of(case) for case in cases]
+    for name, method in methods.items():
+        began = time.perf_counter()
+        shown[name] = method(world, cases)
+        seconds = (time.perf_counter() - began) / len(cases)
+        found += scores(world.judge, name, first, edits, shown[name], seconds=seconds)
+    return found, shown
+
+
+def itself(case: Any) -> Edit:
+    """A case that is its own edit."""
+    return case
+
+
+def options(
+    description: str, *, out: str, cases: int = 60, steps: int = 20, guidance: float = 7.5
+) -> argparse.Namespace:
+    """The command line of an application's benchmark."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=cases)
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--guidance", type=float, default=guidance, help="of the baselines (default: %(default)s)")
+    parser.add_argument("--family", choices=("unet", "flow"), default="unet")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--out", type=Path, default=Path(out))
+    return parser.parse_args()
+
+
+def run(
+    chosen: argparse.Namespace,
+    cases: Sequence[Any],
+    methods: Mapping[str, Method],
+    *,
+    ours: str,
+    edit_of: Callable[[Any], Edit] = itself,
+) -> list[Score]:
+    """Measure, print the table and ours against the rest, write scores.json and sheets of the best, median and worst cases.
+
+    Of image-to-image the level with the highest PSNR inside is the one on the sheets. `edit_of` gives the edit with
+    the truth of a case.
+    """
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    firsts = range(0, len(cases), BATCH)
+    found: list[Score] = []
+    pictures: dict[str, list[Picture]] = {name: [] for name in methods}
+    task = partial(measure, methods=methods, family=chosen.family, edit_of=edit_of)
+    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
+        for done, shown in pool.map(task, firsts, [cases[first : first + BATCH] for first in firsts]):
+            found += done
+            for name, batch in shown.items():
+                pictures[name].append(batch)
+            print(f"{len(found) // len(methods)} of {len(cases)} cases", flush=True)
+    settings = {name: value for name, value in vars(chosen).items() if name != "out"}
+    report = {"settings": settings, "scores": [asdict(score) for score in found]}
+    (chosen.out / "scores.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(table(found))
+    print(verdict(found, ours))
+    levels = [name for name in methods if name.startswith("image-to-image")]
+    best = max(levels, key=lambda name: means(found)[name]["inside"], default=None)
+    kept = {n: torch.cat(p) for n, p in pictures.items() if n not in levels or n == best}
+    sheets(chosen.out, found, [edit_of(case) for case in cases], kept, ours=ours)
+    return found
