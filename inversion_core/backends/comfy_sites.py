@@ -1,0 +1,66 @@
+"""What ComfyUI tells of the rows of an attention call, as sites, and how the edits of one evaluation are run on them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from ..attention.site import Attend, EditedCall, Site
+from ..shapes import Heads
+from ..types import Cond
+
+Extra: TypeAlias = dict[str, Any]
+"""ComfyUI's `transformer_options` of a call: among others the branch and the uuid of every prompt in the batch."""
+Kind: TypeAlias = Literal["self", "cross", "joint", "feature"]
+Host: TypeAlias = Callable[[Extra, slice], Attend]
+"""The attention below the edits, for the rows of a batch that `Extra` speaks of."""
+
+ALL = slice(None)
+
+
+@dataclass(frozen=True)
+class Edits:
+    """The edits of one evaluation of the network; `parts` number the entries of each branch's prompt by their uuids."""
+
+    call: EditedCall
+    sigma: float
+    parts: tuple[dict[Any, int], ...]
+
+    @classmethod
+    def of(cls, call: EditedCall, cond: Cond, sigma: float) -> "Edits":
+        prompts = (cond.cond, cond.uncond or [])
+        return cls(call, sigma, tuple({entry["uuid"]: n for n, entry in enumerate(prompt)} for prompt in prompts))
+
+    def sites(self, extra: Extra, block: str, kind: Kind, grid: tuple[int, int, int], text: range) -> list[Site]:
+        """One site for each prompt in the batch."""
+        return [
+            Site(
+                block=block,
+                kind=kind,
+                branch="uncond" if index else "cond",
+                sigma=self.sigma,
+                grid=grid,
+                text=text,
+                part=self.parts[min(index, 1)].get(uuid, 0),
+                layer=int(block.split(".")[1]) if block.startswith("output.") else None,
+            )
+            for index, uuid in zip(extra["cond_or_uncond"], extra["uuids"], strict=True)
+        ]
+
+    def together(self, host: Host, extra: Extra, qkv: Sequence[Tensor], sites: Sequence[Site]) -> Heads:
+        """All rows at once, for a host that does not look which rows it has."""
+        q, k, v = qkv
+        return self.call.attend(host(extra, ALL), q, k, v, sites)
+
+    def apart(self, host: Host, extra: Extra, qkv: Sequence[Tensor], sites: Sequence[Site]) -> Heads:
+        """Prompt by prompt, for a patch below that reads in `extra` which rows it has, and for masks of the rows."""
+        size = len(qkv[0]) // len(sites)
+        done = []
+        for number, site in enumerate(sites):
+            rows = slice(number * size, (number + 1) * size)
+            own = {name: extra[name][number : number + 1] for name in ("cond_or_uncond", "uuids")}
+            q, k, v = (t[rows] for t in qkv)
+            done.append(self.call.attend(host(extra | own, rows), q, k, v, [site]))
+        return torch.cat(done)
