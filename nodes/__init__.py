@@ -13,6 +13,7 @@ NODES = {
     ),
     "null_text": ("InversionNullTextOptimize",),
     "attention_edit": ("InversionAttentionEdit",),
+    "plug_and_play": ("InversionPlugAndPlay",),
     "edit_sampler": ("InversionEditSampler",),
     "method_edit": (
         "InversionAnchoredEdit",
@@ -27,6 +28,7 @@ NODES = {
     "report": ("InversionReport",),
     "files": ("InversionSaveTrajectory", "InversionLoadTrajectory"),
     "toybox": ("InversionToyboxLoader", "InversionToyboxScene"),
+    "toybox_control": ("InversionToyboxControlNet", "InversionEdges"),
 }
 """The node classes by module, in the order of the menus."""
 

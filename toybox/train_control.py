@@ -19,6 +19,7 @@ from .training import training_scenes
 from .weights import read_weights, write_state
 
 STEPS = 600
+SHARE = 2  # every second picture of the other trainings' batches: 32
 LOOKS = ("time", "style", "fur", "shirt", "accessory_color")  # the hint's scene may have others: they move no edge
 SHAPES = ("animal", "accessory", "pattern", "place")  # one of them may differ: there the caption decides
 OTHER_LOOK, OTHER_SHAPE = 0.5, 0.3  # chance that a look differs; that one shape does
@@ -53,8 +54,9 @@ def train_control(folder: Path, *, steps: int = STEPS, device: str = "cpu") -> N
     control.unet = {name: value.to(device) for name, value in control.unet.items()}
 
     def loss_of(step: int) -> Tensor:
-        hint = hints[picked_by(data, step)].float() / 255
-        return _loss(control, unet, text, batch_of(data, step), hint.expand(-1, 3, -1, -1), device)
+        batch = Batch(*(part[::SHARE] for part in batch_of(data, step)))
+        hint = hints[picked_by(data, step)[::SHARE]].float() / 255
+        return _loss(control, unet, text, batch, hint.expand(-1, 3, -1, -1), device)
 
     def export(average: nn.Module) -> None:
         write_state(average.changes(), "controlnet")
