@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..inversion_core import storage
+from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.integrate import replay
 from ..inversion_core.metrics import psnr
@@ -39,11 +40,12 @@ def edit_command(options: argparse.Namespace) -> None:
     job = open_job(options)
     mask = read_mask(options.mask, job.size) if options.mask else None
     control = Control(
-        cross=options.cross,
-        self_attention=options.self_attention,
+        cross=_or_usual(options, options.cross, CROSS_END),
+        self_attention=_or_usual(options, options.self_attention, SELF_END),
         alignment=options.align,
         weights=_weights(job.studio, options),
         words=options.words,
+        plug_and_play=options.plug_and_play,
         mask=None if mask is None else mask_to_tensor(mask, job.studio.multiple),
     )
     trajectory = trajectory_of(job, options, options.source)
@@ -97,10 +99,15 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 
 def _check(options: argparse.Namespace) -> None:
     """Options that do not go together, found before anything is loaded."""
-    if options.weights and not options.cross:
+    if options.weights and not _or_usual(options, options.cross, CROSS_END):
         raise Mistake("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
     if options.negative is not None and options.method not in ("direct", "ddim"):
         raise Mistake(f"--negative works with the methods direct and ddim; {options.method} sets its own.")
+
+
+def _or_usual(options: argparse.Namespace, given: float | None, usual: float) -> float:
+    """The share of the steps under Prompt-to-Prompt: what was given, else none beside Plug-and-Play."""
+    return given if given is not None else 0.0 if options.plug_and_play is not None else usual
 
 
 def _weights(studio: Studio, options: argparse.Namespace) -> dict[str, float]:

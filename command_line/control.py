@@ -8,9 +8,11 @@ from torch import Tensor
 from ..inversion_core.attention.bank import Bank
 from ..inversion_core.attention.local_blend import START, THRESHOLD, local_blend, mask_blend
 from ..inversion_core.attention.maps import record_maps
+from ..inversion_core.attention.plug_and_play import ATTENTION_END, FEATURE_END, plug_and_play
 from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END, prompt_to_prompt
 from ..inversion_core.attention.site import Technique
 from ..inversion_core.attention.tokens import Alignment, PromptTokens, refine, replace
+from ..inversion_core.backends.diffusers_features import decoder_layers
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.schedules import window
 from ..inversion_core.shapes import Sigmas
@@ -23,7 +25,8 @@ ALIGNMENTS: dict[str, Callable[[PromptTokens, PromptTokens], Alignment]] = {"ref
 class Control:
     """How far an edit follows the source's attention, as fractions of the steps, and where it may go.
 
-    `words` of either prompt, or `mask` [1, 1, height, width], keep the edit to their region.
+    `words` of either prompt, or `mask` [1, 1, height, width], keep the edit to their region. `plug_and_play` is the
+    decoder's layer from which on features and self-attention are the source's.
     """
 
     cross: float = CROSS_END
@@ -34,6 +37,7 @@ class Control:
     threshold: float = THRESHOLD
     blend_start: float = START
     mask: Tensor | None = None
+    plug_and_play: int | None = None
 
 
 NO_CONTROL = Control(cross=0, self_attention=0)
@@ -42,6 +46,8 @@ NO_CONTROL = Control(cross=0, self_attention=0)
 def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control) -> list[Technique]:
     """The core's techniques for a control, outermost first. Raises Mistake if a word is in neither prompt."""
     masked = [] if control.mask is None else [mask_blend(control.mask)]
+    if control.plug_and_play is not None:
+        masked = [*_plugged(studio, sigmas, control.plug_and_play), *masked]
     if not (control.words or control.cross or control.self_attention):
         return masked
     tokens = studio.prompt_tokens(source), studio.prompt_tokens(target)
@@ -64,6 +70,16 @@ def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control
             )
         )
     return [*found, *masked]
+
+
+def _plugged(studio: Studio, sigmas: Sigmas, layer: int) -> list[Technique]:
+    layers = len(decoder_layers(studio.denoiser.network))
+    if layer >= layers:
+        there = f"the decoder here has the layers 0 to {layers - 1}" if layers else "this transformer has no decoder"
+        raise Mistake(f"--plug-and-play takes the features of layer {layer} of a UNet's decoder, but {there}.")
+    return plug_and_play(
+        features=window(sigmas, 0, FEATURE_END), attention=window(sigmas, 0, ATTENTION_END), layer=layer
+    )
 
 
 def watch(tokens: PromptTokens, word: str) -> tuple[Technique, Bank]:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ..inversion_core.attention.plug_and_play import LAYER
 from . import help as texts
 from . import values
 from .options import add_inversion, add_picture_and_model
@@ -18,6 +19,7 @@ def add_edit(commands: argparse._SubParsersAction) -> None:
     add_picture_and_model(edit)
     _words(edit.add_argument_group("the change"))
     _attention(edit.add_argument_group("what stays (Prompt-to-Prompt)"))
+    _plug_and_play(edit.add_argument_group("what stays (Plug-and-Play)"))
     _region(edit.add_argument_group("where"))
     add_inversion(edit)
     edit.add_argument(
@@ -55,17 +57,15 @@ def _attention(group: argparse._ArgumentGroup) -> None:
         "--cross",
         metavar="SHARE",
         type=values.share,
-        default=0.4,
-        help="share of the steps, 0..1, in which shared words keep their places (default: %(default)s)",
+        help="share of the steps, 0..1, in which shared words keep their places (default: 0.4; 0 with --plug-and-play)",
     )
     group.add_argument(
         "--self",
         dest="self_attention",
         metavar="SHARE",
         type=values.share,
-        default=0.6,
-        help="share of the steps, 0..1, that keep the shapes of the source (default: %(default)s); lower it to change "
-        "shapes",
+        help="share of the steps, 0..1, that keep the shapes of the source (default: 0.6; 0 with --plug-and-play); lower "
+        "it to change shapes",
     )
     group.add_argument(
         "--align",
@@ -81,6 +81,19 @@ def _attention(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="WORD=FACTOR",
         help="strengthen (2) or weaken (0.5) words of the target while --cross lasts",
+    )
+
+
+def _plug_and_play(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--plug-and-play",
+        nargs="?",
+        type=int,
+        const=LAYER,
+        metavar="LAYER",
+        help="keep layout and shapes by the features and self-attention of the UNet's decoder, from this layer on (default: "
+        "%(const)s, as published for Stable Diffusion 1; the toybox has 6 layers, and 3 suits it); the descriptions may differ "
+        "in every word",
     )
 
 

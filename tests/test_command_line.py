@@ -221,3 +221,13 @@ def test_refining_raises_the_ceiling(photo, model, capsys):
         line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("ceiling"))
         ceilings.append(float(line.split()[1]))
     assert ceilings[1] > ceilings[0]
+
+
+def test_plug_and_play_changes_the_edit_and_names_the_layers_there_are(photo, model, capsys):
+    prompts = ["--source", "a cat", "--target", "a dog", "--cross", "0", "--self", "0"]
+    for name, more in (("free", []), ("kept", ["--plug-and-play"])):
+        assert main(["edit", str(photo), "--model", model, *prompts, *FAST, *more, "-o", f"{name}.png"]) == 0
+    assert Path("free.png").read_bytes() != Path("kept.png").read_bytes()
+    capsys.readouterr()
+    code, error = failed(capsys, "edit", photo, "--model", model, *prompts, *FAST, "--plug-and-play", "6")
+    assert code == 2 and "layers 0 to 5" in error

@@ -14,6 +14,7 @@ from ..paths import NoisePath
 from ..shapes import Embedding, Latent, Sigma, Sigmas
 from ..types import Cond, Prompt
 from .comfy_attention import check_editable, with_edits
+from .comfy_features import features_reached
 from .comfy_gradients import gradients_through, plain
 from .comfy_guider import guider_of, same_draws
 from .comfy_model import ModelPatcher, fingerprint_of, is_guidance_distilled, latent_of, path_of, resident, sigmas_of
@@ -84,11 +85,12 @@ class ComfyDenoiser:
         if self.training:
             x, cond = plain(x), replace(cond, cond=plain(cond.cond), uncond=plain(cond.uncond))
         call, options = EditedCall(self.edits), self.model_options
+        network = self.guider.inner_model.diffusion_model
         if self.edits:
-            network = self.guider.inner_model.diffusion_model
             options = with_edits(options, network, call, cond, float(sigma))
         levels = torch.full((x.shape[0],), float(sigma), dtype=torch.float32, device=x.device)
-        with self.guider.asked(cond), same_draws(self.device, self.seed):
+        reached = features_reached(options, network, call, cond, float(sigma))
+        with reached, self.guider.asked(cond), same_draws(self.device, self.seed):
             x0 = self.guider(x.float(), levels, model_options=options, seed=self.seed)
         call.check()
         return x0.to(x.dtype)
