@@ -28,7 +28,9 @@ from latent_inversion.nodes.sockets import LatentTrajectory
 
 STEPS = 3
 names = pytest.mark.parametrize("family", TABLE, ids=lambda family: family.name)
-transformers = pytest.mark.parametrize("family", [f for f in TABLE if not f.unet], ids=lambda family: family.name)
+REACHED = ("sd3", "flux", "qwen", "wan")
+"""The transformers whose attention an edit reaches."""
+transformers = pytest.mark.parametrize("family", [FAMILIES[name] for name in REACHED], ids=lambda family: family.name)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -371,15 +373,43 @@ def test_flux_without_a_guidance_layer_has_both_branches() -> None:
     assert not is_guidance_distilled(schnell)
 
 
+SIX = PromptTokens(tuple(Word(f"word{n}", (n + 1,)) for n in range(3)), 6)
+
+
 @transformers
+def test_prompt_to_prompt_on_transformers(family: Family) -> None:
+    """Under the source's own attention an equal prompt gives the source, and another one something of its own."""
+    case, plans = plain(family), Plans((AttentionPlan(refine(SIX, SIX), True, (0.0, 0.8), (0.0, 0.6), {}),))
+    same = case.edit(same=True, plans=plans)
+    torch.testing.assert_close(same.target, same.source[-1], rtol=1e-4, atol=1e-4)
+    free, held = (case.edit(plans=p, guidance=3.0).target for p in (None, plans))
+    assert bool(torch.isfinite(held).all()) and not torch.allclose(free, held, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["flux", "qwen", "wan"])
+def test_words_say_where_an_edit_of_a_transformer_may_act(name: str) -> None:
+    """A threshold that no place reaches keeps the source everywhere, one that all places reach keeps it nowhere."""
+    family = FAMILIES[name]
+    case = plain(family)
+    shape = (*family.shape[:-2], 16, 24)
+    latent = {"samples": torch.randn(shape, generator=torch.Generator().manual_seed(0))}
+    record, found = case.invert(latent=latent, method="ddim"), []
+    for threshold in (0.999, 0.0):
+        blend = BlendWords(("word1",), ("word1",), (0.0, 1.0), threshold)
+        plan = AttentionPlan(refine(SIX, SIX), False, (0.0, 0.0), (0.0, 0.0), {}, blend)
+        edited = case.edit(record=record, plans=Plans((plan,)), anchor="direct")
+        found.append((edited.target == record.trajectory.xs[-1]).float().mean())
+    assert found[0] > 0.5 and found[1] < 0.1
+
+
 @pytest.mark.parametrize("inject", [True, False], ids=["prompt to prompt", "local blend"])
-def test_attention_edits_on_transformers_are_refused_before_the_model_runs(family: Family, inject: bool) -> None:
-    case, words = plain(family), PromptTokens(tuple(Word(f"word{n}", (n + 1,)) for n in range(3)), 6)
+def test_attention_edits_out_of_reach_are_refused_before_the_model_runs(inject: bool) -> None:
+    case = plain(FAMILIES["hunyuan"])
     blend = None if inject else BlendWords(("word1",), ("word1",), (0.0, 1.0), 0.3)
-    plan = AttentionPlan(refine(words, words), inject, (0.0, 0.8), (0.0, 0.6), {}, blend)
+    plan = AttentionPlan(refine(SIX, SIX), inject, (0.0, 0.8), (0.0, 0.6), {}, blend)
     record = case.record
     management.unload_all_models()
-    with pytest.raises(ValueError, match=r"joint attention of transformers.*not supported yet.*direct.*mask"):
+    with pytest.raises(ValueError, match=r"this network, HunyuanVideo, is none of them.*direct.*mask"):
         case.edit(record=record, plans=Plans((plan,)))
     assert not management.loaded_models(), "the model was loaded in vain"
     only_mask = replace(plan, inject=False, blend=None, mask=torch.zeros(1, 8, 12))
