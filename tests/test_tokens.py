@@ -5,7 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine, replace, words_of_pieces
+from latent_inversion.inversion_core.attention.tokens import (
+    PromptTokens,
+    Word,
+    joined,
+    refine,
+    replace,
+    words_of_pieces,
+)
 
 
 def tokens(text, length=16):
@@ -112,3 +119,41 @@ def test_replacement_gives_no_attention_out_twice(source, target):
     alignment = replace(tokens(source), tokens(target))
     assert ((alignment.matrix.sum(1) - 1).abs().lt(1e-5) | (alignment.matrix.sum(1) == 0)).all()
     assert torch.equal(alignment.taken, (alignment.matrix.sum(0) > 0).float())
+
+
+@pytest.mark.parametrize("mark", "▁Ġ")
+def test_punctuation_is_no_part_of_a_word_where_pieces_mark_beginnings(mark):
+    """A bare mark is the space before a piece that has none of its own."""
+    pieces = ["a", f"{mark}red", ",", mark, "hat", "-", "shop", f"{mark}(", "x", ")."]
+    found = words_of_pieces(dict(enumerate(pieces)), 12)
+    assert [word.text for word in found.words] == ["a", "red", ",", "hat", "-", "shop", "(", "x", ")."]
+    assert found.columns_of("hat") == (3, 4) and found.columns_of("red") == (1,)
+
+
+def test_two_encoders_words_have_the_columns_of_both():
+    first = words_of_pieces({1: "a</w>", 2: "porcu", 3: "pine</w>", 4: "hat</w>"}, 8)
+    both = joined(first, {0: "▁A", 1: "▁por", 2: "cupine", 3: "▁hat"}, 6)
+    assert both.length == 14 and both.starts == (0, 8)
+    assert both.columns_of("porcupine") == (2, 3, 9, 10) and both.columns_of("hat") == (4, 11)
+    with pytest.raises(ValueError, match="split this prompt differently"):
+        joined(first, {0: "▁A", 1: "▁cat"}, 6)
+
+
+def test_each_encoders_start_end_and_padding_answer_to_its_own():
+    """SD3's: the columns between CLIP's last word and T5's first one are CLIP's end and T5's beginning."""
+    short = joined(words_of_pieces({1: "cat</w>"}, 5), {0: "▁cat"}, 4)
+    long = joined(words_of_pieces({1: "big</w>", 2: "cat</w>"}, 5), {0: "▁big", 1: "▁cat"}, 4)
+    alignment = refine(short, long)
+    assert answers(alignment, "cat") == [[1], [5]] and answers(alignment, "big") == [[], []]
+    assert alignment.matrix[0, 0] == 1
+    assert [alignment.matrix[s].nonzero().flatten().tolist() for s in (2, 3, 4)] == [[3], [4], [4]]
+    assert [alignment.matrix[s].nonzero().flatten().tolist() for s in (6, 7, 8)] == [[7], [8], [8]]
+    assert torch.equal(refine(short, short).matrix, torch.eye(9))
+
+
+def test_words_of_other_lengths_share_within_each_encoder():
+    ours = joined(words_of_pieces({1: "cat</w>"}, 5), {0: "▁c", 1: "at"}, 4)
+    theirs = joined(words_of_pieces({1: "do", 2: "g</w>"}, 5), {0: "▁dog"}, 4)
+    alignment = replace(ours, theirs)
+    assert alignment.matrix[1].nonzero().flatten().tolist() == [1, 2] and alignment.matrix[1, 1] == 0.5
+    assert [alignment.matrix[s].nonzero().flatten().tolist() for s in (5, 6)] == [[5], [5]]

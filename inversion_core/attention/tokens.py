@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+MARKS = "▁Ġ"
+"""What SentencePiece and byte-level BPE write for the space before a word."""
+
 
 @dataclass(frozen=True)
 class Word:
@@ -19,10 +22,14 @@ class Word:
 
 @dataclass(frozen=True)
 class PromptTokens:
-    """The words of a prompt in order, and the number of key columns, specials and padding included."""
+    """The words of a prompt in order, and the number of key columns, specials and padding included.
+
+    Several text encoders may stand behind each other; `starts` are their first columns.
+    """
 
     words: tuple[Word, ...]
     length: int
+    starts: tuple[int, ...] = (0,)
 
     def columns_of(self, phrase: str) -> tuple[int, ...]:
         """The columns of every occurrence of a word or phrase. Raises ValueError, naming the words there are, if it is absent."""
@@ -37,19 +44,49 @@ class PromptTokens:
 def words_of_pieces(pieces: Mapping[int, str], length: int) -> PromptTokens:
     """Words from the vocabulary pieces at their columns, specials left out.
 
-    CLIP marks the end of a word with `</w>`; SentencePiece and byte-level BPE mark its beginning.
+    CLIP marks the end of a word with `</w>`; SentencePiece and byte-level BPE mark its beginning, but not that of the
+    marks of punctuation, which are words of their own.
     """
     words: list[tuple[str, list[int]]] = []
     suffix_style = any(piece.endswith("</w>") for piece in pieces.values())
     open_word = False
     for column, piece in sorted(pieces.items()):
-        begins = not open_word if suffix_style else piece[:1] in "▁Ġ" or not words
-        if begins:
+        text = piece.removesuffix("</w>").lstrip(MARKS)
+        alone = bool(text) and not any(letter.isalnum() for letter in text)
+        if not open_word or (not suffix_style and (alone or piece[:1] in MARKS)):
             words.append(("", []))
-        text, columns = words[-1]
-        words[-1] = (text + piece.removesuffix("</w>").lstrip("▁Ġ"), [*columns, column])
-        open_word = not piece.endswith("</w>")
+        before, columns = words[-1]
+        words[-1] = (before + text, [*columns, column])
+        open_word = not piece.endswith("</w>") if suffix_style else not alone
     return PromptTokens(tuple(Word(text, tuple(columns)) for text, columns in words), length)
+
+
+def joined(first: PromptTokens, pieces: Mapping[int, str], length: int) -> PromptTokens:
+    """The words as the `first` encoder splits them, with the columns of both; the second's, `length` in all, stand behind.
+
+    Raises ValueError if the two spell the text differently: then it is not known which columns are which word.
+    """
+    behind = {column + first.length: piece.strip(MARKS).casefold() for column, piece in pieces.items()}
+    shared = _shared([word.text.casefold() for word in first.words], behind)
+    words = (Word(w.text, (*w.columns, *shared.get(n, ()))) for n, w in enumerate(first.words))
+    return PromptTokens(tuple(words), first.length + length, (*first.starts, first.length))
+
+
+def _shared(words: Sequence[str], pieces: Mapping[int, str]) -> dict[int, list[int]]:
+    """For each word, by its number, the columns of the pieces that have letters of it."""
+    if "".join(words) != "".join(pieces.values()):
+        raise ValueError(
+            f"The model's text encoders split this prompt differently, '{' '.join(words)}' and "
+            f"'{' '.join(pieces.values())}', so its words cannot be told apart. Use plain letters, and fewer of them."
+        )
+    word_of = [number for number, word in enumerate(words) for _ in word]
+    shared: dict[int, list[int]] = {}
+    at = 0
+    for column, piece in sorted(pieces.items()):
+        for number in sorted(set(word_of[at : at + len(piece)])):
+            shared.setdefault(number, []).append(column)
+        at += len(piece)
+    return shared
 
 
 @dataclass(frozen=True)
@@ -117,21 +154,21 @@ def _swaps(
 
 def _fill(source: PromptTokens, target: PromptTokens, pairs: Sequence[tuple[range, range]]) -> Alignment:
     matrix = torch.zeros(source.length, target.length)
-    for gone, come in pairs:
-        rows = [c for i in gone for c in source.words[i].columns]
-        columns = [c for j in come for c in target.words[j].columns]
-        if len(rows) == len(columns):
-            matrix[rows, columns] = 1
-        else:
-            matrix[torch.tensor(rows)[:, None], columns] = 1 / len(columns)
-    _fill_specials(matrix, source, target)
+    for ours, theirs in zip(_encoders(source), _encoders(target), strict=True):
+        for gone, come in pairs:
+            rows = [c for i in gone for c in source.words[i].columns if c in ours]
+            columns = [c for j in come for c in target.words[j].columns if c in theirs]
+            if len(rows) == len(columns):
+                matrix[rows, columns] = 1
+            elif rows and columns:
+                matrix[torch.tensor(rows)[:, None], columns] = 1 / len(columns)
+        _fill_specials(matrix, _ends(source, ours), _ends(target, theirs))
     return Alignment(source, target, matrix, (matrix.sum(0) > 0).float())
 
 
-def _fill_specials(matrix: Tensor, source: PromptTokens, target: PromptTokens) -> None:
+def _fill_specials(matrix: Tensor, source: tuple[range, range], target: tuple[range, range]) -> None:
     """The start token answers to the start token, the end and padding to the end and padding, each counted from its prompt's end."""
-    head_s, tail_s = _ends(source)
-    head_t, tail_t = _ends(target)
+    (head_s, tail_s), (head_t, tail_t) = source, target
     for s, t in zip(head_s, head_t, strict=False):
         matrix[s, t] = 1
     for number, s in enumerate(tail_s):
@@ -139,8 +176,13 @@ def _fill_specials(matrix: Tensor, source: PromptTokens, target: PromptTokens) -
             matrix[s, min(tail_t.start + number, tail_t.stop - 1)] = 1
 
 
-def _ends(tokens: PromptTokens) -> tuple[range, range]:
-    columns = [c for word in tokens.words for c in word.columns]
+def _encoders(tokens: PromptTokens) -> list[range]:
+    return [range(*ends) for ends in pairwise([*tokens.starts, tokens.length])]
+
+
+def _ends(tokens: PromptTokens, encoder: range) -> tuple[range, range]:
+    columns = [c for word in tokens.words for c in word.columns if c in encoder]
     if not columns:
-        return range(min(1, tokens.length)), range(1, tokens.length)
-    return range(min(columns)), range(max(columns) + 1, tokens.length)
+        first = min(encoder.start + 1, encoder.stop)
+        return range(encoder.start, first), range(first, encoder.stop)
+    return range(encoder.start, min(columns)), range(max(columns) + 1, encoder.stop)

@@ -1,6 +1,6 @@
 """From words to prompts: what the pipelines of diffusers make of their text encoders, and which key columns are which word."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..attention.tokens import PromptTokens, Word, words_of_pieces
+from ..attention.tokens import PromptTokens, joined, words_of_pieces
 from .diffusers_network import Prompt
 
 SD3_T5_LENGTH, FLUX_T5_LENGTH = 256, 512
@@ -119,32 +119,13 @@ def flux_words(clip: TextEncoder, t5: TextEncoder) -> Words:
 def joined_words(first: TextEncoder, second: TextEncoder | None, *, more: int) -> Callable[[str], PromptTokens]:
     """The words as `first` splits them, with the columns of both encoders; `more` columns are the second's, behind.
 
-    Raises ValueError if the two spell the text differently: then it is not known which columns are which word.
+    Raises ValueError as `joined`. Without a second encoder its columns are of no word.
     """
 
     def words(text: str) -> PromptTokens:
         found = first.words(text)
-        pieces = second.pieces(text) if second is not None else {}
-        behind = {column + found.length: piece.strip("▁").casefold() for column, piece in pieces.items()}
-        shared = _shared([word.text.casefold() for word in found.words], behind) if second is not None else {}
-        joined = (Word(w.text, (*w.columns, *shared.get(n, ()))) for n, w in enumerate(found.words))
-        return PromptTokens(tuple(joined), found.length + more)
+        if second is not None:
+            return joined(found, second.pieces(text), more)
+        return PromptTokens(found.words, found.length + more, (*found.starts, found.length))
 
     return words
-
-
-def _shared(words: Sequence[str], pieces: Mapping[int, str]) -> dict[int, list[int]]:
-    """For each word, by its number, the columns of the pieces that have letters of it."""
-    if "".join(words) != "".join(pieces.values()):
-        raise ValueError(
-            f"The model's text encoders split this prompt differently, '{' '.join(words)}' and "
-            f"'{' '.join(pieces.values())}', so its words cannot be told apart. Use plain letters, and fewer of them."
-        )
-    word_of = [number for number, word in enumerate(words) for _ in word]
-    shared: dict[int, list[int]] = {}
-    at = 0
-    for column, piece in sorted(pieces.items()):
-        for number in sorted(set(word_of[at : at + len(piece)])):
-            shared.setdefault(number, []).append(column)
-        at += len(piece)
-    return shared
