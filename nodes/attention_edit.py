@@ -84,7 +84,7 @@ class InversionAttentionEdit(io.ComfyNode):
             ],
             outputs=[
                 AttentionEditSocket.Output(
-                    "attention_edit", display_name="attention edit", tooltip="For Inversion Edit Sampler."
+                    "edit", display_name="attention edit", tooltip="For Inversion Edit Sampler."
                 ),
                 io.Conditioning.Output("source", display_name="source", tooltip="The source prompt, encoded."),
                 io.Conditioning.Output("target", display_name="target", tooltip="The target prompt, encoded."),

@@ -51,7 +51,7 @@ class InversionPlugAndPlay(io.ComfyNode):
             ],
             outputs=[
                 AttentionEditSocket.Output(
-                    "attention_edit", display_name="attention edit", tooltip="For Inversion Edit Sampler."
+                    "edit", display_name="attention edit", tooltip="For Inversion Edit Sampler."
                 ),
             ],
         )
