@@ -1,5 +1,6 @@
 """Published methods, one per file, and the inversions by the name the field knows them by."""
 
+from .attention_view import word_attention
 from .chord_edit import chord_edit
 from .ddcm import ddcm
 from .ddpm import edit_friendly
@@ -52,4 +53,5 @@ __all__ = [
     "turbo_edit",
     "uni_edit",
     "with_null_text",
+    "word_attention",
 ]
