@@ -52,10 +52,10 @@ def word_maps(
         check_text(len(site.text), length)
     else:
         k, v = first_copy(k, length), first_copy(v, length)
-    q, at, most = q[:, :, site.image], site.text.start, v.shape[-1]
+    at, most = site.text.start, v.shape[-1]
     parts = [_columns(attend, q, k, v, words[n : n + most], at) for n in range(0, len(words), most)]
-    frames, height, width = site.grid
-    return rearrange(torch.cat(parts, -1), "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width)
+    maps, (frames, height, width) = torch.cat(parts, -1)[:, site.image], site.grid
+    return rearrange(maps, "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width)
 
 
 def _columns(attend: Attend, q: Heads, k: Heads, v: Heads, words: Sequence[Columns], first: int) -> Tensor:

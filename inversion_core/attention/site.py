@@ -171,3 +171,8 @@ def _values(q: Heads, k: Heads, v: Heads) -> Heads:
 
 def _applied(edit: AttentionEdit, attend: Attend, site: Site, q: Heads, k: Heads, v: Heads) -> Heads:
     return edit.apply(attend, q, k, v, site)
+
+
+def bare(attend: Attend) -> bool:
+    """Whether `attend` is the host's own, with no edit inside: then it takes any choice of queries and keys."""
+    return getattr(attend, "func", None) is not _applied

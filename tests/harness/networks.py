@@ -117,6 +117,33 @@ class AttentionNetwork(Prompted):
         return x / (1 + sigma**2) + torch.tanh(out.to(x)) * sigma / (1 + sigma)
 
 
+@dataclass(frozen=True)
+class JointNetwork(AttentionNetwork):
+    """Two blocks of joint attention on `[b, 4, h, w]`; text comes first unless `image_first`."""
+
+    image_first: bool = False
+
+    def clean(self, x: Tensor, sigma: Tensor, prompt: Tensor, branch: str, call: EditedCall) -> Tensor:
+        height, width = x.shape[-2:]
+        count, length = height * width, prompt.shape[1]
+        image = rearrange((x / (1 + sigma**2).sqrt()).to(self.dtype), "b c h w -> b (h w) c")
+        image = image @ self.weights("in", x.shape[1], self.width)
+        text = prompt.to(self.dtype).expand(len(x), -1, -1) @ self.weights("ck", prompt.shape[2], self.width)
+        parts, first = ([image, text], count) if self.image_first else ([text, image], 0)
+        h = torch.cat(parts, 1)
+        for number, names in enumerate((("q", "k", "v"), ("k", "q", "v"))):
+            site = Site(
+                f"double.{number}", "joint", branch, float(sigma), (1, height, width), range(first, first + length)
+            )
+            q, k, v = (
+                rearrange(h @ self.weights(n, self.width, self.width), "b n (h d) -> b h n d", h=self.heads)
+                for n in names
+            )
+            h = h + rearrange(call.attend(self.attention, 2 * q, 2 * k, v, [site]), "b h n d -> b n (h d)")
+        out = rearrange(h[:, site.image] @ self.weights("out", self.width, x.shape[1]), "b (h w) c -> b c h w", h=height)
+        return x / (1 + sigma**2) + torch.tanh(out.to(x)) * sigma / (1 + sigma)
+
+
 def explicit_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention with the map written out: the oracle of the fused kernels."""
     return attention_map(q, k) @ v

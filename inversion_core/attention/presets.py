@@ -1,0 +1,73 @@
+"""Where keys and values are injected: blocks that were published for a network, and a share of the depth for any other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..types import SigmaRange
+from .blocks import within
+from .injection import inject_keys_values, inject_values
+from .local_blend import LatentMask
+from .site import Technique
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """`inject` acts on `blocks` outside of a mask if there is one, and on those `everywhere` inside it too.
+
+    `span` is in fractions of the steps. `source` says where the numbers are from, `network` for which one they are:
+    its numbers of double and of single blocks.
+    """
+
+    source: str
+    network: tuple[int, int]
+    inject: Callable[..., Technique]
+    blocks: tuple[str, ...]
+    everywhere: tuple[str, ...] = ()
+    span: Span = (0.0, 1.0)
+
+    def techniques(self, active: SigmaRange, mask: LatentMask | None = None) -> list[Technique]:
+        """The edits, in the steps of `active`."""
+        parts = [(self.blocks, mask), (self.everywhere, None)]
+        return [self.inject(where=within(names), active=active, mask=part) for names, part in parts if names]
+
+
+def named(kind: str, *numbers: int) -> tuple[str, ...]:
+    return tuple(f"{kind}.{number}" for number in numbers)
+
+
+FLUX, SD3 = (19, 38), (24, 0)
+
+PRESETS = {
+    "Stable Flow (Flux)": Preset(
+        "vital layers, arXiv:2411.14430, as in the published code; 50 steps, guidance 3",
+        FLUX,
+        inject_keys_values,
+        named("double", 0, 1, 17, 18) + named("single", 6, 9, 34, 35, 37),
+    ),
+    "RF-Edit (Flux)": Preset(
+        "single blocks after the 20th in the first 2 of 15 steps, arXiv:2411.04746, published code",
+        FLUX,
+        inject_values,
+        named("single", *range(20, 38)),
+        span=(0.0, 2 / 15),
+    ),
+    "LayerVerse (Flux)": Preset(
+        "github.com/v-gen-ai/LayerVerse, selected_combinations_config.yaml; 15 steps, guidance 2",
+        FLUX,
+        inject_keys_values,
+        named("double", 1) + named("single", *range(32, 38)),
+        named("double", 2),
+    ),
+    "LayerVerse (SD3.5 medium)": Preset(
+        "github.com/v-gen-ai/LayerVerse, README of LayerVerse_SD3.5; 28 steps, guidance 7.5",
+        SD3,
+        inject_keys_values,
+        named("double", 0, 1, 3, 4, 12, 14, 17, 18, 19),
+        named("double", 20, 21, 22, 23),
+    ),
+    "Stable Flow (SD3)": Preset(
+        "vital layers, arXiv:2411.14430, app.", SD3, inject_keys_values, named("double", 0, 7, 8, 9)
+    ),
+}
