@@ -9,6 +9,7 @@ import pytest
 from harness.events import Event, ExecutionFailed, Result
 from harness.graph import Graph, Node
 from harness.server import ComfyServer
+from harness.studio import Studio
 from harness.tiny_comfy import FAMILIES
 
 STEPS = 3
@@ -153,7 +154,7 @@ def test_what_a_family_cannot_do_is_refused_with_the_reason(comfy_server: ComfyS
     def bench(name: str) -> Bench:
         return Bench(Graph(graph.object_info), name)
 
-    flux, hunyuan, wan = bench("flux"), bench("hunyuan"), bench("wan")
+    flux, hunyuan = bench("flux"), bench("hunyuan")
     inverted = flux.invert()
     given = {"model": flux.model, "trajectory": inverted, "source": flux.source, "empty": flux.target}
     null_text = flux.graph.add("InversionNullTextOptimize", inner_steps=1, **given)
@@ -161,8 +162,19 @@ def test_what_a_family_cannot_do_is_refused_with_the_reason(comfy_server: ComfyS
     assert "Null-text optimisation works on the unconditional branch" in message and "'direct'" in message
     message = failure(comfy_server, hunyuan, hunyuan.sample(hunyuan.invert(), unconditional="source prompt"))
     assert "negative-prompt inversion" in message and "this model has none" in message and "'direct'" in message
-    clip = wan.graph.add("InversionToyboxLoader")[1]
+    other = bench("hunyuan")
+    clip = other.graph.add("InversionToyboxLoader")[1]
     prompts = {"source_prompt": "a white cat", "target_prompt": "a white dog"}
-    words = wan.graph.add("InversionAttentionEdit", clip=clip, **prompts)
-    message = failure(comfy_server, wan, wan.sample(wan.invert(), attention_edit=words))
-    assert "transformers such as this WanModel is not supported yet" in message and "mask" in message
+    words = other.graph.add("InversionAttentionEdit", clip=clip, **prompts)
+    message = failure(comfy_server, other, other.sample(other.invert(), attention_edit=words))
+    assert "this network, HunyuanVideo, is none of them" in message and "mask" in message
+
+
+def test_prompt_to_prompt_holds_the_picture_on_a_transformer(comfy_server: ComfyServer, graph: Graph) -> None:
+    """The toybox's: under the source's attention the target keeps more of the picture than by its prompt alone."""
+    studio = Studio(graph, model="DiT (rectified flow)")
+    edits = ({}, {"attention_edit": studio.attention})
+    latents = [studio.sample(guidance=4.0, **edit) for edit in edits]
+    changes = [studio.compare(latent[0], studio.latent) for latent in latents]
+    free, held = errors(comfy_server.run(graph.prompt), changes)
+    assert 0.05 < held < 0.9 * free
