@@ -8,7 +8,7 @@ from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.local_blend import local_blend
 from latent_inversion.inversion_core.attention.maps import legible, record_maps, word_maps
 from latent_inversion.inversion_core.attention.prompt_to_prompt import coarse, prompt_to_prompt
-from latent_inversion.inversion_core.attention.site import Site
+from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine, replace
 from latent_inversion.inversion_core.types import SigmaRange
 
@@ -165,3 +165,23 @@ def test_local_blend_reads_joint_attention(text_first):
     ours, theirs = torch.zeros(2, 4, 8, 8), torch.ones(2, 4, 8, 8)
     out, _ = technique.blend(theirs, ours, 0.5, bank, None)
     assert out[:, :, 1:5, 3:8].all() and out.sum() == 2 * 4 * 4 * 5
+
+
+@pytest.mark.parametrize("text_first", [True, False])
+def test_edits_inside_control_see_all_rows_and_change_nothing_of_it(text_first):
+    """Edits chain: one inside is asked for the rows that it knows, and what passes all on gives the same bits but for order."""
+    words, source, target = tokens("a photo of a cat", 12), qkv(1, 12 + IMAGE), qkv(2, 12 + IMAGE)
+    at, rows = site(12, text_first=text_first), []
+
+    def inner(attend, q, k, v, site):
+        rows.append(q.shape[2])
+        return attend(q, k, v)
+
+    alignment = refine(words, tokens("a photo of a dog", 12))
+    technique = prompt_to_prompt(alignment, cross=ALWAYS, self_attention=ALWAYS)
+    bank = Bank()
+    technique.record(bank).apply(explicit_attention, *source, at)
+    alone = technique.inject(bank).apply(explicit_attention, *target, at)
+    chained = EditedCall((technique.inject(bank), AttentionEdit("inner", lambda at: True, inner)))
+    torch.testing.assert_close(chained.attend(explicit_attention, *target, [at]), alone, rtol=1e-5, atol=1e-6)
+    assert set(rows) == {12 + IMAGE}

@@ -16,7 +16,7 @@ from ..shapes import Heads
 from ..types import SigmaRange
 from .bank import Bank
 from .maps import check_text, first_copy, in_transformer
-from .site import Attend, AttentionEdit, Site, Technique
+from .site import Attend, AttentionEdit, Site, Technique, bare
 from .tokens import Alignment
 
 CROSS_END = 0.4
@@ -103,15 +103,18 @@ class _Control:
     def joint(
         self, attend: Attend, q_source: Heads, k_source: Heads, q: Heads, k: Heads, v: Heads, site: Site
     ) -> Heads:
-        """The image's rows mixed; all others attend as they would."""
+        """The image's rows mixed; all others attend as they would. Edits inside this one are asked for all rows, as they expect."""
         check_text(len(site.text), self.alignment.target.length)
         check_text(len(site.text) + k_source.shape[2] - k.shape[2], self.alignment.source.length)
-        on, rows, shaped = self.active(site), q[:, :, site.image], self.shaped(site)
-        alignment, scale, text = self.alignment, self.scale, site.text
-        image = mix(attend, q_source, k_source, rows, k, v, alignment, scale, on, text=text, shaped=shaped)
-        before, after = q[:, :, : site.image.start], q[:, :, site.image.stop :]
-        others = attend(torch.cat([before, after], 2), k, v)
-        return torch.cat([others[:, :, : site.image.start], image, others[:, :, site.image.start :]], 2)
+        before, own, after = q[:, :, : site.image.start], q[:, :, site.image], q[:, :, site.image.stop :]
+        alone = bare(attend)
+        q_source, own = (t if alone else torch.cat([before, t, after], 2) for t in (q_source, own))
+        on, text, shaped = self.active(site), site.text, self.shaped(site)
+        image = mix(attend, q_source, k_source, own, k, v, self.alignment, self.scale, on, text=text, shaped=shaped)
+        image = image if alone else image[:, :, site.image]
+        others = attend(torch.cat([before, after], 2) if alone else q, k, v)
+        after = others[:, :, site.image.start if alone else site.image.stop :]
+        return torch.cat([others[:, :, : site.image.start], image, after], 2)
 
 
 def mix(
