@@ -1,0 +1,236 @@
+"""Strong edits with and without a ControlNet: what changes looks, and what is to stay where it is, on held-out toybox edits.
+
+    python benchmarks/control.py --edits 64 --out out/control
+
+prints a table, and writes `control.json` and a sheet of the best, median and worst cases. Edits of style, time, place and animal, each
+from the picture's own DDIM inversion at full strength and under strong guidance: plain DDIM, direct inversion with
+Prompt-to-Prompt, and image-to-image (noise that is drawn, at a share of the steps). `control` says which passes
+go by the source picture's edges: none, the target's alone, or inversion, source and target. Quality is the mean over
+edits: `right` by the judge, `kept` (the other attributes stayed), PSNR to the true picture of the edit outside its
+region (of those that have an outside) and over the whole, SSIM to it, and `edges`: the correlation of the edges with the true edit's.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latent_inversion.command_line.cases import World
+from latent_inversion.command_line.control import techniques
+from latent_inversion.command_line.evaluation import control_for
+from latent_inversion.command_line.models import load_toybox
+from latent_inversion.command_line.recipes import stacked
+from latent_inversion.inversion_core.backends.diffusers_control import Control
+from latent_inversion.inversion_core.backends.diffusers_network import Prompt
+from latent_inversion.inversion_core.edit import edit
+from latent_inversion.inversion_core.integrate import integrate
+from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
+from latent_inversion.inversion_core.metrics import psnr, ssim
+from latent_inversion.inversion_core.solvers import euler
+from latent_inversion.inversion_core.trajectory import Trajectory
+from latent_inversion.inversion_core.types import Cond
+from latent_inversion.toybox.control import edges
+from latent_inversion.toybox.judge import edit_right
+from latent_inversion.toybox.loaders import load_control, load_judge
+from latent_inversion.toybox.training import write_sheet
+from latent_inversion.toybox.world import Edit, edit_mask, held_out_edits, render
+
+KINDS = ("style", "time", "place", "animal")
+SIDES = ("source", "target")
+METHODS = ("plain DDIM", "direct + Prompt-to-Prompt", "image-to-image")
+PASSES = {"none": (False, False), "target": (False, True), "all": (True, True)}
+"""Whether the source, in inversion and edit, and the target go by the hint."""
+COLUMNS = ("right", "kept", "outside", "whole", "ssim", "edges")
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is measured."""
+
+    steps: int
+    guidance: float
+    control: float  # strength of the ControlNet
+    image_to_image: float  # share of the steps
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Edits with their pictures, the pictures' latents, and the prompts of both sides, without and with the hint."""
+
+    edits: Sequence[Edit]
+    pictures: Tensor
+    truths: Tensor
+    x0: Tensor
+    prompts: dict[tuple[str, bool], Prompt]
+
+    def row(self, number: int) -> "Batch":
+        """The batch of one edit alone."""
+        here = slice(number, number + 1)
+
+        def cut(prompt: Prompt) -> Prompt:
+            control = prompt.control and replace(prompt.control, hint=prompt.control.hint[here])
+            return replace(prompt, embedding=prompt.embedding[here], control=control)
+
+        prompts = {key: cut(prompt) for key, prompt in self.prompts.items()}
+        return Batch(self.edits[here], self.pictures[here], self.truths[here], self.x0[here], prompts)
+
+
+def drawn(world: World, network: Any, edits: Sequence[Edit], strength: float) -> Batch:
+    pictures, truths = (render([getattr(e, side) for e in edits]) for side in ("source", "target"))
+    control = Control(network, edges(pictures), strength)
+    captions = {side: [getattr(e, f"{side}_caption") for e in edits] for side in SIDES} | {"blank": [""] * len(edits)}
+    prompts = {(name, False): stacked(world.studio, texts) for name, texts in captions.items()}
+    prompts |= {(name, True): replace(prompt, control=control) for (name, _), prompt in prompts.items()}
+    return Batch(edits, pictures, truths, world.studio.encode_picture(pictures), prompts)
+
+
+def run(world: World, batch: Batch, setup: Setup) -> Iterator[tuple[str, str, Tensor]]:
+    """The edited pictures by method and control."""
+    grid, decode = world.studio.grid(setup.steps, batch.x0), world.studio.decode
+    for passes, steered in PASSES.items():
+        conds = [
+            Cond(batch.prompts[side, on], batch.prompts["blank", on], setup.guidance)
+            for side, on in zip(SIDES, steered, strict=True)
+        ]
+        trajectory = invert(INVERSIONS["ddim"], world.studio.denoiser, batch.x0, grid, conds[0].alone())
+        yield METHODS[0], passes, decode(sampled(world, trajectory.xs[0], grid, conds[1]))
+        rows = [
+            attended(world, batch.row(n), trajectory_of(trajectory, n), setup, steered) for n in range(len(batch.edits))
+        ]
+        yield METHODS[1], passes, decode(torch.cat(rows))
+        if passes != "all":  # it has no source
+            start = round((1 - setup.image_to_image) * setup.steps)
+            noise = torch.randn(batch.x0.shape, generator=torch.Generator().manual_seed(0))
+            yield METHODS[2], passes, decode(sampled(world, batch.x0 + grid[start] * noise, grid[start:], conds[1]))
+
+
+def measure(edits: Sequence[Edit], setup: Setup) -> tuple[list[dict[str, Any]], list[Tensor]]:
+    """The records of a batch, and its pictures: for each edit the source, its edges, the truth, and what the methods made."""
+    torch.set_num_threads(1)
+    world, network = World(load_toybox(), load_judge()), load_control()
+    batch, records = drawn(world, network, edits, setup.control), []
+    columns = [batch.pictures, edges(batch.pictures), batch.truths]
+    for method, passes, pictures in run(world, batch, setup):
+        records += records_of(world, batch, method, passes, pictures)
+        columns.append(pictures)
+    return records, list(torch.stack(columns, dim=1))
+
+
+def sampled(world: World, x: Tensor, grid: Tensor, cond: Cond) -> Tensor:
+    return integrate(euler, world.studio.denoiser, x, grid, cond).xs[-1]
+
+
+def trajectory_of(trajectory: Trajectory, row: int) -> Trajectory:
+    return replace(trajectory, xs=tuple(x[row : row + 1] for x in trajectory.xs))
+
+
+def attended(world: World, one: Batch, trajectory: Trajectory, setup: Setup, steered: tuple[bool, bool]) -> Tensor:
+    """A batch of one edit with the source's attention, from the source that stays on its trajectory."""
+    (case,) = one.edits
+    captions = case.source_caption, case.target_caption
+    used = techniques(world.studio, trajectory.sigmas, *captions, control_for(case))
+    source, target = (
+        Cond(one.prompts[side, on], one.prompts["blank", on], setup.guidance)
+        for side, on in zip(SIDES, steered, strict=True)
+    )
+    return edit(trajectory, world.studio.denoiser, source, target, anchor=direct, techniques=used).target
+
+
+def agreement(pictures: Tensor, truths: Tensor) -> Tensor:
+    """The correlation of each pair's edges."""
+    ours, theirs = (edges(images)[:, 0].flatten(1) for images in (pictures, truths))
+    ours, theirs = (flat - flat.mean(1, keepdim=True) for flat in (ours, theirs))
+    return (ours * theirs).sum(1) / (ours.norm(dim=1) * theirs.norm(dim=1))
+
+
+def records_of(world: World, batch: Batch, method: str, passes: str, pictures: Tensor) -> Iterator[dict[str, Any]]:
+    masks = torch.stack([edit_mask(e.source, e.target)[None] for e in batch.edits])
+    figures = {
+        "outside": psnr(pictures, batch.truths, ~masks),
+        "whole": psnr(pictures, batch.truths),
+        "ssim": ssim(pictures, batch.truths),
+        "edges": agreement(pictures, batch.truths),
+    }
+    for row, verdict in enumerate(edit_right(world.judge, pictures, batch.edits)):
+        facts = {
+            "method": method,
+            "control": passes,
+            "kind": batch.edits[row].changed[0],
+            "name": batch.edits[row].name,
+        }
+        numbers = {name: float(values[row]) for name, values in figures.items()}
+        yield facts | {"right": float(verdict.right), "kept": verdict.kept_share} | numbers
+
+
+def mean_of(records: Sequence[dict[str, Any]], column: str) -> float:
+    values = torch.tensor([record[column] for record in records], dtype=torch.float64)
+    return float(values[torch.isfinite(values)].mean())
+
+
+def table(records: Sequence[dict[str, Any]], kinds: Sequence[str]) -> str:
+    """The means over edits of some kinds as a Markdown table."""
+    lines = ["| method | control | " + " | ".join(COLUMNS) + " |", "|---|---|" + "---:|" * len(COLUMNS)]
+    for method in METHODS:
+        for passes in PASSES:
+            chosen = [r for r in records if (r["method"], r["control"]) == (method, passes) and r["kind"] in kinds]
+            if chosen:
+                means = {column: mean_of(chosen, column) for column in COLUMNS}
+                shown = [f"{100 * means[c]:.0f} %" for c in ("right", "kept")]
+                shown += [f"{means[c]:.1f}" for c in ("outside", "whole")] + [
+                    f"{means[c]:.3f}" for c in ("ssim", "edges")
+                ]
+                lines.append(f"| {method} | {passes} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def sheet(records: Sequence[dict[str, Any]], shown: Sequence[Tensor]) -> list[Tensor]:
+    """A row of pictures for each of three best, median and worst cases: by what the control gives plain DDIM's edges."""
+    gains = [
+        [r["edges"] for r in records if (r["method"], r["control"]) == (METHODS[0], passes)]
+        for passes in ("target", "none")
+    ]
+    order = sorted(range(len(shown)), key=lambda case: gains[1][case] - gains[0][case])
+    middle = len(order) // 2
+    return [shown[case] for case in (*order[:3], *order[middle - 1 : middle + 2], *order[-3:])]
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--edits", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--guidance", type=float, default=7.5)
+    parser.add_argument("--control", type=float, default=1.0, help="strength of the ControlNet")
+    parser.add_argument("--image-to-image", type=float, default=0.8, help="share of the steps (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--out", type=Path, default=Path("out/control"))
+    chosen = parser.parse_args()
+    setup = Setup(chosen.steps, chosen.guidance, chosen.control, chosen.image_to_image)
+    edits = held_out_edits(chosen.edits, kinds=KINDS)
+    batches = [edits[first : first + BATCH] for first in range(0, len(edits), BATCH)]
+    records: list[dict[str, Any]] = []
+    shown: list[Tensor] = []
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
+        for done, columns in pool.map(measure, batches, [setup] * len(batches)):
+            records, shown = records + done, [*shown, *columns]
+            facts = {"settings": {"edits": chosen.edits, **asdict(setup)}, "records": records}
+            (chosen.out / "control.json").write_text(json.dumps(facts, indent=1) + "\n")
+            print(f"{len(shown)} of {len(edits)} edits", flush=True)
+    write_sheet(chosen.out / "control.png", sheet(records, shown))
+    print(table(records, KINDS))
+    for kind in KINDS:
+        print(f"\n{kind}\n\n{table(records, (kind,))}")
+
+
+if __name__ == "__main__":
+    main()
