@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 from comfy.ldm.flux.model import Flux
 from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper as StableDiffusion3
 from comfy.ldm.qwen_image.model import QwenImageTransformer2DModel as QwenImage
-from comfy.ldm.wan.model import WanI2VCrossAttention, WanModel
+from comfy.ldm.wan.model import CameraWanModel, VaceWanModel, WanI2VCrossAttention, WanModel
+from comfy.patcher_extension import WrappersMP
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -59,8 +60,10 @@ FAMILIES: Mapping[type, Callable[[Any], dict[Key, Calls]]] = {
     StableDiffusion3: _sd3,
     QwenImage: _qwen,
     WanModel: _wan,
+    CameraWanModel: _wan,
+    VaceWanModel: _wan,
 }
-"""How the blocks of each class of network attend; what derives from one may attend otherwise, so it is not meant."""
+"""How the blocks of each class of network attend; what else derives from one may attend otherwise, so it is not meant."""
 
 
 def dit_blocks(network: nn.Module) -> dict[Key, Calls]:
@@ -73,7 +76,8 @@ def with_dit_edits(transformer: Extra, blocks: dict[Key, Calls], patch: int | tu
     """A copy of the transformer options in which every attention call of `blocks` is edited; `patch` is the size of a token."""
     wrappers = transformer.get("wrappers", {})
     ours = {"latent_inversion": [partial(_evaluation, blocks, patch, edits)]}
-    return transformer | {"wrappers": wrappers | {"apply_model": wrappers.get("apply_model", {}) | ours}}
+    before = wrappers.get(WrappersMP.APPLY_MODEL, {})
+    return transformer | {"wrappers": wrappers | {WrappersMP.APPLY_MODEL: before | ours}}
 
 
 def _evaluation(

@@ -146,7 +146,7 @@ def test_a_latent_of_zeros_is_put_to_the_models_scale() -> None:
     "method", [name for name in INVERSIONS if name != "RF-Inversion"]
 )  # its way back is controlled
 def test_rectified_flow_inverts(method: str) -> None:
-    """A DiT on the other path: no attention sites yet, but trajectories."""
+    """A DiT on the other path."""
     model = tiny_comfy.tiny_sd3()
     prompts = {"source": tiny_comfy.conditioning(1, pooled=True)}
     sigmas = sigmas_of(model, "simple", 8)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harness import tiny_comfy
 from harness.conformance import check_edited_leaves_model_untouched, doubled, pass_on
-from harness.tiny_comfy import FAMILIES, SD3, WAN, Family, conditioning, model_of, tiny_sd15
+from harness.tiny_comfy import FAMILIES, FLUX, SD3, WAN, Family, conditioning, model_of, tiny_sd15
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
 from latent_inversion.inversion_core.backends.comfy import check_editable, run
@@ -37,12 +37,31 @@ def tiny_sd35() -> Any:
     return model_of(comfy.supported_models.SD3(SD3 | {"x_block_self_attn_layers": [0]}), 0)
 
 
+def tiny_vace() -> Any:
+    sizes = {"model_type": "vace", "vace_layers": 1, "vace_in_dim": 96}
+    return model_of(comfy.supported_models.WAN21_Vace(WAN | sizes), 0)
+
+
+def tiny_camera() -> Any:
+    return model_of(comfy.supported_models.WAN21_Camera(WAN | {"model_type": "camera", "in_dim": 32}), 0)
+
+
+def tiny_flux2() -> Any:
+    """Tokens of one latent place, and modulation that all blocks share."""
+    sizes = {"image_model": "flux2", "in_channels": 128, "out_channels": 128, "patch_size": 1, "vec_in_dim": None}
+    sizes |= {"axes_dim": [8, 8, 8, 8], "theta": 2000, "qkv_bias": False, "ops_bias": False, "txt_ids_dims": [3]}
+    modulation = {"global_modulation": True, "mlp_silu_act": True, "default_ref_method": "index"}
+    return model_of(comfy.supported_models.Flux2(FLUX | sizes | modulation), 0)
+
+
 def tiny_wan_i2v() -> Any:
     return model_of(comfy.supported_models.WAN21_I2V(WAN_I2V), 0)
 
 
 SD35 = Family("sd35", tiny_sd35, (2, 16, 8, 12), "rf", pooled=True)
 WAN_PICTURE = Family("wan i2v", tiny_wan_i2v, (1, 16, 3, 8, 12), "rf", extra={"clip_vision_output": VISION})
+VACE = Family("wan vace", tiny_vace, (1, 16, 3, 8, 12), "rf")
+CAMERA = Family("wan camera", tiny_camera, (1, 16, 3, 8, 12), "rf", extra={"clip_vision_output": VISION})
 CAPTIONS = {
     "source": "a photo of a white cat in a plain red shirt",
     "target": "a photo of a black cat in a plain red shirt",
@@ -55,7 +74,11 @@ CALLS = {
     FAMILIES["qwen"]: {("double.0", "joint"), ("double.1", "joint")},
     FAMILIES["wan"]: {(block, kind) for block in ("double.0", "double.1") for kind in ("self", "cross")},
     WAN_PICTURE: {(block, kind) for block in ("double.0", "double.1") for kind in ("self", "cross")},
+    VACE: {(block, kind) for block in ("double.0", "double.1") for kind in ("self", "cross")},
+    CAMERA: {(block, kind) for block in ("double.0", "double.1") for kind in ("self", "cross")},
 }
+if hasattr(comfy.supported_models, "Flux2"):
+    CALLS[Family("flux2", tiny_flux2, (2, 128, *PATCHES), "rf")] = CALLS[FAMILIES["flux"]]
 every = pytest.mark.parametrize("family", CALLS, ids=lambda family: family.name)
 
 
@@ -100,6 +123,11 @@ def on_values(change: Callable[[Tensor, Site], Tensor], where: Any = lambda site
     return AttentionEdit("values", where, lambda attend, q, k, v, site: attend(q, k, change(v, site)))
 
 
+def text_of(family: Family) -> int:
+    """The tokens of a prompt of `TEXT` tokens in the network; Flux 2 has empty ones before it."""
+    return 512 if family.name == "flux2" else TEXT
+
+
 # What an edit sees
 
 
@@ -113,7 +141,7 @@ def test_a_neutral_edit_changes_no_bit_and_sees_every_call(family: Family) -> No
             assert {site.branch for site in seen} == ({"cond", "uncond"} if cond.guided else {"cond"})
             assert len(seen) == len(set(seen)) and {site.sigma for site in seen} == {0.6}
             assert {site.grid for site in seen} == {(x.shape[2] if x.ndim == 5 else 1, *PATCHES)}
-            assert all(site.text == range(0 if site.kind == "self" else TEXT) for site in seen)
+            assert all(site.text == range(0 if site.kind == "self" else text_of(family)) for site in seen)
 
     inside(family, body)
 
@@ -121,10 +149,10 @@ def test_a_neutral_edit_changes_no_bit_and_sees_every_call(family: Family) -> No
 @every
 def test_what_is_seen_is_text_before_image(family: Family) -> None:
     """Queries and keys of joint attention hold both; the rows are the pictures of one prompt."""
-    shapes = []
+    shapes, text = [], text_of(family)
 
     def note(attend: Any, q: Tensor, k: Tensor, v: Tensor, site: Site) -> Tensor:
-        both = {"joint": (TEXT + site.tokens,) * 2, "self": (site.tokens,) * 2, "cross": (site.tokens, TEXT)}
+        both = {"joint": (text + site.tokens,) * 2, "self": (site.tokens,) * 2, "cross": (site.tokens, text)}
         assert (q.shape[2], k.shape[2]) == both[site.kind] and k.shape == v.shape and len(q) == 2
         shapes.append(q.shape)
         return attend(q, k, v)
@@ -278,18 +306,19 @@ def test_an_area_has_a_grid_of_its_own() -> None:
     assert inside(family, body, source=[*area, *family.conditioning(1)]) == {(0, (1, 2, 4)), (1, (1, 4, 6))}
 
 
-def test_prompts_of_other_lengths() -> None:
-    """Each prompt by itself, or, where the host repeats the shorter one, as long as the longer one."""
-    for family in (FAMILIES["flux"], FAMILIES["wan"]):
-        long = conditioning(0, tokens=12, pooled=family.pooled, more=family.extra)
+@pytest.mark.parametrize("name", ["sd3", "flux", "qwen", "wan"])
+def test_prompts_of_other_lengths(name: str) -> None:
+    """The host evaluates them one by one, and each has its own text."""
+    family = FAMILIES[name]
+    long = conditioning(0, tokens=12, pooled=family.pooled, more=family.extra)
 
-        def body(denoiser: Any, x: Tensor, prompts: Any) -> set[Any]:
-            seen: list[Site] = []
-            cond = prompts("source", "empty", 3.0)
-            assert torch.equal(denoiser.edited(pass_on(seen=seen))(x, SIGMA, cond), denoiser(x, SIGMA, cond))
-            return {(site.branch, len(site.text)) for site in seen if site.kind != "self"}
+    def body(denoiser: Any, x: Tensor, prompts: Any) -> set[Any]:
+        seen: list[Site] = []
+        cond = prompts("source", "empty", 3.0)
+        assert torch.equal(denoiser.edited(pass_on(seen=seen))(x, SIGMA, cond), denoiser(x, SIGMA, cond))
+        return {(site.branch, len(site.text)) for site in seen if site.kind != "self"}
 
-        assert inside(family, body, source=long) == {("cond", 12), ("uncond", 6)}
+    assert inside(family, body, source=long) == {("cond", 12), ("uncond", 6)}
 
 
 def test_the_toybox() -> None:
@@ -446,7 +475,7 @@ def test_another_packs_attention_lies_below(family: Family) -> None:
         assert set(calls) == {(4, (1, 0), True)}
         calls.clear()
         assert torch.equal(denoiser.edited(pass_on())(x, SIGMA, cond), plain)
-        left_alone = {(4, (1, 0), True)} if family is WAN_PICTURE else set()
+        left_alone = {(4, (1, 0), True)} if family in (WAN_PICTURE, VACE, CAMERA) else set()
         assert set(calls) == {(2, (1,), True), (2, (0,), True)} | left_alone
         assert len(calls) == 2 * count - sum(rows == 4 for rows, *_ in calls)
         plain_of_bare = inside(family, lambda bare, x, prompts: bare(x, SIGMA, prompts("source", "empty", 3.0)))
