@@ -1,5 +1,6 @@
 """The latents of one picture along its noise path, and what is computed for them: values that are stored and passed on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -59,9 +60,13 @@ class Trajectory:
 
     def row(self, number: int) -> "Trajectory":
         """The trajectory of one picture of the batch."""
-        one = slice(number, number + 1)
-        partners, noise = (kept and tuple(x[one] for x in kept) for kept in (self.partners, self.noise))
-        return replace(self, xs=tuple(x[one] for x in self.xs), partners=partners, noise=noise)
+        return self.rows([number])
+
+    def rows(self, numbers: Sequence[int]) -> "Trajectory":
+        """The trajectory of some pictures of the batch."""
+        some = list(numbers)
+        partners, noise = (kept and tuple(x[some] for x in kept) for kept in (self.partners, self.noise))
+        return replace(self, xs=tuple(x[some] for x in self.xs), partners=partners, noise=noise)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from .attention_view import word_attention
 from .chord_edit import chord_edit
+from .chunked import Chunked, chunks_of
+from .clip import Window, edit_clip, windows
 from .ddcm import ddcm
 from .ddpm import edit_friendly
 from .delta import Rule, delta_edit
@@ -24,19 +26,23 @@ from .with_null_text import with_null_text
 
 __all__ = [
     "INVERSIONS",
+    "Chunked",
     "Concept",
     "Inversion",
     "Ode",
     "RfInversion",
     "Rule",
+    "Window",
     "aligned",
     "aligned_source",
     "chord_edit",
+    "chunks_of",
     "controlled",
     "ddcm",
     "delta_edit",
     "diff_edit_mask",
     "direct",
+    "edit_clip",
     "edit_friendly",
     "flow_align",
     "flow_edit",
@@ -52,6 +58,7 @@ __all__ = [
     "soft_threshold",
     "turbo_edit",
     "uni_edit",
+    "windows",
     "with_null_text",
     "word_attention",
 ]
