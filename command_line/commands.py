@@ -13,6 +13,7 @@ from .compare import compare_command
 from .control import Control
 from .demo import run_demo
 from .jobs import new_trajectory, open_job, trajectory_of
+from .look import look_command
 from .mistakes import Mistake
 from .pictures import Pixels, mask_to_tensor, pasted, read_mask, thumbnail, to_tensor, write_picture
 from .progress import bar
@@ -92,6 +93,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "demo": demo_command,
     "invert": invert_command,
     "edit": edit_command,
+    "look": look_command,
     "report": report_command,
     "compare": compare_command,
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -81,11 +82,14 @@ def heat(pixels: Pixels, attention: Tensor) -> Pixels:
     share = (attention - low) / (high - low).clamp(min=1e-12)
     size = pixels.shape[:2]
     wide = torch.nn.functional.interpolate(share[None, None].float(), size, mode="bicubic", align_corners=False)
-    level = wide[0, 0].clamp(0, 1).numpy()
-    stops = np.linspace(0, 1, len(HEAT))
-    colour = np.stack([np.interp(level, stops, [stop[c] for stop in HEAT]) for c in range(3)], -1)
     grey = pixels.mean(-1, keepdims=True)
-    return np.rint(0.35 * grey + 0.65 * colour).clip(0, 255).astype(np.uint8)
+    return np.rint(0.35 * grey + 0.65 * coloured(wide[0, 0].clamp(0, 1))).clip(0, 255).astype(np.uint8)
+
+
+def coloured(level: Tensor) -> NDArray[np.float64]:
+    """The colours [height, width, 3], 0..255, of levels 0..1: dark where they are least, yellow where they are most."""
+    stops = np.linspace(0, 1, len(HEAT))
+    return np.stack([np.interp(level.numpy(), stops, [stop[c] for stop in HEAT]) for c in range(3)], -1)
 
 
 def amplified(pixels: Pixels, other: Pixels, factor: float = 8) -> Pixels:

@@ -7,6 +7,7 @@ and edit it by changing its description.
   demo     edit six pictures of the embedded toybox world and compare with the truth; needs nothing
   invert   picture -> trajectory file (.safetensors), and the picture that it gives back
   edit     picture + old and new description -> edited picture
+  look     where in the picture each word of its description draws attention, and masks of words
   compare  every method that fits the model on one picture, side by side
   report   how well the model can hold and retrace the picture, and what to try if it cannot
 """
@@ -54,4 +55,16 @@ method kept the source (PSNR of its source branch), and how far its edit went fr
 COMPARE_EXAMPLES = """\
 example:
   latent-inversion compare cat.jpg --model DIR --source "a cat on a sofa" --target "a dog on a sofa"
+"""
+LOOK = """\
+Show where in a picture each word of its description draws attention: the picture is inverted, and attention is read along
+its own trajectory. Leaves words.png, every word's map over the picture, and a mask a word for `edit --mask` or any other
+program, white where the word's region is.
+"""
+LOOK_EXAMPLES = """\
+examples:
+  latent-inversion look cat.jpg --model DIR --prompt "a cat on a sofa"
+  a mask of the cat, then another animal inside it:
+    latent-inversion look cat.jpg --model DIR --prompt "a cat on a sofa" --words cat --softness 0.3 --out masks
+    latent-inversion edit cat.jpg --model DIR --source "a cat on a sofa" --target "a dog on a sofa" --mask masks/01-cat.png
 """

@@ -7,16 +7,18 @@ from . import help as texts
 from . import values
 from .compare_options import add_compare
 from .edit_options import add_edit
+from .look import add_look
 from .options import add_inversion, add_picture_and_model
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _parser_class()(prog="latent-inversion", description=texts.INTRODUCTION, epilog=texts.EXAMPLES)
-    commands = top.add_subparsers(dest="command", required=True, metavar="demo | invert | edit | report | compare")
+    commands = top.add_subparsers(dest="command", required=True, metavar="demo | invert | edit | look | report | compare")
     _demo(commands)
     _invert(commands)
     add_edit(commands)
+    add_look(commands)
     _report(commands)
     add_compare(commands)
     for command in commands.choices.values():

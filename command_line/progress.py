@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from ..inversion_core.types import OnStep, Progress
 
-LABELS = {"invert": "inverting", "replay": "retracing", "null-text": "optimising", "edit": "editing"}
+LABELS = {"invert": "inverting", "replay": "retracing", "null-text": "optimising", "edit": "editing", "look": "looking"}
 
 
 @contextmanager

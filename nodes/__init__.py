@@ -25,6 +25,7 @@ NODES = {
     "free_edit": ("InversionFreeEdit",),
     "compare": ("InversionCompare",),
     "decode": ("InversionDecode",),
+    "attention_view": ("InversionAttentionView",),
     "report": ("InversionReport",),
     "files": ("InversionSaveTrajectory", "InversionLoadTrajectory"),
     "toybox": ("InversionToyboxLoader", "InversionToyboxScene"),

@@ -1,0 +1,87 @@
+"""`latent-inversion look`: where in a picture each word of its description draws attention, and masks of the words."""
+
+import argparse
+import re
+from pathlib import Path
+
+import numpy as np
+
+from . import help as texts
+from . import values
+from .options import add_inversion, add_picture_and_model
+
+
+def add_look(commands: argparse._SubParsersAction) -> None:
+    """The command and what it takes."""
+    look = commands.add_parser(
+        "look",
+        help="where in the picture each word draws attention; masks of words",
+        description=texts.LOOK,
+        epilog=texts.LOOK_EXAMPLES,
+    )
+    add_picture_and_model(look)
+    look.add_argument("--prompt", metavar="TEXT", required=True, help="what the picture shows")
+    look.add_argument(
+        "--words", nargs="+", metavar="WORD", default=[], help="words or phrases of it (default: every word)"
+    )
+    look.add_argument(
+        "--threshold",
+        type=values.share,
+        metavar="SHARE",
+        help="how much of a word's strongest value counts as its region (default: 0.4)",
+    )
+    look.add_argument(
+        "--softness",
+        type=values.share,
+        metavar="SHARE",
+        default=0.0,
+        help="how wide the masks' soft edge is, in the same measure (default: black and white)",
+    )
+    look.add_argument(
+        "--alone",
+        action="store_true",
+        help="each word's own attention, instead of how much more it draws than the other words",
+    )
+    add_inversion(look)
+    look.add_argument(
+        "--trajectory",
+        type=Path,
+        metavar="FILE",
+        help="a file of `latent-inversion invert`, instead of inverting again",
+    )
+    look.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="the folder to fill (default: PICTURE's name with .words)"
+    )
+
+
+def look_command(options: argparse.Namespace) -> None:
+    """Write words.png, every word's map over the picture, and one mask a word, white where its region is."""
+    from ..inversion_core.attention import regions
+    from ..inversion_core.methods import word_attention
+    from .drawing import Cell, heat, sheet
+    from .jobs import open_job, trajectory_of
+    from .pictures import write_picture
+    from .progress import bar
+
+    job = open_job(options)
+    tokens = job.studio.prompt_tokens(options.prompt)
+    words = options.words or regions.distinct_words(tokens)
+    numbers = [regions.numbers_of(tokens, word) for word in words]
+    trajectory = trajectory_of(job, options, options.prompt)
+    with bar(shown=not options.quiet) as on_step:
+        cond = job.studio.cond(options.prompt)
+        raw = word_attention(trajectory, job.studio.denoiser, cond, tokens, on_step=on_step)
+    maps = (regions.alone if options.alone else regions.against_others)(raw, numbers)
+    (height, width), multiple = job.size, job.studio.multiple
+    padded = (height + -height % multiple, width + -width % multiple)
+    threshold = regions.THRESHOLD if options.threshold is None else options.threshold
+    masks = regions.word_masks(maps, padded, threshold=threshold, softness=options.softness)[0, :, :height, :width]
+    wide = regions.enlarged(maps, padded)[0, :, :height, :width]
+    out = options.out or Path(options.picture.name).with_suffix(".words")
+    cells = [Cell("the picture", job.pixels), *(Cell(w, heat(job.pixels, m)) for w, m in zip(words, wide, strict=True))]
+    write_picture(out / "words.png", sheet("Where each word draws attention", [options.prompt], cells))
+    for number, (word, mask) in enumerate(zip(words, masks, strict=True), 1):
+        name = f"{number:02d}-{re.sub(r'[^a-z0-9]+', '-', word.lower()).strip('-')}.png"
+        write_picture(out / name, np.rint(255 * mask.numpy()).astype(np.uint8))
+        print(f"{name:<24} {word}: {float(mask.mean()):.0%} of the picture")
+    print(f"maps: {out / 'words.png'}")

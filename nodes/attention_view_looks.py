@@ -1,0 +1,119 @@
+"""What Attention View reads: the maps of a prompt's words along a trajectory, and the regions cut from them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ..inversion_core.attention.maps import in_transformer, legible
+from ..inversion_core.attention.regions import (
+    Numbers,
+    against_others,
+    alone,
+    distinct_words,
+    enlarged,
+    numbers_of,
+    word_masks,
+)
+from ..inversion_core.attention.site import Site
+from ..inversion_core.backends.comfy import check_editable, run
+from ..inversion_core.methods.attention_view import word_attention
+from ..inversion_core.schedules import window
+from .common import check_model, reporter
+from .prompt_words import prompt_tokens, word_list
+from .sockets import LatentTrajectory
+
+WAYS = {"against the other words": against_others, "alone": alone}
+USUAL, COARSE, ALL = "up to 32 x 32", "up to 16 x 16", "all"
+
+
+@dataclass(frozen=True)
+class Looks:
+    """The node's widgets beside the prompt."""
+
+    words: str
+    mask_words: str
+    layers: str
+    blocks: str
+    start: float
+    end: float
+    looks: int
+    spread: int
+    show: str
+    threshold: float
+    softness: float
+
+    def where(self, site: Site) -> bool:
+        """Whether a layer is read."""
+        named = word_list(self.blocks)
+        return self._sized(site) and (not named or any(name in site.block for name in named))
+
+    def _sized(self, site: Site) -> bool:
+        if self.layers == ALL:
+            return site.kind in ("cross", "joint") and site.branch == "cond"
+        return legible(site) and (self.layers == USUAL or site.tokens <= 256 or in_transformer(site))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The words that are shown, with their maps 0..1 and masks `[pictures, words, height, width]`, and the masks of
+    the chosen ones in one, `[pictures, height, width]`."""
+
+    words: tuple[str, ...]
+    maps: Tensor
+    masks: Tensor
+    mask: Tensor
+
+
+def look(model: Any, record: LatentTrajectory, clip: Any, image: Tensor, prompt: str, looks: Looks) -> Seen:
+    """The words in a picture. Raises ValueError if model, trajectory, picture or words do not fit each other."""
+    check_model(record, model)
+    check_editable(model.model.diffusion_model)
+    tokens, trajectory = prompt_tokens(clip, prompt), record.trajectory
+    shown = word_list(looks.words) or tuple(distinct_words(tokens))
+    chosen = word_list(looks.mask_words) or word_list(looks.words) or shown[:1]
+    numbers = {word: numbers_of(tokens, word) for word in (*shown, *chosen)}
+    active = window(trajectory.sigmas, looks.start, looks.end)
+    padded, size = sizes(record, image)
+
+    def body(denoiser: Any, x: Tensor, prepared: Any) -> Tensor:
+        options = {"active": active, "looks": looks.looks, "spreads": looks.spread, "where": looks.where}
+        return word_attention(trajectory, denoiser, prepared("prompt"), tokens, **options, on_step=reporter(model))
+
+    prompts = {"prompt": clip.encode_from_tokens_scheduled(clip.tokenize(prompt))}
+    raw = run(model, prompts, record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
+    pixels = Cut(WAYS[looks.show], looks.threshold, looks.softness, padded, size)
+    maps, masks = pixels.of(raw, [numbers[word] for word in shown])
+    return Seen(shown, maps, masks, pixels.of(raw, [numbers[word] for word in chosen])[1].amax(1))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How maps become pixels: the way they are shown, the masks' edge, the padded picture's size and the picture's own."""
+
+    way: Callable[[Tensor, Sequence[Numbers]], Tensor]
+    threshold: float
+    softness: float
+    padded: tuple[int, int]
+    size: tuple[int, int]
+
+    def of(self, raw: Tensor, phrases: Sequence[Numbers]) -> tuple[Tensor, Tensor]:
+        """The maps and the masks of phrases, in the picture's size."""
+        maps, (height, width) = self.way(raw, phrases), self.size
+        masks = word_masks(maps, self.padded, threshold=self.threshold, softness=self.softness)
+        return tuple(t[..., :height, :width] for t in (enlarged(maps, self.padded).clamp(0, 1), masks))
+
+
+def sizes(record: LatentTrajectory, image: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Height and width of the padded picture, and of the picture. Raises ValueError if `image` is not of the trajectory's size."""
+    height, width = image.shape[1:3]
+    frame = record.frame
+    if frame is None:
+        return (height, width), (height, width)
+    if (frame.height, frame.width) != (height, width):
+        raise ValueError(
+            f"The image is {width} x {height}, but the trajectory is of a picture of {frame.width} x {frame.height}: connect "
+            "the picture that was inverted."
+        )
+    return (frame.padded_height, frame.padded_width), (height, width)
