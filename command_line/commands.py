@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..inversion_core import storage
-from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
+from ..inversion_core.attention.prompt_to_prompt import usual_shares
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.integrate import replay
 from ..inversion_core.metrics import psnr
@@ -40,9 +40,10 @@ def edit_command(options: argparse.Namespace) -> None:
     _check(options)
     job = open_job(options)
     mask = read_mask(options.mask, job.size) if options.mask else None
+    cross, own = usual_shares(job.studio.denoiser.path)
     control = Control(
-        cross=_or_usual(options, options.cross, CROSS_END),
-        self_attention=_or_usual(options, options.self_attention, SELF_END),
+        cross=_or_usual(options, options.cross, cross),
+        self_attention=_or_usual(options, options.self_attention, own),
         alignment=options.align,
         weights=_weights(job.studio, options),
         words=options.words,
@@ -101,7 +102,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
 
 def _check(options: argparse.Namespace) -> None:
     """Options that do not go together, found before anything is loaded."""
-    if options.weights and not _or_usual(options, options.cross, CROSS_END):
+    if options.weights and not _or_usual(options, options.cross, usual=1.0):
         raise Mistake("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
     if options.negative is not None and options.method not in ("direct", "ddim"):
         raise Mistake(f"--negative works with the methods direct and ddim; {options.method} sets its own.")

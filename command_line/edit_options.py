@@ -57,15 +57,16 @@ def _attention(group: argparse._ArgumentGroup) -> None:
         "--cross",
         metavar="SHARE",
         type=values.share,
-        help="share of the steps, 0..1, in which shared words keep their places (default: 0.4; 0 with --plug-and-play)",
+        help="share of the steps, 0..1, in which shared words keep their places (default: 0.4; 0.2 on transformers; 0 with "
+        "--plug-and-play)",
     )
     group.add_argument(
         "--self",
         dest="self_attention",
         metavar="SHARE",
         type=values.share,
-        help="share of the steps, 0..1, that keep the shapes of the source (default: 0.6; 0 with --plug-and-play); lower "
-        "it to change shapes",
+        help="share of the steps, 0..1, that keep the shapes of the source (default: 0.6; 0.2 on transformers; 0 with "
+        "--plug-and-play); lower it to change shapes",
     )
     group.add_argument(
         "--align",

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from harness import tiny_diffusion
+from harness import tiny_diffusion, tiny_flow
 from latent_inversion.command_line import main, pictures
 from latent_inversion.inversion_core.storage import load_thumbnail, load_trajectory
 
@@ -76,6 +76,24 @@ def test_report(photo, model, capsys):
     for word in ("ceiling", "guidance 7.5", "SSIM", "white", "- The autoencoder itself loses"):
         assert word in out
     assert Image.open("photo.report.png").width > 1000
+
+
+def test_attention_control_and_words_on_a_rectified_flow_model(photo, tmp_path, capsys):
+    """By default too; and their shares count."""
+    parts = tiny_flow.sd3_parts(tmp_path)
+    model = str(tiny_flow.write_pipeline(tmp_path / "sd3", "StableDiffusion3Pipeline", parts))
+    prompts = ["--source", "a photo of a cat", "--target", "a photo of a dog"]
+    edited = {}
+    for name, options in {
+        "usual": ["--words", "cat", "dog", "--weights", "dog=2"],
+        "more": ["--cross", "1", "--self", "1"],
+        "none": ["--cross", "0", "--self", "0"],
+    }.items():
+        out = ["-o", f"{name}.png"]
+        assert main(["edit", str(photo), "--model", model, *prompts, *options, *out, *FAST]) == 0
+        edited[name] = np.asarray(Image.open(f"{name}.png")).astype(int)
+    assert edited["none"].shape == (21, 37, 3)
+    assert len({picture.tobytes() for picture in edited.values()}) == 3
 
 
 def test_pictures_of_every_kind_become_upright_rgb(tmp_path, pixels):

@@ -147,7 +147,8 @@ def test_transformers_are_read_and_controlled_at_every_size():
 
     assert coarse(of("double.3", "self", 64)) and not coarse(of("input.1.0", "self", 64))
     assert legible(of("single.3", "joint", 64)) and legible(of("double.3", "cross", 64))
-    assert not legible(of("input.1.0", "cross", 64)) and not legible(of("double.3", "joint", 4))
+    assert legible(of("double.3", "joint", 4)) and not legible(of("double.3", "self", 16))
+    assert not legible(of("input.1.0", "cross", 64)) and not legible(of("input.1.0", "cross", 4))
 
 
 @pytest.mark.parametrize("text_first", [True, False])

@@ -20,8 +20,8 @@ MapTensor = Float[Tensor, "batch words height width"]
 
 def legible(site: Site) -> bool:
     """Attention to words that shows places and meaning: at 8 x 8 to 32 x 32 tokens of a UNet, at all of a transformer."""
-    coarse = site.tokens <= 1024 or in_transformer(site)
-    return site.kind in ("cross", "joint") and site.branch == "cond" and site.tokens >= 64 and coarse
+    fits = in_transformer(site) or 64 <= site.tokens <= 1024
+    return site.kind in ("cross", "joint") and site.branch == "cond" and fits
 
 
 def in_transformer(site: Site) -> bool:

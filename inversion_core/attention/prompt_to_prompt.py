@@ -12,6 +12,7 @@ import torch
 from einops import einsum
 from torch import Tensor
 
+from ..paths import RF, NoisePath
 from ..shapes import Heads
 from ..types import SigmaRange
 from .bank import Bank
@@ -22,6 +23,13 @@ from .tokens import Alignment
 CROSS_END = 0.4
 SELF_END = 0.6
 """Fractions of the steps under cross- and self-attention control: the setting of PIE-Bench (arXiv:2310.01506, app. B)."""
+FLOW_CROSS_END, FLOW_SELF_END = 0.2, 0.2
+"""The same for rectified flow: arXiv:2508.07519 replaces the picture's queries and keys for 0.2 (published code)."""
+
+
+def usual_shares(path: NoisePath) -> tuple[float, float]:
+    """The fractions of the steps under cross- and self-attention control that suit a family."""
+    return (FLOW_CROSS_END, FLOW_SELF_END) if path is RF else (CROSS_END, SELF_END)
 
 
 def coarse(site: Site) -> bool:
@@ -136,14 +144,15 @@ def mix(
     With columns beside those of the `text`, as in joint attention, these come from A_s if `shaped`, else from A_t. Each
     of the two terms is one call of the host's kernel on changed values; a term that is zero is not computed.
     """
-    matrix, scale, on, taken = (t.to(v) for t in (alignment.matrix, scale, on, alignment.taken))
-    own = on * (1 - taken) * scale + (1 - on)
+    own = on * (1 - alignment.taken) * scale + (1 - on)
+    any_own = bool(own.any())
+    matrix, scale, on, own = (t.to(v) for t in (alignment.matrix, scale, on, own))
     first, last = (text.start, text.stop) if text else (0, v.shape[2])
     before, words, after = v[:, :, :first], v[:, :, first:last], v[:, :, last:]
     none = [torch.zeros_like(part) for part in (before, after)]
     ours, theirs = ((before, after), none) if shaped else (none, (before, after))
     moved = einsum(matrix * (on * scale), words, "s t, b h t d -> b h s d")
     mixed = attend(q_source, k_source, torch.cat([ours[0], moved, ours[1]], 2))
-    if bool(own.any()) or (not shaped and words.shape != v.shape):
+    if any_own or (not shaped and words.shape != v.shape):
         mixed = mixed + attend(q, k, torch.cat([theirs[0], own[:, None] * words, theirs[1]], 2))
     return mixed
