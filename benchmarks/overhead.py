@@ -2,8 +2,8 @@
 
     python benchmarks/overhead.py [--device cpu|cuda]
 
-Loops against the bare network evaluations that they need; Prompt-to-Prompt against plain two-branch guidance; the
-fused kernel on changed values against attention maps that are written out.
+Loops against the bare network evaluations that they need; the fused kernel on changed values against attention maps
+that are written out. What a whole edit with Prompt-to-Prompt costs is `attention_cost.py`'s.
 """
 
 import argparse
@@ -16,9 +16,7 @@ from pathlib import Path
 
 import torch
 
-from latent_inversion.command_line.control import NO_CONTROL, Control
 from latent_inversion.command_line.models import load_toybox
-from latent_inversion.command_line.recipes import run_edit
 from latent_inversion.inversion_core.attention.prompt_to_prompt import mix
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, replace
 from latent_inversion.inversion_core.backends.diffusers_studio import Studio
@@ -26,7 +24,7 @@ from latent_inversion.inversion_core.integrate import replay
 from latent_inversion.inversion_core.methods import INVERSIONS, invert
 from latent_inversion.inversion_core.types import Cond
 
-SOURCE, TARGET = "a photo of a white cat in a red plain shirt", "a photo of a black cat in a red plain shirt"
+SOURCE = "a photo of a white cat in a red plain shirt"
 STEPS, REPEATS = 20, 7
 
 
@@ -71,24 +69,6 @@ def loops(studio: Studio, device: str) -> None:
     )
     print(
         f"guided replay / bare network evaluations    {down / twice:.3f}   ({1000 * twice / STEPS:.1f} ms an evaluation of two rows)"
-    )
-
-
-def prompt_to_prompt_cost(studio: Studio, device: str, side: int) -> None:
-    """A two-branch guided edit with and without attention control in all steps, on square latents of `side` tokens."""
-    x0 = torch.randn(1, studio.denoiser.network.config.in_channels, side, side)
-    cond = Cond(studio.encode_prompt(SOURCE))
-    trajectory = invert(INVERSIONS["ddim"], studio.denoiser, x0, studio.grid(4, x0), cond)
-    control, none = Control(cross=1.0, self_attention=1.0, alignment="replace"), NO_CONTROL
-    edited, plain, direct = seconds(
-        lambda: run_edit(studio, trajectory, SOURCE, TARGET, method="ddim", control=control),
-        lambda: run_edit(studio, trajectory, SOURCE, TARGET, method="ddim", control=none),
-        lambda: run_edit(studio, trajectory, SOURCE, TARGET, method="direct", control=control),
-        device=device,
-    )
-    print(f"prompt-to-prompt / plain, {side} x {side} tokens             {edited / plain:.3f}")
-    print(
-        f"direct + prompt-to-prompt / plain, {side} x {side} tokens    {direct / plain:.3f}   (3 evaluations against 4)"
     )
 
 
@@ -159,8 +139,6 @@ def main() -> None:
         return
     studio = load_toybox(chosen.device)
     loops(studio, chosen.device)
-    for side in (16, 64):
-        prompt_to_prompt_cost(studio, chosen.device, side)
     fused_table()
 
 
