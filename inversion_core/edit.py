@@ -6,7 +6,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 import torch
 
-from .attention.bank import Bank
+from .attention.bank import Bank, Storage, total
+from .attention.budget import advised
 from .attention.site import AttentionEdit, Technique
 from .integrate import check_usable, opening, step_of, stepped, working
 from .shapes import Latent, Sigma
@@ -66,15 +67,19 @@ def edit(
     anchor: Anchor = unanchored,
     techniques: Sequence[Technique] = (),
     start: int = 0,
+    storage: Storage | None = None,
     on_step: OnStep | None = None,
 ) -> Edited:
     """Source and target side by side from level `start`: at each step the source pass fills a bank, the target pass reads it.
 
-    The two are separate passes, so their prompts may differ in everything. Raises as `check_usable`, and UnmatchedEdit
-    if a technique met no attention call.
+    The two are separate passes, so their prompts may differ in everything. The bank keeps its tensors as `storage` says.
+    Raises as `check_usable`, UnmatchedEdit if a technique met no attention call, and torch.OutOfMemoryError with advice
+    if the memory for the bank does not suffice.
     """
     targets = [Target(target, techniques)]
-    return edit_all(trajectory, denoiser, source, targets, anchor=anchor, start=start, on_step=on_step)[0]
+    return edit_all(
+        trajectory, denoiser, source, targets, anchor=anchor, start=start, storage=storage, on_step=on_step
+    )[0]
 
 
 def edit_all(
@@ -85,6 +90,7 @@ def edit_all(
     *,
     anchor: Anchor = unanchored,
     start: int = 0,
+    storage: Storage | None = None,
     on_step: OnStep | None = None,
 ) -> list[Edited]:
     """Several edits of one picture, as `edit`; they share the source pass. Progress shows the first.
@@ -101,19 +107,21 @@ def edit_all(
     ]
     xs_source = [x_source.cpu()]
     for index in range(start, trajectory.steps):
-        banks = [Bank() for _ in branches]
-        pairs = zip(branches, banks, strict=True)
-        records = [e for b, bank in pairs for e in edits_of(b.target.techniques, bank, "record")]
+        banks = [Bank(storage) for _ in branches]
+        pairs = list(zip(branches, banks, strict=True))
+        records = [e for branch, bank in pairs for e in edits_of(branch.target.techniques, bank, "record")]
         recorder = denoiser.edited(*records)
-        x_source, state = anchor(trajectory, recorder, x_source, index, source, state, recording=bool(records))
-        for branch, bank in zip(branches, banks, strict=True):
-            look(branch.target.techniques, denoiser, bank, index)
-        moved = [b.moved(trajectory, denoiser, bank, x_source, index) for b, bank in zip(branches, banks, strict=True)]
+        with advised(banks):
+            x_source, state = anchor(trajectory, recorder, x_source, index, source, state, recording=bool(records))
+            for branch, bank in pairs:
+                look(branch.target.techniques, denoiser, bank, index)
+            moved = [branch.moved(trajectory, denoiser, bank, x_source, index) for branch, bank in pairs]
         branches = [branch for branch, _ in moved]
         xs_source.append(x_source.cpu())
         if on_step is not None:
-            sigma_next = float(trajectory.sigmas[index + 1])
-            on_step(Progress("edit", index - start, trajectory.steps - start, sigma_next, branches[0].x, moved[0][1]))
+            sigma_next, steps = float(trajectory.sigmas[index + 1]), trajectory.steps - start
+            x, x0 = branches[0].x, moved[0][1]
+            on_step(Progress("edit", index - start, steps, sigma_next, x, x0, total(banks)))
     return [Edited(branch.x.cpu(), tuple(xs_source)) for branch in branches]
 
 

@@ -1,8 +1,8 @@
 """What the parts of the library hand to each other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
@@ -159,7 +159,10 @@ class SigmaRange:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a loop is: step `index` of `total`, having moved `x` to `sigma`; `x0` is clean, for previews."""
+    """Where a loop is: step `index` of `total`, having moved `x` to `sigma`; `x0` is clean, for previews.
+
+    `banked` are the bytes that the step's attention banks kept, by what recorded them.
+    """
 
     stage: str
     index: int
@@ -167,6 +170,7 @@ class Progress:
     sigma: float
     x: Latent
     x0: Latent
+    banked: Mapping[str, int] = field(default_factory=dict)
 
 
 OnStep: TypeAlias = Callable[[Progress], None]

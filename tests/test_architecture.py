@@ -23,8 +23,10 @@ ROWS = (
     ("attention", "fingerprint", "metrics", "refine", "schedules", "solvers"),
     ("integrate", "storage"),
     ("edit",),
+    ("rehearsal",),
     ("methods",),
     ("editors",),
+    ("applications",),
 )
 # Backends join a host to the library: they know its values, none of its loops and methods.
 VALUES = {"shapes", "paths", "types", "trajectory"}

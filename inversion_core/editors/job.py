@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from ..attention.site import Technique
-from ..edit import Anchor, Edited, Target, edit_all, unanchored
+from ..edit import Anchor, Edited, Target, unanchored
 from ..methods import INVERSIONS, invert
+from ..rehearsal import Memory, edit_within
 from ..shapes import Latent, Sigmas
 from ..trajectory import NullText, Trajectory
 from ..types import Cond, EditableDenoiser, OnStep
@@ -20,7 +21,8 @@ class Job:
     """A clean latent and the change asked for. `source` and `target` carry guidance and the unconditional prompt.
 
     `strength` is the share of the steps that are edited, from 0 (hardly) to 1 (from pure noise). `null_text` saves the
-    method of that name its optimisation.
+    method of that name its optimisation. `memory` says how attention banks are kept and who is told; without, they are
+    kept as recorded and nothing is foreseen.
     """
 
     denoiser: EditableDenoiser
@@ -32,6 +34,7 @@ class Job:
     techniques: tuple[Technique, ...] = ()
     null_text: NullText | None = None
     seed: int = 0
+    memory: Memory | None = None
     on_step: OnStep | None = None
 
     @property
@@ -116,7 +119,8 @@ def planned(
                 f"replayed by '{trajectory.solver}'. Invert the picture with '{inversion}'."
             )
         plan = make(job, trajectory)
-        return edit_all(
+        return edit_within(
+            job.memory,
             trajectory,
             plan.denoiser,
             plan.source,

@@ -1,0 +1,202 @@
+"""An edit walked through without the network: what its attention banks will keep, before anything is sampled."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .attention.bank import Storage
+from .attention.budget import HALF, Fitted, Free, Need, fit, free_memory
+from .attention.site import Attend, AttentionEdit, EditedCall, Site, UnmatchedEdit
+from .edit import Anchor, Edited, Target, edit_all, unanchored
+from .paths import NoisePath
+from .shapes import Embedding, Heads, Latent, Sigma
+from .trajectory import Trajectory
+from .types import Cond, EditableDenoiser, OnStep, Progress, Prompt
+
+
+class Unforeseeable(RuntimeError):
+    """The course of an edit depends on what it recorded."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How the banks of an edit are to be kept, how much memory is free, and who is told what was decided."""
+
+    storage: Storage = field(default_factory=Storage)
+    free: Free = free_memory
+    tell: Callable[[str], None] = lambda words: None
+
+
+def fitting(
+    memory: Memory | None,
+    trajectory: Trajectory,
+    denoiser: EditableDenoiser,
+    source: Cond,
+    targets: Sequence[Target],
+    *,
+    anchor: Anchor = unanchored,
+    start: int = 0,
+) -> Storage | None:
+    """How the banks of `edit_all` are kept so that they fit; without `memory`, or where nothing is recorded, as recorded.
+
+    Raises BankTooLarge if they cannot, and as `edit_all`, before anything is sampled.
+    """
+    if memory is None or not any(t.record or t.inject or t.reference for one in targets for t in one.techniques):
+        return memory.storage if memory else None
+    try:
+        need = bank_need(trajectory, denoiser, source, targets, anchor=anchor, start=start, storage=memory.storage)
+        fitted = fit(need, memory.storage, denoiser.device, memory.free)
+    except Unforeseeable as error:
+        fitted = Fitted(memory.storage, f"attention bank  of a size that cannot be told before: {error}")
+    memory.tell(fitted.words)
+    return fitted.storage
+
+
+def edit_within(
+    memory: Memory | None,
+    trajectory: Trajectory,
+    denoiser: EditableDenoiser,
+    source: Cond,
+    targets: Sequence[Target],
+    *,
+    anchor: Anchor = unanchored,
+    start: int = 0,
+    on_step: OnStep | None = None,
+) -> list[Edited]:
+    """`edit_all` with its banks kept within the memory that there is. Raises as `fitting`."""
+    storage = fitting(memory, trajectory, denoiser, source, targets, anchor=anchor, start=start)
+    return edit_all(trajectory, denoiser, source, targets, anchor=anchor, start=start, storage=storage, on_step=on_step)
+
+
+def bank_need(
+    trajectory: Trajectory,
+    denoiser: EditableDenoiser,
+    source: Cond,
+    targets: Sequence[Target],
+    *,
+    anchor: Anchor = unanchored,
+    start: int = 0,
+    storage: Storage | None = None,
+) -> Need:
+    """The bytes that the banks of `edit_all` keep at most in a step, by what records them.
+
+    Each pass shows the network its prompts once, unedited; then the edit's own loop runs on tensors that have shapes and
+    no values. Where an attention edit depends on values, what it records after that is not in the figure, and it is not
+    `exact`; likewise a prompt that acts in a part of the steps only counts as where it was shown. Raises UnmatchedEdit as
+    the edit itself, and Unforeseeable if the loop depends on what was recorded.
+    """
+    shown = Rehearsal(denoiser)
+    plain = [replace(one, techniques=[replace(t, blend=None) for t in one.techniques]) for one in targets]
+    asked, needs = storage or Storage(), []
+    for dtype in (asked.dtype, HALF) if asked.lossy else (asked.dtype,):
+        banked: list[Mapping[str, int]] = []
+
+        def on_step(progress: Progress, banked: list[Mapping[str, int]] = banked) -> None:
+            banked.append(progress.banked)
+
+        try:
+            options = {"anchor": anchor, "start": start, "storage": Storage(dtype), "on_step": on_step}
+            edit_all(trajectory, shown, source, plain, **options)  # type: ignore[arg-type]
+        except (UnmatchedEdit, torch.OutOfMemoryError):
+            raise
+        except RuntimeError as error:
+            raise Unforeseeable(str(error).splitlines()[0]) from error
+        needs.append(max(banked, key=lambda sizes: sum(sizes.values())))
+    return Need(needs[0], needs[1] if asked.lossy else {}, not shown._doubts)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The attention calls of one evaluation: what is asked at each site, as tensors without values."""
+
+    calls: tuple[tuple[Site, tuple[Tensor, Tensor, Tensor]], ...]
+    prompts: tuple[Prompt, ...]
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A denoiser that predicts what it is given, and runs edits on attention calls without values.
+
+    It asks the network once for each kind of call, to see its attention. Where an edit depends on values it goes no
+    further, which it notes in `_doubts`.
+    """
+
+    denoiser: EditableDenoiser
+    edits: tuple[AttentionEdit, ...] = ()
+    _seen: dict[Any, _Shown] = field(default_factory=dict)
+    _doubts: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> NoisePath:
+        return self.denoiser.path
+
+    @property
+    def device(self) -> torch.device:
+        return self.denoiser.device
+
+    @property
+    def distilled(self) -> bool:
+        return self.denoiser.distilled
+
+    def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
+        call = EditedCall(self.edits)
+        for site, (q, k, v) in self._shown(x, sigma, cond, call.wants_features).calls if self.edits else ():
+            attend = _values if site.kind == "feature" else _empty
+            try:
+                call.attend(attend, q, k, v, [replace(site, sigma=float(sigma))])
+            except RuntimeError as error:
+                self._doubts.append(str(error).splitlines()[0])
+        call.check()
+        return x
+
+    def edited(self, *edits: AttentionEdit) -> "Rehearsal":
+        return replace(self, edits=(*edits, *self.edits))
+
+    def embedding(self, prompt: Prompt) -> Embedding:
+        return self.denoiser.embedding(prompt)
+
+    def with_embedding(self, prompt: Prompt, embedding: Embedding) -> Prompt:
+        return self.denoiser.with_embedding(prompt, embedding)
+
+    @contextmanager
+    def differentiable(self) -> Iterator["Rehearsal"]:
+        with self.denoiser.differentiable() as denoiser:
+            yield replace(self, denoiser=denoiser)
+
+    def _shown(self, x: Latent, sigma: Sigma, cond: Cond, features: bool) -> _Shown:
+        prompts = (cond.cond, cond.uncond) if cond.guided else (cond.cond,)
+        key = (tuple(x.shape), features, tuple(map(self._kind, prompts)))
+        if key not in self._seen:
+            calls: list[tuple[Site, tuple[Tensor, Tensor, Tensor]]] = []
+
+            def look(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+                calls.append((site, (_bare(q), _bare(k), _bare(v))))
+                return attend(q, k, v)
+
+            everywhere = AttentionEdit("rehearsal", lambda site: True, look, features)
+            self.denoiser.edited(everywhere)(x, sigma, cond)
+            self._seen[key] = _Shown(tuple(calls), prompts)
+        return self._seen[key]
+
+    def _kind(self, prompt: Prompt) -> Any:
+        """Prompts with embeddings of one shape attend alike; others are told apart as objects."""
+        try:
+            return tuple(self.denoiser.embedding(prompt).shape)
+        except ValueError:
+            return id(prompt)
+
+
+def _bare(t: Tensor) -> Tensor:
+    return torch.empty_like(t, device="meta")
+
+
+def _empty(q: Heads, k: Heads, v: Heads) -> Heads:
+    return q.new_empty(*q.shape[:3], v.shape[-1])
+
+
+def _values(q: Heads, k: Heads, v: Heads) -> Heads:
+    return v
