@@ -15,10 +15,11 @@ from ..inversion_core.editors.compare import Compared, compare, fitting
 from ..inversion_core.editors.job import Settings
 from ..inversion_core.metrics import psnr
 from ..inversion_core.types import Cond
-from .common import reporter, schema
+from .common import frame_of, reporter, schema
 from .decode import decode
 from .editing import cond_of
 from .encode import encode
+from .hints import framed
 from .invert import decreasing, scale_of
 from .prompt_words import word_list
 from .report_figures import channels_first
@@ -107,7 +108,7 @@ def compared(
         return list(compare(job, names or fitting(denoiser), conds))
 
     gradients = any(EDITORS[name].gradients for name in names or EDITORS)
-    return run(model, prompts, samples, sigmas, body, gradients=gradients)
+    return run(model, framed(prompts, frame_of(latent)), samples, sigmas, body, gradients=gradients)
 
 
 def laid_out(

@@ -14,6 +14,7 @@ from ..inversion_core.metrics import drift
 from ..inversion_core.storage import require_same_model
 from ..inversion_core.trajectory import NullText, Trajectory
 from .common import check_model, check_unconditional, reporter, schema
+from .hints import framed
 from .plans import Plans
 from .sockets import AttentionEditSocket, LatentTrajectory, NullTextSocket, TrajectorySocket
 
@@ -131,7 +132,8 @@ def sample(model: Any, setup: Setup, prompts: dict[str, Any]) -> Edited:
         options = {"anchor": ANCHORS[setup.anchor], "techniques": techniques(prepared), "start": start}
         return edit(trajectory, host, source, target, **options, on_step=reporter(model))
 
-    return run(model, prompts | plans.prompts, setup.record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
+    prompts = framed(prompts | plans.prompts, setup.record.frame)
+    return run(model, prompts, setup.record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
 
 
 def check_null_text(null_text: NullText, trajectory: Trajectory, fingerprint: str, setup: Setup) -> None:

@@ -15,6 +15,7 @@ from ..inversion_core.editors.job import Settings
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
 from .common import check_model, check_unconditional, frame_of, reporter
+from .hints import framed
 from .invert import decreasing, scale_of
 from .plans import Plans
 from .sockets import LatentTrajectory, Scale
@@ -48,7 +49,8 @@ def edit_along(
     check_model(record, model)
     plans, trajectory = plans or Plans(), record.trajectory
     samples, techniques = record.samples(trajectory.xs[-1]), plans.ready(model, record, mask)
-    return _run(model, samples, trajectory.sigmas, prompts | plans.prompts, request, trajectory, techniques)
+    prompts = framed(prompts | plans.prompts, record.frame)
+    return _run(model, samples, trajectory.sigmas, prompts, request, trajectory, techniques)
 
 
 def edit_without(
@@ -56,7 +58,7 @@ def edit_without(
 ) -> dict[str, Any]:
     """The LATENT of an edit that needs no inversion. Raises ValueError if the model, the grid or the method does not fit."""
     frame, samples, sigmas = frame_of(latent), latent_of(model, latent["samples"]), decreasing(model, scheduler, steps)
-    edited = _run(model, samples, sigmas, prompts, request, None, lambda prepared: [])
+    edited = _run(model, samples, sigmas, framed(prompts, frame), request, None, lambda prepared: [])
     return Scale(*scale_of(model, samples), frame).latent(edited.target)
 
 

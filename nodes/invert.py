@@ -11,6 +11,7 @@ from ..inversion_core.backends.comfy import fingerprint_of, latent_of, run, sigm
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.trajectory import Provenance, check_decreasing
 from .common import frame_of, reporter, schema
+from .hints import framed
 from .noise import InvertedNoise
 from .sockets import LatentTrajectory, TrajectorySocket
 
@@ -122,7 +123,7 @@ def invert_latent(
         options = {"provenance": provenance, "on_step": reporter(model)}
         return invert(INVERSIONS[method], denoiser, x, sigmas, cond, generator=seeded(seed), **options)
 
-    trajectory = run(model, prompts, samples, sigmas, body)
+    trajectory = run(model, framed(prompts, frame), samples, sigmas, body)
     return LatentTrajectory(trajectory, *scale_of(model, samples), frame, latent.get("noise_mask"))
 
 

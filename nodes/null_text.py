@@ -10,6 +10,7 @@ from ..inversion_core.methods import null_text as published
 from ..inversion_core.methods import optimize_null_text
 from ..inversion_core.trajectory import NullText, Provenance
 from .common import check_model, check_unconditional, reporter, schema
+from .hints import framed
 from .sockets import LatentTrajectory, NullTextResult, NullTextSocket, TrajectorySocket
 
 
@@ -97,7 +98,8 @@ def optimize(
         )
 
     samples = record.samples(trajectory.xs[-1])
-    return run(model, {"source": source, "empty": empty}, samples, trajectory.sigmas, body, gradients=True)
+    asked = framed({"source": source, "empty": empty}, record.frame)
+    return run(model, asked, samples, trajectory.sigmas, body, gradients=True)
 
 
 def report(result: NullText) -> str:

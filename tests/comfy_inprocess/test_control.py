@@ -23,8 +23,11 @@ from latent_inversion.inversion_core.attention.site import Technique
 from latent_inversion.inversion_core.backends.comfy import run, sigmas_of
 from latent_inversion.inversion_core.edit import edit
 from latent_inversion.inversion_core.methods import INVERSIONS, invert, optimize_null_text
+from latent_inversion.nodes.common import padded
 from latent_inversion.nodes.edit_sampler import InversionEditSampler
+from latent_inversion.nodes.hints import framed
 from latent_inversion.nodes.invert import InversionDDIMInvert
+from latent_inversion.nodes.sockets import Frame
 from latent_inversion.toybox import comfy_control, comfy_models
 from nodes import ControlNetApply, ControlNetApplyAdvanced
 
@@ -256,6 +259,38 @@ def test_null_text_under_a_control(model: Any, control_net: Any) -> None:
     assert sum(result.last) < sum(result.first)
     for parameter, (value, kind) in zip(control_net.control_model.parameters(), before, strict=True):
         assert torch.equal(parameter, value) and parameter.is_inference() is kind and parameter.grad is None
+
+
+def test_a_hint_lies_on_the_latent_as_its_picture(model: Any, control_net: Any, steered: Callable[..., Any]) -> None:
+    """A picture of 60 x 90 was continued to 64 x 96; its hint is continued alike, and one of the padded size stays."""
+    frame, latent = Frame(60, 90, 64, 96), {"samples": tiny_comfy.latent(batch=1)}
+    small = picture(6)[:, :60, :90]
+    large = padded(small, 64, 96)
+    given = {"steps": STEPS, "scheduler": "ddim_uniform", "guidance": 1.0, "method": "ddim"}
+
+    def top(hint: torch.Tensor, **more: Any) -> torch.Tensor:
+        prompt = ControlNetApply().apply_controlnet(SOURCE, control_net, hint, 0.3)[0]
+        return InversionDDIMInvert.execute(model, latent | more, prompt, **given).result[0].trajectory.xs[0]
+
+    assert torch.equal(top(small, inversion_frame=frame), top(large))
+    assert torch.equal(top(large, inversion_frame=frame), top(large))
+    assert far(top(small), top(large))
+
+
+def test_prompts_share_their_hint_also_when_it_is_continued(control_net: Any) -> None:
+    """So that ComfyUI runs them in one batch; what came in is not touched, and hints that follow each other are all laid."""
+    node, frame = ControlNetApplyAdvanced(), Frame(60, 90, 64, 96)
+    small = picture(6)[:, :60, :90]
+    first = node.apply_controlnet(TARGET, EMPTY, control_net, small, 0.3, 0.0, 1.0)
+    target, empty = node.apply_controlnet(*first, control_net, picture(7), 0.3, 0.0, 1.0)
+    laid = framed({"target": target, "empty": empty, "bare": SOURCE}, frame)
+    control, other = (laid[name][0][1]["control"] for name in ("target", "empty"))
+    assert control is other and "control" not in laid["bare"][0][1]
+    assert (
+        control.cond_hint_original.shape[-2:] == (64, 96) == control.previous_controlnet.cond_hint_original.shape[-2:]
+    )
+    assert target[0][1]["control"].previous_controlnet.cond_hint_original.shape[-2:] == (60, 90)
+    assert framed({"target": target}, Frame(64, 96, 64, 96))["target"] is target
 
 
 # The toybox's
