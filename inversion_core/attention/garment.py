@@ -1,6 +1,6 @@
 """A garment of one picture on the person of another: shared attention within masks, and the garment's statistics.
 
-No single publication: shared keys and shifted logits are StyleAligned's (arXiv:2312.02133), the restriction of keys to a
+No single publication: the composed start is TF-ICON's (arXiv:2307.12493), shared keys and shifted logits are StyleAligned's (arXiv:2312.02133), the restriction of keys to a
 mask MasaCtrl's (arXiv:2304.08465), the statistics within masks those of Cross-Image Attention (arXiv:2311.03335).
 """
 
@@ -17,7 +17,8 @@ from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
 from ..types import Cond, SigmaRange
 from .bank import Bank
-from .reference import image_rows, image_tokens, latent_adain, name_for, on_grid, on_latent, recalled, shown
+from .image_tokens import share_inside
+from .reference import image_rows, image_tokens, latent_adain, name_for, on_latent, recalled, shown
 from .site import Attend, AttentionEdit, Site, Technique
 from .weighted import weighted
 
@@ -48,6 +49,22 @@ class Worn:
             )
 
 
+def garment_start(worn: Worn) -> Technique:
+    """The target starts from the garment's noisy latent in the region, `x + m r (x_garment - x)`, and from its own elsewhere.
+
+    Both masks count, so the garment must lie where it is worn: bring it there first (`applications.registration`). An
+    empty mask is no edit.
+    """
+    levels = worn.trajectory.sigmas.tolist()
+
+    def begin(x: Latent, sigma: float) -> Latent:
+        garment = worn.trajectory.xs[levels.index(sigma)].to(x)
+        share = on_latent(worn.mask.to(x), x.shape) * on_latent(worn.region.to(x), x.shape)
+        return torch.where(share > 0, x + share * (garment - x), x)
+
+    return Technique(begin=begin)
+
+
 def garment_attention(
     worn: Worn, *, active: SigmaRange, beta: float = BETA, where: Callable[[Site], bool] = image_tokens
 ) -> Technique:
@@ -61,13 +78,13 @@ def garment_attention(
     def apply(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma not in active:
             return attend(q, k, v)
-        masks = [on_grid(m.to(q.device), site.grid) for m in (worn.mask, worn.region)]
-        if not any(bool(m.any()) for m in masks[0]):
+        masks = [share_inside(m.to(q.device), site, len(q)) >= 0.5 for m in (worn.mask, worn.region)]
+        if not bool(masks[0].any()):
             return attend(q, k, v)
         _, k_ref, v_ref = recalled(bank, name, site, len(q))
         image, rows = q[:, :, site.image], max(map(len, masks))
         pictures = zip(*(t.chunk(rows) for t in (image, k, v, k_ref, v_ref)), strict=True)
-        kept, inside = (m * (rows // len(m)) for m in masks)
+        kept, inside = (m.expand(rows, -1) for m in masks)
         shared = [
             _shared(attend, *parts, kept=g, region=r, beta=beta)
             for parts, g, r in zip(pictures, kept, inside, strict=True)

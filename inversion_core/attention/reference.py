@@ -89,13 +89,6 @@ def latent_adain(
     return torch.where(empty.view(-1, *[1] * (x.ndim - 1)), x, moved)
 
 
-def on_grid(mask: Float[Tensor, "masks 1 _ _"], grid: tuple[int, int, int]) -> list[Tensor]:
-    """For each mask, which of the image tokens of `grid` lie inside: those of which it covers half."""
-    frames, height, width = grid
-    fitted = interpolate(mask.float(), (height, width), mode="area")[:, 0] >= 0.5
-    return [one.expand(frames, height, width).flatten() for one in fitted]
-
-
 def on_latent(mask: Float[Tensor, "masks 1 _ _"], shape: Sequence[int]) -> Float[Tensor, "masks 1 *space"]:
     """The masks at the height and width of latents of `shape`, as shares of their places; alike in all frames."""
     fitted = interpolate(mask.float(), (shape[-2], shape[-1]), mode="area")

@@ -1,0 +1,1 @@
+"""What techniques are put together for: each application as a function of values that every host has."""
