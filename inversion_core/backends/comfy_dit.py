@@ -152,9 +152,8 @@ class _Call:
         if before is not None:
             kernel, extra = partial(before, kernel), extra | {OVERRIDE: before}
         kind, heads_first = next(calls), options.get("skip_reshape", False)
-        if kind is None or tuple(t.shape[2 if heads_first else 1] for t in (q, k)) != self._tokens(
-            kind
-        ):  # more than the picture and its text
+        tokens = tuple(t.shape[2 if heads_first else 1] for t in (q, k))
+        if kind is None or tokens != self._tokens(kind):  # more than the picture and its text, so no edit applies
             return kernel(q, k, v, heads, mask=mask, transformer_options=extra, **options)
         text = range(0 if kind == "self" else self.text)
         sites = self.edits.sites(extra, block, kind, self.grid, text)
