@@ -14,7 +14,7 @@ from latent_inversion.inversion_core.methods.delta import Pair, delta_edit
 from latent_inversion.inversion_core.methods.diff_edit import diff_edit_mask
 from latent_inversion.inversion_core.methods.flow_align import PULL, flow_align
 from latent_inversion.inversion_core.methods.flow_edit import flow_edit
-from latent_inversion.inversion_core.methods.uni_edit import uni_edit
+from latent_inversion.inversion_core.methods.uni_edit import uni_edit, uni_edit_mask
 from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.types import Bound, Cond, Wrapper
@@ -219,6 +219,18 @@ def test_diff_edit_finds_where_the_prompts_disagree(frames):
     mask_blend(mask)
     with pytest.raises(ValueError, match="1 or more"):
         diff_edit_mask(HalfTold(), x0, scalar(2.0), guided(SOURCE), guided(TARGET), noisings=0)
+
+
+@pytest.mark.parametrize("frames", [(), (3,)], ids=["picture", "video"])
+def test_uni_edit_finds_where_the_prompts_disagree(frames):
+    states = [(torch.randn(2, 4, *frames, 8, 8, generator=seeded()), scalar(sigma)) for sigma in (2.0, 1.0)]
+    mask = uni_edit_mask(HalfTold(), states, guided(SOURCE), guided(TARGET, 3.0))
+    assert mask.shape == (2 * (frames or (1,))[0], 1, 8, 8)
+    assert float(mask[..., 4:].max()) == 0 and float(mask.max()) == 1 and float(mask[..., :4].mean()) > 0.2
+    assert float(uni_edit_mask(HalfTold(), states, guided(SOURCE), guided(SOURCE)).max()) == 0
+    mask_blend(mask)
+    with pytest.raises(ValueError, match="got none"):
+        uni_edit_mask(HalfTold(), [], guided(SOURCE), guided(TARGET))
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 8, 8), (2, 4, 3, 8, 8)], ids=["picture", "video"])

@@ -13,7 +13,7 @@ from ..attention.site import AttentionEdit, EditedCall
 from ..paths import NoisePath
 from ..shapes import Embedding, Latent, Sigma, Sigmas
 from ..types import Cond, Prompt
-from .comfy_attention import check_editable, with_edits
+from .comfy_attention import blocks_of, check_editable, with_edits
 from .comfy_features import features_reached
 from .comfy_gradients import gradients_through, plain
 from .comfy_guider import guider_of, same_draws
@@ -22,6 +22,7 @@ from .comfy_model import ModelPatcher, fingerprint_of, is_guidance_distilled, la
 __all__ = [
     "ComfyDenoiser",
     "Prompts",
+    "blocks_of",
     "check_editable",
     "fingerprint_of",
     "is_guidance_distilled",

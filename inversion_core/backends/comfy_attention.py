@@ -6,7 +6,7 @@ from torch import nn
 
 from ..attention.site import EditedCall
 from ..types import Cond
-from .comfy_dit import dit_blocks, with_dit_edits
+from .comfy_dit import NAMES, dit_blocks, with_dit_edits
 from .comfy_sites import Edits
 from .comfy_unet import unet_blocks, with_unet_edits
 
@@ -19,6 +19,12 @@ def check_editable(network: nn.Module) -> None:
             f"Flux, Qwen-Image and Wan; this network, {type(network).__name__}, is none of them. What works "
             "here: an edit without them, with the source anchored (direct) and a mask for the region that may change."
         )
+
+
+def blocks_of(network: nn.Module) -> list[str]:
+    """The blocks in which image tokens attend to each other, by their names in `Site`, in the order in which they run."""
+    transformer = [f"{NAMES[kind]}.{number}" for kind, number in dit_blocks(network)]
+    return transformer or [".".join(map(str, key)) for key in unet_blocks(network)]
 
 
 def with_edits(options: dict[str, Any], network: Any, call: EditedCall, cond: Cond, sigma: float) -> dict[str, Any]:

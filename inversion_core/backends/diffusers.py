@@ -11,7 +11,7 @@ from ..attention.site import EditedCall
 from ..paths import VE, NoisePath
 from ..schedules import abar_to_sigmas
 from ..shapes import Latent, Sigma, Sigmas
-from .diffusers_attention import reached, unet_attention
+from .diffusers_attention import reached, unet_attention, unet_blocks
 from .diffusers_control import residuals
 from .diffusers_features import features_reached
 from .diffusers_network import Branch, NetworkDenoiser, Prompt
@@ -53,6 +53,10 @@ class DiffusersDenoiser(NetworkDenoiser):
     @property
     def features(self) -> int:
         return int(self.network.config.cross_attention_dim)
+
+    @property
+    def blocks(self) -> Sequence[str]:
+        return unet_blocks(self.network)
 
     @property
     def controllable(self) -> bool:

@@ -56,6 +56,13 @@ def unet_attention(unet: nn.Module, size: Sequence[int], sigma: float) -> dict[n
     return {module: partial(describe, name) for name, module in found.items()}
 
 
+def unet_blocks(unet: nn.Module) -> list[str]:
+    """The self-attention of a UNet, in the order in which it runs."""
+    parts = ("down_blocks", "mid_block", "up_blocks")
+    names = [name for name, module in unet.named_modules() if isinstance(module, Attention) and name.endswith("attn1")]
+    return sorted(names, key=lambda name: parts.index(name.split(".")[0]))
+
+
 def check_fused(modules: Iterable[nn.Module], processors: tuple[type, ...]) -> None:
     """Raises ValueError if a module's attention is not run by one of `processors` on PyTorch's fused kernel."""
     others = {type(m.processor) for m in modules} - set(processors)

@@ -12,7 +12,7 @@ from ..attention.site import EditedCall
 from ..paths import RF, NoisePath
 from ..shapes import Latent, Sigma
 from .diffusers_attention import Describe, reached
-from .diffusers_joint import FLUX, QWEN, SD3, WAN, Attention, transformer_attention
+from .diffusers_joint import FLUX, QWEN, SD3, WAN, Attention, transformer_attention, transformer_blocks
 from .diffusers_layout import fused_weights
 from .diffusers_network import Branch, NetworkDenoiser, Prompt
 
@@ -165,6 +165,10 @@ class FlowDenoiser(NetworkDenoiser):
     @property
     def features(self) -> int:
         return int(self.family.features(self.network.config))
+
+    @property
+    def blocks(self) -> Sequence[str]:
+        return transformer_blocks(self.network, self.family.attention)
 
     @property
     def needs(self) -> tuple[str, ...]:

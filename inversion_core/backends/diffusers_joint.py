@@ -70,6 +70,16 @@ def transformer_attention(
     return found
 
 
+def transformer_blocks(network: nn.Module, attention: Attention) -> list[str]:
+    """The blocks in which image tokens attend to each other, in the order in which they run."""
+    found = []
+    for name, _ in network.named_modules():
+        for pattern, (block, kind) in attention.modules.items():
+            if (match := re.fullmatch(pattern, name)) and kind != "cross":
+                found.append(f"{block}.{match[1]}")
+    return list(dict.fromkeys(found))
+
+
 def _text(attention: Attention, kind: Kind, grid: Grid, text: int) -> range:
     first = grid[0] * grid[1] * grid[2] if kind == "joint" and attention.image_first else 0
     return range(0) if kind == "self" else range(first, first + text)

@@ -52,6 +52,11 @@ class NetworkDenoiser(ABC):
         """The features of the text embeddings that the network reads."""
 
     @property
+    @abstractmethod
+    def blocks(self) -> Sequence[str]:
+        """The blocks in which image tokens attend to each other, by their names in `Site`, in the order in which they run."""
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """What a prompt must carry beside its embedding."""
         return ()

@@ -21,7 +21,7 @@ from .ode import Ode, from_zero
 from .prox_npi import hard_threshold, prox_npi, soft_threshold
 from .rf_inversion import RfInversion, controlled
 from .turbo_edit import turbo_edit
-from .uni_edit import uni_edit
+from .uni_edit import uni_edit, uni_edit_mask
 from .with_null_text import with_null_text
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "soft_threshold",
     "turbo_edit",
     "uni_edit",
+    "uni_edit_mask",
     "windows",
     "with_null_text",
     "word_attention",

@@ -1,11 +1,14 @@
 """Uni-Edit (arXiv:2504.13109): the difference of two prompts, stressed where it is large, along a stored trajectory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..attention.local_blend import LatentMask
+from ..integrate import working
 from ..shapes import Latent, Sigma
 from ..types import Cond, EditableDenoiser, Wrapper
 
@@ -34,11 +37,32 @@ class _UniEdit(Wrapper):
     def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
         before = self.plain(x, sigma, self.source)
         change = self.denoiser(x, sigma, cond) - before
-        mask = _stressed(change)
+        mask = stressed(change.abs().mean(1, keepdim=True))
         return before + (mask + self.weight * (1 + mask)) * change
 
 
-def _stressed(change: Latent) -> Float[Tensor, "batch 1 *space"]:
-    size = change.abs().mean(1, keepdim=True)
+def uni_edit_mask(
+    denoiser: EditableDenoiser, states: Sequence[tuple[Latent, Sigma]], source: Cond, target: Cond
+) -> LatentMask:
+    """Uni-Edit's mask of a picture, 0..1, for `local_blend.mask_blend`; frames side by side in the batch.
+
+    `mean |D_t(x) - D_s(x)|` over the channels and the `states` (x, sigma) of its trajectory, brought to 0..1 picture by
+    picture; 0 where the prompts agree everywhere. Guidance is not used: two evaluations a state. Raises ValueError if
+    there is no state.
+    """
+    if not states:
+        raise ValueError("Uni-Edit's mask needs the picture's latent at one noise level or more; got none.")
+    ours, theirs = source.alone(), target.alone()
+    latents = [(working(x, denoiser), sigma) for x, sigma in states]
+    changes = [denoiser(x, sigma, theirs) - denoiser(x, sigma, ours) for x, sigma in latents]
+    mask = stressed(torch.stack([change.abs().mean(1, keepdim=True) for change in changes]).mean(0))
+    return mask if mask.ndim == 4 else mask.movedim(1, 2).flatten(0, 1)
+
+
+Size = Float[Tensor, "batch 1 *space"]
+
+
+def stressed(size: Size) -> Size:
+    """How much two prompts differ at each place, brought to 0..1 picture by picture."""
     low, high = (bound.view(-1, *[1] * (size.ndim - 1)) for bound in torch.aminmax(size.flatten(1), dim=1))
     return (size - low) / (high - low).clamp(min=EPSILON)
