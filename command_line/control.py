@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..inversion_core.attention.bank import Bank
 from ..inversion_core.attention.local_blend import START, THRESHOLD, local_blend, mask_blend
-from ..inversion_core.attention.maps import record_maps
+from ..inversion_core.attention.maps import clearest, record_maps
 from ..inversion_core.attention.plug_and_play import ATTENTION_END, FEATURE_END, plug_and_play
 from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END, prompt_to_prompt
 from ..inversion_core.attention.site import Technique
@@ -56,10 +56,9 @@ def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control
         ours, theirs = ([word for word in control.words if _has(one, word)] for one in tokens)
         for word in set(control.words) - {*ours, *theirs}:
             raise Mistake(f"The word '{word}' is in neither prompt; name a word of '{source}' or '{target}'.")
-        active = window(sigmas, control.blend_start, 1)
-        found.append(
-            local_blend(*tokens, source_words=ours, target_words=theirs, active=active, threshold=control.threshold)
-        )
+        active, where = window(sigmas, control.blend_start, 1), clearest(studio.denoiser.blocks)
+        asked = {"source_words": ours, "target_words": theirs}
+        found.append(local_blend(*tokens, **asked, active=active, threshold=control.threshold, where=where))
     if control.cross or control.self_attention:
         found.append(
             prompt_to_prompt(

@@ -1,12 +1,14 @@
 """Prompt-to-Prompt and word maps where words and picture share one attention call: against maps that are written out."""
 
+from dataclasses import replace as replace_site
+
 import pytest
 import torch
 
 from harness.networks import attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.local_blend import local_blend
-from latent_inversion.inversion_core.attention.maps import legible, record_maps, word_maps
+from latent_inversion.inversion_core.attention.maps import clearest, legible, record_maps, word_maps
 from latent_inversion.inversion_core.attention.prompt_to_prompt import coarse, prompt_to_prompt
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine, replace
@@ -149,6 +151,21 @@ def test_transformers_are_read_and_controlled_at_every_size():
     assert legible(of("single.3", "joint", 64)) and legible(of("double.3", "cross", 64))
     assert legible(of("double.3", "joint", 4)) and not legible(of("double.3", "self", 16))
     assert not legible(of("input.1.0", "cross", 64)) and not legible(of("input.1.0", "cross", 4))
+
+
+def test_words_are_read_in_the_published_blocks_of_a_network_that_is_known():
+    def at(block):
+        return Site(block, "joint", "cond", 0.5, GRID, range(12))
+
+    def names(kind, count):
+        return [f"{kind}.{number}" for number in range(count)]
+
+    flux = clearest([*names("double", 19), *names("single", 38)])
+    assert [n for n in range(19) if flux(at(f"double.{n}"))] == [11, 12, 14, 17, 18]
+    assert not any(flux(at(f"single.{n}")) for n in range(38))
+    assert not flux(replace_site(at("double.18"), branch="uncond"))
+    for blocks in (names("double", 4), ["input.1.0"], [*names("double", 19), *names("single", 37)]):
+        assert all(clearest(blocks)(at(block)) for block in names("double", 4))
 
 
 @pytest.mark.parametrize("text_first", [True, False])

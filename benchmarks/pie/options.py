@@ -7,7 +7,12 @@ from pathlib import Path
 from latent_inversion.command_line import values
 from latent_inversion.command_line.mistakes import Mistake
 from latent_inversion.command_line.models import DTYPES
-from latent_inversion.inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
+from latent_inversion.inversion_core.attention.prompt_to_prompt import (
+    CROSS_END,
+    FLOW_CROSS_END,
+    FLOW_SELF_END,
+    SELF_END,
+)
 from latent_inversion.inversion_core.editors import EDITORS
 from latent_inversion.inversion_core.methods import INVERSIONS
 
@@ -113,14 +118,12 @@ def _edit(group: argparse._ArgumentGroup) -> None:
         help="p2p: Prompt-to-Prompt as in the published run, refine, local blend and a weight of 2 for blended words; "
         "none: no attention control (default: p2p for methods along DDIM inversion on UNets, else none)",
     )
-    group.add_argument("--cross", type=values.share, default=CROSS_END, metavar="SHARE", help="(default: %(default)s)")
+    shares = f"(default: {CROSS_END} and {SELF_END}; {FLOW_CROSS_END} and {FLOW_SELF_END} on transformers)"
     group.add_argument(
-        "--self",
-        dest="self_attention",
-        type=values.share,
-        default=SELF_END,
-        metavar="SHARE",
-        help="(default: %(default)s)",
+        "--cross", type=values.share, metavar="SHARE", help=f"of the steps under control of the words {shares}"
+    )
+    group.add_argument(
+        "--self", dest="self_attention", type=values.share, metavar="SHARE", help="likewise, of the picture's shapes"
     )
     group.add_argument(
         "--use-mask",

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from latent_inversion.command_line.mistakes import Mistake
 from latent_inversion.command_line.models import load_studio, pick_device
 from latent_inversion.command_line.pictures import Pixels, pasted, write_picture
+from latent_inversion.inversion_core.attention.prompt_to_prompt import usual_shares
 from latent_inversion.inversion_core.backends.diffusers_studio import Studio
 from latent_inversion.inversion_core.editors import EDITORS
 from latent_inversion.inversion_core.editors.compare import settings_for
@@ -108,6 +109,7 @@ def row_of(work: Work, setting: Setting, reference: Reference, out: Path) -> Row
 def recipe_of(options: argparse.Namespace, studio: Studio) -> Recipe:
     """What the edits have in common: what was asked for, else what the method was published with or is usual."""
     usual = settings_for(options.method, studio.denoiser)
+    cross, own = usual_shares(studio.denoiser.path)
     recipe = Recipe(
         method=options.method,
         side=options.side or studio.trained_size,
@@ -117,8 +119,8 @@ def recipe_of(options: argparse.Namespace, studio: Studio) -> Recipe:
         strength=usual.strength,
         inversion=options.inversion or "",
         attention=options.attention == "p2p" if options.attention else controlled(options.method, studio),
-        cross=options.cross,
-        self_attention=options.self_attention,
+        cross=cross if options.cross is None else options.cross,
+        self_attention=own if options.self_attention is None else options.self_attention,
         use_mask=options.use_mask,
     )
     check_inversion(recipe)

@@ -1,6 +1,6 @@
 """Keeping the source outside the region of an edit (LocalBlend, arXiv:2208.01626, sec. 4, "Local editing")."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,8 +11,8 @@ from torch.nn.functional import interpolate, max_pool2d
 from ..shapes import Latent
 from ..types import SigmaRange
 from .bank import Bank
-from .maps import MapTensor, mean_maps, record_maps
-from .site import AttentionEdit, Technique
+from .maps import MapTensor, legible, mean_maps, record_maps
+from .site import AttentionEdit, Site, Technique
 from .tokens import PromptTokens
 
 THRESHOLD = 0.3
@@ -41,10 +41,11 @@ def local_blend(
     target_words: Sequence[str],
     active: SigmaRange,
     threshold: float = THRESHOLD,
+    where: Callable[[Site], bool] = legible,
 ) -> Technique:
     """The source outside the region where `source_words` or `target_words` draw attention, in the steps of `active`.
 
-    The maps are averaged over sites and summed over words and steps so far, widened by a 3 x 3 maximum, brought to the
+    The maps are averaged over the sites of `where` and summed over words and steps so far, widened by a 3 x 3 maximum, brought to the
     latent's size and cut at `threshold` of their maximum; the masks of source and target are united. Raises ValueError
     if a word is not in its prompt or no word is given.
     """
@@ -56,10 +57,10 @@ def local_blend(
         raise ValueError("Local blend needs at least one word of the source or the target prompt, or a mask.")
 
     def record(bank: Bank) -> AttentionEdit:
-        return record_maps(bank, "source words", [columns[0]], source.length)
+        return record_maps(bank, "source words", [columns[0]], source.length, where=where)
 
     def inject(bank: Bank) -> AttentionEdit:
-        return record_maps(bank, "target words", [columns[1]], target.length)
+        return record_maps(bank, "target words", [columns[1]], target.length, where=where)
 
     def blend(x_target: Latent, x_source: Latent, sigma: float, bank: Bank, state: Any) -> tuple[Latent, Any]:
         maps = [mean_maps(bank, name) for name in ("source words", "target words")]
