@@ -46,13 +46,17 @@ class InversionAttentionEdit(io.ComfyNode):
                 io.Combo.Input("mode", options=list(MODES), default="replace", tooltip=WHAT_MODES_DO),
                 fraction("cross_start", 0.0, "Fraction of the steps after which words' attention is controlled."),
                 fraction(
-                    "cross_end", CROSS_END, "Fraction of the steps up to which it is; more keeps more of the layout."
+                    "cross_end",
+                    CROSS_END,
+                    "Fraction of the steps up to which it is; more keeps more of the layout. Transformers (SD3, Flux, Qwen-Image, Wan) want less: 0.2.",
                 ),
                 fraction(
                     "self_start", 0.0, "Fraction of the steps after which self-attention is taken from the source."
                 ),
                 fraction(
-                    "self_end", SELF_END, "Fraction of the steps up to which it is; more keeps more of the shapes."
+                    "self_end",
+                    SELF_END,
+                    "Fraction of the steps up to which it is; more keeps more of the shapes. Transformers want less: 0.2.",
                 ),
                 io.String.Input(
                     "word_weights",
