@@ -14,11 +14,13 @@ from .control import Control
 from .demo import run_demo
 from .jobs import new_trajectory, open_job, trajectory_of
 from .look import look_command
+from .memory_options import memory_of
 from .mistakes import Mistake
 from .pictures import Pixels, mask_to_tensor, pasted, read_mask, thumbnail, to_tensor, write_picture
 from .progress import bar
 from .recipes import run_edit, run_null_text
 from .report import report_picture
+from .video import video_command
 
 
 def invert_command(options: argparse.Namespace) -> None:
@@ -66,6 +68,7 @@ def edit_command(options: argparse.Namespace) -> None:
             negative=options.negative or "",
             control=control,
             null_text=null_text,
+            memory=memory_of(options),
             on_step=on_step,
         )
     pixels = job.picture(edited.target)
@@ -94,6 +97,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "demo": demo_command,
     "invert": invert_command,
     "edit": edit_command,
+    "video": video_command,
     "look": look_command,
     "report": report_command,
     "compare": compare_command,

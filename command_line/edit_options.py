@@ -6,6 +6,7 @@ from pathlib import Path
 from ..inversion_core.attention.plug_and_play import LAYER
 from . import help as texts
 from . import values
+from .memory_options import add_memory
 from .options import add_inversion, add_picture_and_model
 
 METHOD_NAMES = ("direct", "null-text", "negative-prompt", "ddim")
@@ -21,6 +22,7 @@ def add_edit(commands: argparse._SubParsersAction) -> None:
     _attention(edit.add_argument_group("what stays (Prompt-to-Prompt)"))
     _plug_and_play(edit.add_argument_group("what stays (Plug-and-Play)"))
     _region(edit.add_argument_group("where"))
+    add_memory(edit.add_argument_group("memory"))
     add_inversion(edit)
     edit.add_argument(
         "--trajectory",

@@ -12,6 +12,7 @@ from ..inversion_core.edit import Edited
 from ..inversion_core.editors import EDITORS, Job, run_editor
 from ..inversion_core.methods import optimize_null_text
 from ..inversion_core.methods.null_text import GUIDANCE
+from ..inversion_core.rehearsal import Memory
 from ..inversion_core.trajectory import NullText, Trajectory
 from ..inversion_core.types import Cond, EditableDenoiser, OnStep
 from .control import NO_CONTROL, Control, techniques
@@ -39,6 +40,7 @@ def run_edit(
     null_text: NullText | None = None,
     extra: Sequence[Technique] = (),
     strength: float = 1.0,
+    memory: Memory | None = None,
     on_step: OnStep | None = None,
 ) -> Edited:
     """Edit a trajectory with a method by name; `null_text` saves that method its optimisation. Raises Mistake as `techniques`.
@@ -55,6 +57,7 @@ def run_edit(
         strength=strength,
         techniques=(*extra, *techniques(studio, trajectory.sigmas, source, target, control)),
         null_text=null_text,
+        memory=memory,
         on_step=on_step,
     )
     return run_editor(method, job, trajectory)

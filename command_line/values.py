@@ -35,6 +35,14 @@ def share(text: str) -> float:
     return part
 
 
+def gigabytes(text: str) -> int:
+    """A number of gigabytes, as bytes."""
+    number = float(text)
+    if number <= 0:
+        raise ArgumentTypeError(f"the gigabytes must be more than 0, got {number:g}")
+    return int(1e9 * number)
+
+
 def weight(text: str) -> tuple[str, float]:
     """A word and its factor."""
     word, _, factor = text.rpartition("=")

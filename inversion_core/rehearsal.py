@@ -85,12 +85,13 @@ def bank_need(
     """The bytes that the banks of `edit_all` keep at most in a step, by what records them.
 
     Each pass shows the network its prompts once, unedited; then the edit's own loop runs on tensors that have shapes and
-    no values. Where an attention edit depends on values, what it records after that is not in the figure, and it is not
-    `exact`; likewise a prompt that acts in a part of the steps only counts as where it was shown. Raises UnmatchedEdit as
-    the edit itself, and Unforeseeable if the loop depends on what was recorded.
+    no values. It is not `exact` where an attention edit depends on values (what it records after that is missing) or a
+    target has a step of its own; a prompt that acts in a part of the steps only counts as where it was shown. Raises
+    UnmatchedEdit as the edit itself, and Unforeseeable if the loop depends on what was recorded.
     """
     shown = Rehearsal(denoiser)
-    plain = [replace(one, techniques=[replace(t, blend=None) for t in one.techniques]) for one in targets]
+    shown._doubts.extend("a step of its own" for one in targets if one.step)
+    plain = [replace(one, step=None, techniques=[replace(t, blend=None) for t in one.techniques]) for one in targets]
     asked, needs = storage or Storage(), []
     for dtype in (asked.dtype, HALF) if asked.lossy else (asked.dtype,):
         banked: list[Mapping[str, int]] = []

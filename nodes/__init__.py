@@ -14,6 +14,9 @@ NODES = {
     "null_text": ("InversionNullTextOptimize",),
     "attention_edit": ("InversionAttentionEdit",),
     "plug_and_play": ("InversionPlugAndPlay",),
+    "attention_share": ("InversionMutualAttention", "InversionKVInjection", "InversionKVEdit"),
+    "edit_mask": ("InversionEditMask",),
+    "memory": ("InversionAttentionMemory",),
     "edit_sampler": ("InversionEditSampler",),
     "method_edit": (
         "InversionAnchoredEdit",

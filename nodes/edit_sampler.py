@@ -1,5 +1,6 @@
 """Inversion Edit Sampler: source and target side by side along a trajectory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +9,15 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..inversion_core.backends.comfy import run
-from ..inversion_core.edit import Edited, edit, unanchored
+from ..inversion_core.edit import Edited, Target, unanchored
 from ..inversion_core.methods import direct, with_null_text
 from ..inversion_core.metrics import drift
+from ..inversion_core.rehearsal import edit_within
 from ..inversion_core.storage import require_same_model
 from ..inversion_core.trajectory import NullText, Trajectory
 from .common import check_model, check_unconditional, reporter, schema
 from .hints import framed
+from .memory import memory_of, shown
 from .plans import Plans
 from .sockets import AttentionEditSocket, LatentTrajectory, NullTextSocket, TrajectorySocket
 
@@ -94,9 +97,11 @@ class InversionEditSampler(io.ComfyNode):
         cls, model, trajectory, source, target, negative, null_text=None, attention_edit=None, mask=None, **settings
     ) -> io.NodeOutput:
         setup = Setup(trajectory, null_text and null_text.null_text, attention_edit, mask, **settings)
-        edited = sample(model, setup, {"source": source, "target": target, "negative": negative})
+        words, said = {"source": source, "target": target, "negative": negative}, []
+        edited = sample(model, setup, words, said.append)
         strayed = {"inversion_drift": drift(edited.source, trajectory.trajectory)}
-        return io.NodeOutput(trajectory.latent(edited.target), trajectory.latent(edited.source[-1]) | strayed)
+        back = trajectory.latent(edited.source[-1]) | strayed
+        return io.NodeOutput(trajectory.latent(edited.target), back, ui=shown(said))
 
 
 @dataclass(frozen=True)
@@ -113,8 +118,10 @@ class Setup:
     start: float
 
 
-def sample(model: Any, setup: Setup, prompts: dict[str, Any]) -> Edited:
-    """The edit. Raises ValueError if model, trajectory, null text or masks do not fit each other."""
+def sample(
+    model: Any, setup: Setup, prompts: dict[str, Any], tell: Callable[[str], None] = lambda words: None
+) -> Edited:
+    """The edit; `tell` hears what memory its attention takes. Raises BankTooLarge if that is not there, ValueError if model, trajectory, null text or masks do not fit each other."""
     trajectory = setup.record.trajectory
     fingerprint = check_model(setup.record, model)
     if setup.null_text is not None:
@@ -129,8 +136,9 @@ def sample(model: Any, setup: Setup, prompts: dict[str, Any]) -> Edited:
         host = denoiser if setup.null_text is None else with_null_text(denoiser, setup.null_text)
         away = "source" if setup.unconditional == SOURCE else "negative"
         source, target = (prepared(name, away, setup.guidance) for name in ("source", "target"))
-        options = {"anchor": ANCHORS[setup.anchor], "techniques": techniques(prepared), "start": start}
-        return edit(trajectory, host, source, target, **options, on_step=reporter(model))
+        options = {"anchor": ANCHORS[setup.anchor], "start": start, "on_step": reporter(model)}
+        targets = [Target(target, techniques(prepared))]
+        return edit_within(memory_of(plans, tell), trajectory, host, source, targets, **options)[0]
 
     prompts = framed(prompts | plans.prompts, setup.record.frame)
     return run(model, prompts, setup.record.samples(trajectory.xs[-1]), trajectory.sigmas, body)

@@ -12,11 +12,13 @@ from ..inversion_core.edit import Edited
 from ..inversion_core.editors import EDITORS, Job, run_editor
 from ..inversion_core.editors.compare import settings_for
 from ..inversion_core.editors.job import Settings
+from ..inversion_core.rehearsal import Memory
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
 from .common import check_model, check_unconditional, frame_of, reporter
 from .hints import framed
 from .invert import decreasing, scale_of
+from .memory import memory_of
 from .plans import Plans
 from .sockets import LatentTrajectory, Scale
 
@@ -44,13 +46,18 @@ def edit_along(
     request: Request,
     plans: Plans | None = None,
     mask: Tensor | None = None,
+    tell: Callable[[str], None] = lambda words: None,
 ) -> Edited:
-    """The edit along a trajectory. Raises ValueError if model, trajectory, method or masks do not fit each other."""
+    """The edit along a trajectory; `tell` hears what memory its attention takes.
+
+    Raises BankTooLarge if that is not there, and ValueError if model, trajectory, method or masks do not fit each other.
+    """
     check_model(record, model)
     plans, trajectory = plans or Plans(), record.trajectory
     samples, techniques = record.samples(trajectory.xs[-1]), plans.ready(model, record, mask)
     prompts = framed(prompts | plans.prompts, record.frame)
-    return _run(model, samples, trajectory.sigmas, prompts, request, trajectory, techniques)
+    memory = memory_of(plans, tell)
+    return _run(model, samples, trajectory.sigmas, prompts, request, trajectory, techniques, memory)
 
 
 def edit_without(
@@ -70,6 +77,7 @@ def _run(
     request: Request,
     trajectory: Trajectory | None,
     techniques: Callable[[Any], list[Technique]],
+    memory: Memory | None = None,
 ) -> Edited:
     if EDITORS[request.method].uncond:
         check_unconditional(model, f"The method '{request.method}'")
@@ -88,6 +96,7 @@ def _run(
             strength=settings.strength,
             techniques=tuple(techniques(prepared)),
             seed=request.seed,
+            memory=memory,
             on_step=reporter(model),
         )
         return run_editor(request.method, job, trajectory)

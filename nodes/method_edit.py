@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..inversion_core.metrics import drift
 from .common import schema
 from .editing import edit_along
+from .memory import shown
 from .method_inputs import choices, methods, prompts, request_of
 from .sockets import AttentionEditSocket, TrajectorySocket
 
@@ -52,10 +53,11 @@ class AlongTrajectory(io.ComfyNode):
     def execute(
         cls, model, trajectory, source, target, negative, attention_edit=None, mask=None, **chosen
     ) -> io.NodeOutput:
-        words = {"source": source, "target": target, "negative": negative}
-        edited = edit_along(model, trajectory, words, request_of(**chosen), attention_edit, mask)
+        words, said = {"source": source, "target": target, "negative": negative}, []
+        edited = edit_along(model, trajectory, words, request_of(**chosen), attention_edit, mask, said.append)
         strayed = {"inversion_drift": drift(edited.source, trajectory.trajectory)}
-        return io.NodeOutput(trajectory.latent(edited.target), trajectory.latent(edited.source[-1]) | strayed)
+        back = trajectory.latent(edited.source[-1]) | strayed
+        return io.NodeOutput(trajectory.latent(edited.target), back, ui=shown(said))
 
 
 class InversionAnchoredEdit(AlongTrajectory):

@@ -1,11 +1,12 @@
 """What travels on the ATTENTION_EDIT socket: edits before model, grid and prompts are ready, one after another."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from torch import Tensor
 
+from ..inversion_core.attention.bank import Storage
 from ..inversion_core.attention.local_blend import local_blend, mask_blend
 from ..inversion_core.attention.prompt_to_prompt import prompt_to_prompt
 from ..inversion_core.attention.site import Technique
@@ -52,13 +53,14 @@ class Plan(Protocol):
 
 @dataclass(frozen=True)
 class Plans:
-    """Attention edits, the first outermost."""
+    """Attention edits, the first outermost, and how what they record is kept."""
 
     plans: tuple[Plan, ...] = ()
+    storage: Storage = field(default_factory=Storage)
 
     def then(self, plan: Plan) -> "Plans":
         """These, and `plan` inside them."""
-        return Plans((*self.plans, plan))
+        return replace(self, plans=(*self.plans, plan))
 
     @property
     def prompts(self) -> dict[str, Any]:

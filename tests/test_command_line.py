@@ -249,3 +249,14 @@ def test_plug_and_play_changes_the_edit_and_names_the_layers_there_are(photo, mo
     capsys.readouterr()
     code, error = failed(capsys, "edit", photo, "--model", model, *prompts, *FAST, "--plug-and-play", "6")
     assert code == 2 and "layers 0 to 5" in error
+
+
+def test_the_memory_of_the_sources_attention_is_told_and_kept_to(photo, model, capsys):
+    edit = ["edit", str(photo), "--model", model, "--source", "a cat", "--target", "a dog", *FAST]
+    assert main([*edit, "-o", "plain.png"]) == 0
+    assert "attention bank  " in capsys.readouterr().out
+    assert main([*edit, "-o", "cpu.png", "--bank-device", "cpu", "--bank-budget", "1"]) == 0
+    assert Path("plain.png").read_bytes() == Path("cpu.png").read_bytes()
+    code, error = failed(capsys, *edit, "--bank-budget", "1e-6")
+    assert code == 2 and "may use 1 kB on cpu" in error and "fewer blocks" in error
+    assert main([*edit, "--bank-precision", "float16"]) == 0

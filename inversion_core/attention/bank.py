@@ -1,7 +1,8 @@
 """Where a source pass leaves what the target pass of the same step needs.
 
 A bank lives for one step: both passes walk side by side, so the source's attention is made anew at every step and never
-kept for later ones. Replaying a recorded source pass would need a bank for every step at once.
+kept for later ones. A recorded source pass would need a bank for every step at once: for Prompt-to-Prompt on Stable
+Diffusion XL at 1024 x 1024 in 16 bits that is 13.9 GB (50 steps, 0.4 and 0.6 of them) instead of 537 MB.
 """
 
 from collections.abc import Iterable

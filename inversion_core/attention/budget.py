@@ -26,7 +26,7 @@ ADVICE = (
 )
 
 
-class BankTooLarge(RuntimeError):
+class BankTooLarge(ValueError):
     """What an edit records does not fit into the memory that it may use."""
 
 
