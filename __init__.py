@@ -6,6 +6,9 @@ are the nodes imported.
 
 from typing import Any
 
+WEB_DIRECTORY = "./web"
+"""Where ComfyUI finds the pack's scripts for the browser."""
+
 
 async def comfy_entrypoint() -> Any:
     """ComfyUI's way in: the extension whose nodes this pack brings."""

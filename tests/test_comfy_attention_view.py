@@ -136,3 +136,11 @@ def test_a_picture_of_any_size_gets_masks_of_its_size(comfy_server: ComfyServer,
     result = comfy_server.run(graph.prompt)
     (mask,) = levels(comfy_server, result, node)
     assert mask.shape == (76, 100) and 0 < mask.mean() < 1
+
+
+def test_the_browser_gets_the_script_and_it_needs_nothing_from_elsewhere(comfy_server: ComfyServer) -> None:
+    (path,) = [path for path in comfy_server.get("/extensions") if "latent-inversion" in path]
+    script = comfy_server.request(path).decode()
+    assert path.endswith("/attention_view.js") and '"InversionAttentionView"' in script
+    assert "://" not in script
+    assert len(script.splitlines()) <= 150

@@ -1,0 +1,35 @@
+"""A browser, and each ComfyUI checkout with the front end that it requires; tests are skipped with the reason where one lacks."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.browser import FOLDERS, chromium, front_end_options, required_front_end, why_no_browser
+from harness.server import ComfyServer
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    if missing := why_no_browser():
+        pytest.skip(missing)
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def front_end_server(
+    browser: Any, comfy_checkout: Path, make_comfy_server: Callable[..., ComfyServer]
+) -> Iterator[ComfyServer]:
+    """The checkout's running server with its own front end."""
+    options = front_end_options(comfy_checkout)
+    if options is None:
+        version = required_front_end(comfy_checkout)
+        pytest.skip(
+            f"{comfy_checkout.name} wants comfyui-frontend-package {version}: pip install --no-deps --target FOLDER "
+            f"comfyui-frontend-package=={version}, and set {FOLDERS}=FOLDER"
+        )
+    with make_comfy_server(options=options) as server:
+        yield server

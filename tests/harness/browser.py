@@ -1,0 +1,173 @@
+"""ComfyUI's front end in a headless Chromium: opened on a running server, given a workflow, run, looked at.
+
+with chromium() as browser, FrontEnd.opened(browser, server) as front:
+    front.load(workflow)
+    front.run()
+    front.screenshot(path)
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .server import ComfyServer
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+FOLDERS = "COMFYUI_FRONT_ENDS"
+"""An environment variable: folders (separated as in PATH) into which pip put further versions of the front end."""
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+)
+"""Nothing outside this machine is looked up; a front end that needs something from there fails here."""
+READY = (
+    "() => window.app?.graph && window.app.extensionManager && window.LiteGraph"
+    " && Object.keys(window.LiteGraph.registered_node_types).length > 50"
+)
+WATCH = """() => {
+    window.__ends = [];
+    for (const type of ['execution_success', 'execution_error', 'execution_interrupted'])
+        window.app.api.addEventListener(type, (event) => window.__ends.push([type, event.detail]));
+}"""
+
+
+def why_no_browser() -> str | None:
+    """What is missing for tests in a browser; None if nothing is."""
+    if importlib.util.find_spec("playwright") is None:
+        return "no browser: pip install playwright (1.65.2 was seen to work)"
+    if program() is None:
+        return f"no browser: none of {', '.join(PROGRAMS)} is installed"
+    return None
+
+
+def program() -> str | None:
+    """Chromium's path."""
+    return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+def front_end_options(checkout: Path) -> tuple[str, ...] | None:
+    """The server's options for the front end that the checkout requires; None if that version is nowhere."""
+    wanted = required_front_end(checkout)
+    for folder in filter(None, os.environ.get(FOLDERS, "").split(os.pathsep)):
+        found = importlib.metadata.distributions(path=[folder])
+        if any(_is_front_end(one) and one.version == wanted for one in found):
+            return ("--front-end-root", str(Path(folder) / "comfyui_frontend_package" / "static"))
+    installed = [one.version for one in importlib.metadata.distributions() if _is_front_end(one)]
+    return () if wanted in installed else None
+
+
+def required_front_end(checkout: Path) -> str:
+    """The version that a checkout of ComfyUI asks for."""
+    text = (checkout / "requirements.txt").read_text(encoding="utf-8")
+    found = re.search(r"^comfyui-frontend-package==(\S+)", text, re.MULTILINE)
+    return found[1] if found else "that ComfyUI names"
+
+
+def _is_front_end(one: importlib.metadata.Distribution) -> bool:
+    return (one.metadata["Name"] or "").replace("_", "-").lower() == "comfyui-frontend-package"
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser that reaches nothing but this machine."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program(), headless=True, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class FrontEnd:
+    """One page with ComfyUI's front end. `page` is Playwright's, `said` what its console and failed requests said."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.said: list[str] = []
+        page.on("console", lambda message: self.said.append(f"[{message.type}] {message.text}"[:400]))
+        page.on("pageerror", lambda error: self.said.append(f"[pageerror] {error.stack or error}"[:4000]))
+
+    @classmethod
+    @contextmanager
+    def opened(
+        cls, browser: Any, server: ComfyServer, *, new_nodes: bool = False, size: tuple[int, int] = (1600, 1000)
+    ) -> Iterator["FrontEnd"]:
+        """The front end of a running server, ready for use; `new_nodes` draws nodes in Vue instead of on the canvas."""
+        settings = {"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": new_nodes}
+        path = server.base / "user" / "default" / "comfy.settings.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings), encoding="utf-8")
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        try:
+            front = cls(page)
+            page.goto(server.url, wait_until="domcontentloaded")
+            page.wait_for_function(READY, timeout=120_000)
+            page.evaluate(WATCH)
+            yield front
+        finally:
+            page.close()
+
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong in the pack's own scripts."""
+        return [line for line in self.said if "extensions/latent-inversion" in line]
+
+    def load(self, workflow: dict[str, Any]) -> None:
+        """Put a workflow in UI format on the canvas, in full view."""
+        self.page.evaluate("async (graph) => { await window.app.loadGraphData(graph, true, true) }", workflow)
+        self.close_dialogs()
+        self.page.evaluate("() => window.app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+        self.page.wait_for_timeout(500)
+
+    def close_dialogs(self) -> None:
+        """Templates, missing models and what else opens by itself."""
+        for _ in range(3):
+            if not self.page.locator(".p-dialog-mask, .p-dialog").count():
+                return
+            self.page.keyboard.press("Escape")
+            self.page.wait_for_timeout(300)
+
+    def run(self, *, timeout: float = 120) -> None:
+        """Queue what is on the canvas and wait until it has run. Raises AssertionError with the server's error if it fails."""
+        self.page.evaluate("() => { window.__ends.length = 0; return window.app.queuePrompt(0, 1) }")
+        self.page.wait_for_function("() => window.__ends.length > 0", timeout=1000 * timeout)
+        kind, detail = self.page.evaluate("() => window.__ends[0]")
+        assert kind == "execution_success", f"{kind}: {detail.get('exception_message')}"
+
+    def prompt(self) -> dict[str, Any]:
+        """What the front end would send to the server: the prompt in API format."""
+        return self.page.evaluate("async () => (await window.app.graphToPrompt()).output")
+
+    def look_at(self, node_type: str, *, scale: float = 0.8) -> None:
+        """Bring the first node of a type to the upper left of the canvas, drawn at `scale`."""
+        self.page.evaluate(
+            """([type, scale]) => {
+                const node = window.app.graph._nodes.find((one) => one.type === type);
+                const ds = window.app.canvas.ds;
+                ds.scale = scale;
+                ds.offset = [120 / scale - node.pos[0], 120 / scale - node.pos[1]];
+                window.app.canvas.setDirty(true, true);
+            }""",
+            [node_type, scale],
+        )
+        self.page.wait_for_timeout(500)
+
+    def widget(self, node_type: str, name: str) -> Any:
+        """The value of a widget of the first node of a type."""
+        return self.page.evaluate(
+            """([type, name]) => window.app.graph._nodes.find((one) => one.type === type)
+                .widgets.find((one) => one.name === name).value""",
+            [node_type, name],
+        )
+
+    def screenshot(self, path: Path) -> None:
+        self.page.screenshot(path=path)

@@ -1,0 +1,140 @@
+// Attention View in the browser: the picture, and below it its words. Pointing at a word shows its map over the
+// picture, choosing words writes them into the node's `mask_words`. It works in both of ComfyUI's node renderers.
+
+import { app } from "../../scripts/app.js";
+import { api } from "../../scripts/api.js";
+
+const NODE = "InversionAttentionView";
+const STYLE = `
+.li-words { display: flex; flex-direction: column; gap: 6px; height: 100%; min-height: 0; box-sizing: border-box;
+  padding: 2px 4px 4px; color: var(--input-text, #ddd); font: 12px/1.4 sans-serif; }
+.li-words .li-picture { position: relative; flex: 1 1 0; min-height: 200px; }
+.li-words img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; }
+.li-words img.li-map { opacity: 0; }
+.li-words .li-on img.li-below { filter: grayscale(1); }
+.li-words .li-on img.li-map { opacity: 0.65; }
+.li-words .li-chips { display: flex; flex-wrap: wrap; gap: 4px; max-height: 40%; overflow-y: auto; flex: none; }
+.li-words button { font: inherit; color: inherit; cursor: pointer; border-radius: 10px; padding: 1px 9px;
+  background: var(--comfy-input-bg, #222); border: 1px solid var(--border-color, #4e4e4e); }
+.li-words button:hover, .li-words button:focus-visible { border-color: var(--input-text, #ddd); outline: none; }
+.li-words button[aria-pressed="true"] { background: #b8860b; border-color: #b8860b; color: #fff; }
+.li-words .li-hint { flex: none; min-height: 17px; opacity: 0.75; }
+`;
+
+function element(tag, className, properties = {}) {
+  return Object.assign(document.createElement(tag), { className, ...properties });
+}
+
+function addressOf(file) {
+  return api.apiURL(`/view?${new URLSearchParams(file)}`);
+}
+
+function listed(text) {
+  return text.split(/[,\n]/).map((word) => word.trim()).filter(Boolean);
+}
+
+function sameWord(one, other) {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
+class WordView {
+  constructor(node) {
+    this.node = node;
+    this.root = element("div", "li-words");
+    this.picture = element("div", "li-picture");
+    this.below = element("img", "li-below", { alt: "the picture", draggable: false, hidden: true });
+    this.map = element("img", "li-map", { alt: "", draggable: false, hidden: true });
+    this.chips = element("div", "li-chips");
+    this.chips.setAttribute("role", "group");
+    this.chips.setAttribute("aria-label", "words of the prompt");
+    this.hint = element("div", "li-hint", { textContent: "Run the workflow to see the words." });
+    this.hint.setAttribute("aria-live", "polite");
+    this.picture.append(this.below, this.map);
+    this.root.append(this.picture, this.chips, this.hint);
+  }
+
+  get chosen() {
+    return this.node.widgets?.find((widget) => widget.name === "mask_words");
+  }
+
+  show({ picture, words }) {
+    this.leave();
+    this.below.src = addressOf(picture);
+    this.below.hidden = false;
+    this.chips.replaceChildren(...words.map((entry) => this.chip(entry)));
+    this.mark();
+  }
+
+  chip({ word, map }) {
+    const chip = element("button", "li-chip", { type: "button", textContent: word });
+    const address = addressOf(map);
+    new Image().src = address; // so that it is there when it is asked for
+    for (const event of ["pointerenter", "focus"]) chip.addEventListener(event, () => this.enter(word, address));
+    for (const event of ["pointerleave", "blur"]) chip.addEventListener(event, () => this.leave());
+    chip.addEventListener("click", () => this.toggle(word));
+    return chip;
+  }
+
+  enter(word, address) {
+    this.map.src = address;
+    this.map.alt = `where '${word}' draws attention`;
+    this.map.hidden = false;
+    this.picture.classList.add("li-on");
+    this.hint.textContent = `'${word}': bright where it draws attention`;
+  }
+
+  leave() {
+    this.picture.classList.remove("li-on");
+    const words = listed(this.chosen?.value ?? "");
+    this.hint.textContent = words.length ? `the mask: ${words.join(", ")}` : "Point at a word; choose words for the mask.";
+  }
+
+  toggle(word) {
+    if (!this.chosen) return;
+    const before = listed(this.chosen.value);
+    const after = before.filter((one) => !sameWord(one, word));
+    if (after.length === before.length) after.push(word);
+    this.chosen.value = after.join(", ");
+    this.chosen.callback?.(this.chosen.value);
+    this.node.setDirtyCanvas?.(true, true);
+    this.mark();
+  }
+
+  mark() {
+    const words = listed(this.chosen?.value ?? "");
+    for (const chip of this.chips.children)
+      chip.setAttribute("aria-pressed", String(words.some((word) => sameWord(word, chip.textContent))));
+  }
+}
+
+function attach(node) {
+  const view = new WordView(node);
+  node.addDOMWidget("attention_view", "attention_view", view.root, {
+    serialize: false,
+    hideOnZoom: false,
+    getMinHeight: () => 380,
+  });
+  const executed = node.onExecuted;
+  node.onExecuted = function (output) {
+    executed?.apply(this, arguments);
+    if (!output?.attention_view?.length) return;
+    view.show(output.attention_view[0]);
+    if (!view.root.isConnected) return; // a renderer without such widgets: the grid stays
+    for (const shown of [output, app.nodeOutputs?.[node.id]]) if (shown) shown.images = [];
+  };
+  node.attentionView = view;
+}
+
+app.registerExtension({
+  name: "LatentInversion.AttentionView",
+  setup() {
+    document.head.append(element("style", "", { textContent: STYLE }));
+  },
+  nodeCreated(node) {
+    if (node.comfyClass === NODE) attach(node);
+  },
+  loadedGraphNode(node) {
+    const output = app.nodeOutputs?.[node.id]?.attention_view;
+    if (node.attentionView && output?.length) node.attentionView.show(output[0]);
+  },
+});
