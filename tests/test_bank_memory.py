@@ -299,3 +299,11 @@ def test_free_memory_is_read_from_the_system(monkeypatch):
     assert free_memory(OTHER) is None
     monkeypatch.setattr(budget, "_linux", lambda: 7)
     assert free_memory(CPU) == 7 or budget.os.name == "nt"
+
+
+def test_a_step_of_its_own_is_not_rehearsed(denoiser, path):
+    def step(denoise, x, sigma, sigma_next, state):
+        raise AssertionError("the need was to be told before anything is sampled")
+
+    need = bank_need(path, denoiser, Cond(SOURCE), [Target(GUIDED, [ptp()], step=step)], anchor=direct)
+    assert not need.exact and need.nbytes > 0

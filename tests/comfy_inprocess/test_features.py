@@ -145,3 +145,23 @@ def test_the_edit_is_that_of_diffusers(tmp_path: Path) -> None:
     torch.testing.assert_close(free, wanted["free"], rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(kept, wanted["kept"], rtol=1e-3, atol=1e-3)
     assert (kept - free).abs().mean() > 0.05
+
+
+def test_weights_that_are_cast_at_the_call_are_hooked_alike(model: Any) -> None:
+    """As ComfyUI runs them where not all of the model fits."""
+    layers = [m for m in model.model.diffusion_model.modules() if hasattr(m, "comfy_cast_weights")]
+
+    def body(denoiser: Any, x: Any, prepared: Any) -> Any:
+        doubled = features(lambda attend, q, k, v, site: 2 * v)
+        return denoiser.edited(doubled)(x, SIGMAS[1], prepared("source")), denoiser(x, SIGMAS[1], prepared("source"))
+
+    before = [layer.comfy_cast_weights for layer in layers]
+    whole, plain = inside(model, body)
+    try:
+        for layer in layers:
+            layer.comfy_cast_weights = True
+        cast, _ = inside(model, body)
+    finally:
+        for layer, kept in zip(layers, before, strict=True):
+            layer.comfy_cast_weights = kept
+    assert layers and torch.equal(whole, cast) and not torch.equal(whole, plain)
