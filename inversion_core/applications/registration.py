@@ -19,18 +19,21 @@ HIDDEN = 0.5
 
 @dataclass(frozen=True)
 class Placement:
-    """`y = scale * x + shift`: the point of the other picture that a point x of this one shows, in halves of the pictures."""
+    """`y = scale * x + shift`: the point of the other picture that a point x of this one shows, in halves of the pictures.
+
+    Across, the scale is `aspect` times as large: the width of this picture by its height, over that of the other.
+    """
 
     scale: float
     shift: tuple[float, float]
+    aspect: float = 1.0
 
     def of(
         self, pictures: Float[Tensor, "batch channels _ _"], size: tuple[int, int]
     ) -> Float[Tensor, "batch channels _ _"]:
         """The other picture, or its mask, as it lies in this one, of height and width `size`; reflected where it ends."""
-        theta = torch.tensor([[self.scale, 0, self.shift[0]], [0, self.scale, self.shift[1]]]).expand(
-            len(pictures), 2, 3
-        )
+        across = self.scale * self.aspect
+        theta = torch.tensor([[across, 0, self.shift[0]], [0, self.scale, self.shift[1]]]).expand(len(pictures), 2, 3)
         grid = affine_grid(theta, [len(pictures), 1, *size], align_corners=False).to(pictures)
         return grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
 
@@ -43,17 +46,21 @@ def registered(region: Region, other: Region) -> Placement:
     """
     if not (bool(region.any()) and bool(other.any())):
         raise ValueError("A garment and its region must both be seen somewhere; one of the masks is empty.")
+    (height, width), (other_height, other_width) = region.shape[-2:], other.shape[-2:]
+    aspect = width * other_height / (height * other_width)
     (area, x, y), (other_area, other_x, other_y) = _moments(region), _moments(other)
-    scale = (other_area / area) ** 0.5
-    best = torch.tensor([scale, other_x - scale * x, other_y - scale * y])
+    scale = (other_area / area / aspect) ** 0.5
+    best = torch.tensor([scale, other_x - scale * aspect * x, other_y - scale * y])
     for side, count, most, furthest in ROUNDS:
         here, there = (interpolate(r.float(), (side, side), mode="area") for r in (region, other))
         tried = torch.cartesian_prod(*(torch.linspace(-span, span, count) for span in (most, furthest, furthest)))
         scales = best[0] * tried[:, 0].exp()
         growth = best[0] - scales  # about the region's own centre, so that scale and shift are searched apart
-        found = torch.stack([scales, best[1] + tried[:, 1] + growth * x, best[2] + tried[:, 2] + growth * y], 1)
-        best = found[int(_overlaps(here, there, found).argmax())]
-    return Placement(float(best[0]), (float(best[1]), float(best[2])))
+        found = torch.stack(
+            [scales, best[1] + tried[:, 1] + growth * aspect * x, best[2] + tried[:, 2] + growth * y], 1
+        )
+        best = found[int(_overlaps(here, there, found, aspect).argmax())]
+    return Placement(float(best[0]), (float(best[1]), float(best[2])), aspect)
 
 
 def _moments(mask: Region) -> tuple[float, float, float]:
@@ -63,10 +70,10 @@ def _moments(mask: Region) -> tuple[float, float, float]:
     return float(mask.mean()), float((weight.sum(0) * columns).sum()), float((weight.sum(1) * rows).sum())
 
 
-def _overlaps(here: Tensor, there: Tensor, placements: Tensor) -> Tensor:
+def _overlaps(here: Tensor, there: Tensor, placements: Tensor, aspect: float) -> Tensor:
     scale, x, y = placements.T[:, :, None]
     zero = torch.zeros_like(scale)
-    theta = torch.stack([torch.cat([scale, zero, x], 1), torch.cat([zero, scale, y], 1)], 1)
+    theta = torch.stack([torch.cat([scale * aspect, zero, x], 1), torch.cat([zero, scale, y], 1)], 1)
     grid = affine_grid(theta, [len(theta), 1, *here.shape[-2:]], align_corners=False)
     moved = grid_sample(there.expand(len(theta), -1, -1, -1), grid, align_corners=False)
     seen = (grid.abs() <= 1).all(-1)[:, None]

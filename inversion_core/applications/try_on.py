@@ -19,21 +19,23 @@ from ..types import Cond, EditableDenoiser
 
 Mask = Float[Tensor, "masks 1 _ _"]
 
-REGION_THRESHOLD = 0.3
-"""Share of the clothing words' strongest attention, over that of the other words, that counts as clothing: tried on the toybox."""
+THRESHOLD, SOFTNESS = 0.3, 0.4
+"""Share of the clothing's strongest attention, over that of the other words, that counts as half of a region, and the width
+of the edge: tried on the toybox."""
+WIDE, NARROW = 0.25, 0.5
+"""From which share on a place belongs to the region that changes, and to the garment that is put there."""
 
 
 @dataclass(frozen=True)
 class Fit:
     """How a garment is put on; ends are fractions of the steps.
 
-    `guidance` is the target's. The target starts from the garment's own noise if `composed`, attends to the garment with
-    logits shifted by `beta` up to `attention_end`, and takes its statistics from `statistics_start` on (1: never). The
-    defaults are what came nearest to the truth on the toybox; statistics carry the light of the garment's picture along,
-    so they help where both pictures are lit alike.
+    The target starts from the garment's own noise if `composed`, attends to the garment with logits shifted by `beta` up to
+    `attention_end`, and takes its statistics from `statistics_start` on (1: never). The defaults are what came nearest to
+    the truth on the toybox; statistics carry the light of the garment's picture along, so they help where both pictures
+    are lit alike.
     """
 
-    guidance: float = 3.0
     composed: bool = True
     beta: float = BETA
     attention_end: float = 1.0
@@ -41,7 +43,7 @@ class Fit:
 
 
 DEFAULT = Fit()
-RECIPE = Fit(guidance=7.5, composed=False, statistics_start=0.6)
+RECIPE = Fit(composed=False, statistics_start=0.6)
 """Reference attention and statistics alone, for garments that cannot be brought to their place by moving and scaling."""
 
 
@@ -65,10 +67,12 @@ def clothing_region(
     tokens: PromptTokens,
     phrase: str,
     size: Sequence[int],
-    *,
-    threshold: float = REGION_THRESHOLD,
 ) -> Mask:
-    """Where the words of `phrase` lie in the trajectory's picture, as a mask of `size`. Raises ValueError if the prompt lacks them."""
-    numbers = numbers_of(tokens, phrase)
+    """Where the clothing that `phrase` names lies in the trajectory's picture, as a soft mask of `size`.
+
+    It is where the phrase's last word draws more attention than the other words of the prompt do. Raises ValueError if the
+    prompt lacks the phrase.
+    """
+    *_, last = numbers_of(tokens, phrase)
     maps = word_attention(trajectory, denoiser, cond, tokens)
-    return word_masks(against_others(maps, [numbers]), size, threshold=threshold)
+    return word_masks(against_others(maps, [[last]]), size, threshold=THRESHOLD, softness=SOFTNESS)

@@ -78,7 +78,7 @@ def garment_attention(
     def apply(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma not in active:
             return attend(q, k, v)
-        masks = [share_inside(m.to(q.device), site, len(q)) >= 0.5 for m in (worn.mask, worn.region)]
+        masks = [share_inside(m, site, len(q)) >= 0.5 for m in (worn.mask, worn.region)]
         if not bool(masks[0].any()):
             return attend(q, k, v)
         _, k_ref, v_ref = recalled(bank, name, site, len(q))
@@ -112,13 +112,14 @@ def _shared(
     """Attention of pictures with one mask, of which `kept` tells the garment's tokens."""
     if not bool(kept.any()):
         return attend(q, k, v)
-    keys, values = (torch.cat([own, ref[:, :, kept]], 2) for own, ref in ((k, k_ref), (v, v_ref)))
+    chosen = kept.nonzero()[:, 0].to(k.device)
+    keys, values = (torch.cat([own, ref.index_select(2, chosen)], 2) for own, ref in ((k, k_ref), (v, v_ref)))
     plain = attend(q, keys, values)
     if beta == 0 or not bool(region.any()):
         return plain
     counts = torch.ones(1, 1, keys.shape[2], 1, device=v.device)
     counts[:, :, k.shape[2] :] = math.exp(beta)
-    return torch.where(region[:, None], weighted(attend, q, keys, values, counts), plain)
+    return torch.where(region[:, None].to(v.device), weighted(attend, q, keys, values, counts), plain)
 
 
 def garment_statistics(worn: Worn, *, active: SigmaRange) -> Technique:
