@@ -9,6 +9,7 @@ from ..inversion_core.attention.prompt_to_prompt import usual_shares
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.integrate import replay
 from ..inversion_core.metrics import psnr
+from .applications import style_command, try_on_command
 from .compare import compare_command
 from .control import Control
 from .demo import run_demo
@@ -50,6 +51,8 @@ def edit_command(options: argparse.Namespace) -> None:
         weights=_weights(job.studio, options),
         words=options.words,
         plug_and_play=options.plug_and_play,
+        share=options.share,
+        kv_edit=options.kv_edit,
         mask=None if mask is None else mask_to_tensor(mask, job.studio.multiple),
     )
     trajectory = trajectory_of(job, options, options.source)
@@ -97,6 +100,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "demo": demo_command,
     "invert": invert_command,
     "edit": edit_command,
+    "style": style_command,
+    "try-on": try_on_command,
     "video": video_command,
     "look": look_command,
     "report": report_command,
@@ -108,13 +113,16 @@ def _check(options: argparse.Namespace) -> None:
     """Options that do not go together, found before anything is loaded."""
     if options.weights and not _or_usual(options, options.cross, usual=1.0):
         raise Mistake("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
+    if options.kv_edit and options.mask is None:
+        raise Mistake("--kv-edit makes the region of a mask anew; name the mask's picture with --mask.")
     if options.negative is not None and options.method not in ("direct", "ddim"):
         raise Mistake(f"--negative works with the methods direct and ddim; {options.method} sets its own.")
 
 
 def _or_usual(options: argparse.Namespace, given: float | None, usual: float) -> float:
-    """The share of the steps under Prompt-to-Prompt: what was given, else none beside Plug-and-Play."""
-    return given if given is not None else 0.0 if options.plug_and_play is not None else usual
+    """The share of the steps under Prompt-to-Prompt: what was given, else none beside another way to keep the source."""
+    others = options.plug_and_play is not None or options.share is not None or options.kv_edit
+    return given if given is not None else 0.0 if others else usual
 
 
 def _weights(studio: Studio, options: argparse.Namespace) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Prompt-to-Prompt and local blend from plain settings."""
+"""What an edit does to attention, from plain settings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.schedules import window
 from ..inversion_core.shapes import Sigmas
 from .mistakes import Mistake
+from .sharing import shared
 
 ALIGNMENTS: dict[str, Callable[[PromptTokens, PromptTokens], Alignment]] = {"refine": refine, "replace": replace}
 
@@ -26,7 +27,8 @@ class Control:
     """How far an edit follows the source's attention, as fractions of the steps, and where it may go.
 
     `words` of either prompt, or `mask` [1, 1, height, width], keep the edit to their region. `plug_and_play` is the
-    decoder's layer from which on features and self-attention are the source's.
+    decoder's layer from which on features and self-attention are the source's. `share` is a name of `sharing.SHARES`;
+    with `kv_edit` only the tokens of the mask are computed.
     """
 
     cross: float = CROSS_END
@@ -38,6 +40,8 @@ class Control:
     blend_start: float = START
     mask: Tensor | None = None
     plug_and_play: int | None = None
+    share: str | None = None
+    kv_edit: bool = False
 
 
 NO_CONTROL = Control(cross=0, self_attention=0)
@@ -45,6 +49,12 @@ NO_CONTROL = Control(cross=0, self_attention=0)
 
 def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control) -> list[Technique]:
     """The core's techniques for a control, outermost first. Raises Mistake if a word is in neither prompt."""
+    region = control.mask if control.kv_edit else None
+    sharing = shared(studio.denoiser.blocks, sigmas, share=control.share, region=region, mask=control.mask)
+    return [*sharing, *_guided(studio, sigmas, source, target, control)]
+
+
+def _guided(studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control) -> list[Technique]:
     masked = [] if control.mask is None else [mask_blend(control.mask)]
     if control.plug_and_play is not None:
         masked = [*_plugged(studio, sigmas, control.plug_and_play), *masked]

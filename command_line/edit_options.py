@@ -8,6 +8,7 @@ from . import help as texts
 from . import values
 from .memory_options import add_memory
 from .options import add_inversion, add_picture_and_model
+from .sharing import SHARES
 
 METHOD_NAMES = ("direct", "null-text", "negative-prompt", "ddim")
 
@@ -21,6 +22,7 @@ def add_edit(commands: argparse._SubParsersAction) -> None:
     _words(edit.add_argument_group("the change"))
     _attention(edit.add_argument_group("what stays (Prompt-to-Prompt)"))
     _plug_and_play(edit.add_argument_group("what stays (Plug-and-Play)"))
+    _sharing(edit.add_argument_group("what stays (keys and values of the source)"))
     _region(edit.add_argument_group("where"))
     add_memory(edit.add_argument_group("memory"))
     add_inversion(edit)
@@ -60,7 +62,7 @@ def _attention(group: argparse._ArgumentGroup) -> None:
         metavar="SHARE",
         type=values.share,
         help="share of the steps, 0..1, in which shared words keep their places (default: 0.4; 0.2 on transformers; 0 with "
-        "--plug-and-play)",
+        "--plug-and-play, --share or --kv-edit)",
     )
     group.add_argument(
         "--self",
@@ -68,7 +70,7 @@ def _attention(group: argparse._ArgumentGroup) -> None:
         metavar="SHARE",
         type=values.share,
         help="share of the steps, 0..1, that keep the shapes of the source (default: 0.6; 0.2 on transformers; 0 with "
-        "--plug-and-play); lower it to change shapes",
+        "--plug-and-play, --share or --kv-edit); lower it to change shapes",
     )
     group.add_argument(
         "--align",
@@ -97,6 +99,21 @@ def _plug_and_play(group: argparse._ArgumentGroup) -> None:
         help="keep layout and shapes by the features and self-attention of the UNet's decoder, from this layer on (default: "
         "%(const)s, as published for Stable Diffusion 1; the toybox has 6 layers, and 3 suits it); the descriptions may differ "
         "in every word",
+    )
+
+
+def _sharing(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--share",
+        choices=tuple(SHARES),
+        help="masactrl: self-attention asks the source's keys and values from step 4 of 50 on, in the later layers; kv: keys and "
+        "values of the source in the blocks published for the network, else in the later half; values: its values only, in the "
+        "first steps. Inside --mask kv and values spare the edit",
+    )
+    group.add_argument(
+        "--kv-edit",
+        action="store_true",
+        help="compute only the region of --mask, in sight of the source's own background",
     )
 
 

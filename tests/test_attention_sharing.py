@@ -12,7 +12,7 @@ from latent_inversion.inversion_core.attention.blocks import between, within
 from latent_inversion.inversion_core.attention.injection import inject_keys_values, inject_values
 from latent_inversion.inversion_core.attention.kv_edit import kv_edit, picked
 from latent_inversion.inversion_core.attention.masactrl import confined, gathered, masactrl, masactrl_by_words
-from latent_inversion.inversion_core.attention.presets import PRESETS
+from latent_inversion.inversion_core.attention.presets import PRESETS, preset_for
 from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.attention.site import Site, Technique, UnmatchedEdit
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
@@ -374,3 +374,16 @@ def test_blocks_outside_and_everywhere_of_a_preset_treat_the_mask_so():
         inject_keys_values(where=within(["double.1"]), active=WHOLE),
     ]
     assert torch.equal(edited(net, *preset.techniques(WHOLE, half()), of=of), edited(net, *parts, of=of))
+
+
+def test_a_preset_is_chosen_by_the_networks_blocks():
+    flux = [f"double.{n}" for n in range(19)] + [f"single.{n}" for n in range(38)]
+    assert preset_for(flux, masked=False) is PRESETS["Stable Flow (Flux)"]
+    assert preset_for([f"double.{n}" for n in range(24)], masked=True) is PRESETS["LayerVerse (SD3.5 medium)"]
+    small = [f"double.{n}" for n in range(4)]
+    assert {preset_for(small, masked=masked).blocks for masked in (True, False)} == {("double.2", "double.3")}
+    assert preset_for(small, masked=True).inject is inject_keys_values
+    assert preset_for(small, masked=False).inject is inject_values and preset_for(small, masked=False).span[1] < 0.2
+    PRESETS["RF-Edit (Flux)"].check(flux)
+    with pytest.raises(ValueError, match=r"19 double and 38 single blocks; this model has no block single\.20"):
+        PRESETS["RF-Edit (Flux)"].check(small)

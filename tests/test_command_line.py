@@ -260,3 +260,19 @@ def test_the_memory_of_the_sources_attention_is_told_and_kept_to(photo, model, c
     code, error = failed(capsys, *edit, "--bank-budget", "1e-6")
     assert code == 2 and "may use 1 kB on cpu" in error and "fewer blocks" in error
     assert main([*edit, "--bank-precision", "float16"]) == 0
+
+
+def test_keys_and_values_of_the_source_change_the_edit(photo, model, capsys):
+    half = Image.new("L", (37, 21), 0)
+    half.paste(255, (0, 0, 18, 21))
+    half.save("half.png")
+    prompts = ["--source", "a cat", "--target", "a dog", "--cross", "0", "--self", "0"]
+    edits = {"free": [], "masactrl": ["--share", "masactrl"], "kv": ["--share", "kv"], "values": ["--share", "values"]}
+    edits |= {"mask": ["--mask", "half.png"], "kv-edit": ["--mask", "half.png", "--kv-edit"]}
+    for name, more in edits.items():
+        steps = [*FAST, "--steps", "8"]
+        assert main(["edit", str(photo), "--model", model, *prompts, *steps, *more, "-o", f"{name}.png"]) == 0
+    assert len({Path(f"{name}.png").read_bytes() for name in edits}) == len(edits)
+    capsys.readouterr()
+    code, error = failed(capsys, "edit", photo, "--model", model, *prompts, *FAST, "--kv-edit")
+    assert code == 2 and "--mask" in error

@@ -37,12 +37,15 @@ def of_source(bank: Bank, name: str, site: Site) -> tuple[Heads, ...]:
 def with_source(tokens: Heads, source: Heads, site: Site, own: Inside | None = None) -> Heads:
     """`tokens` with the source's image tokens, but for those that `own` keeps."""
     if own is not None:
-        source = torch.where(own[:, None, :, None], tokens[:, :, site.image], source)
+        source = torch.where(own[:, None, :, None].to(tokens.device), tokens[:, :, site.image], source)
     return with_image(tokens, site, source)
 
 
 def share_inside(mask: LatentMask, site: Site, rows: int) -> Float[Tensor, "_ tokens"]:
-    """How much of each image token lies inside `mask`: one for all of `rows`, one a row, or one a frame of each row."""
+    """How much of each image token lies inside `mask`: one for all of `rows`, one a row, or one a frame of each row.
+
+    It lies where the mask does: on the CPU, where asking it costs a GPU no wait.
+    """
     frames, height, width = site.grid
     share = interpolate(mask.float(), (height, width), mode="area").flatten(1)
     if frames > 1:

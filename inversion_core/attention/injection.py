@@ -53,7 +53,7 @@ class _Injection:
 
     def own(self, q: Heads, site: Site) -> Inside | None:
         """The tokens that keep what is theirs."""
-        return None if self.mask is None else share_inside(self.mask.to(q.device), site, len(q)) >= 0.5
+        return None if self.mask is None else share_inside(self.mask, site, len(q)) >= 0.5
 
 
 def _technique(injection: _Injection, where: Callable[[Site], bool]) -> Technique:

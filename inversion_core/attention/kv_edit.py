@@ -45,7 +45,7 @@ class _KVEdit:
         return out
 
     def inject(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        inside = share_inside(self.mask.to(q.device), site, len(q)) > 0
+        inside = share_inside(self.mask, site, len(q)) > 0
         if site.sigma not in self.active or bool(inside.all()):
             return attend(q, k, v)
         k_source, v_source, out_source = of_source(bank, NAME, site)
@@ -62,7 +62,7 @@ def picked(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, inside: Ins
     """
     rows, heads = q.shape[:2]
     most = int(inside.sum(1).max())
-    index = inside.float().topk(most, dim=1).indices[:, None, :, None].expand(rows, heads, -1, -1)
+    index = inside.float().topk(most, dim=1).indices.to(q.device)[:, None, :, None].expand(rows, heads, -1, -1)
     at = site.image
     own = q[:, :, at].gather(2, index.expand(-1, -1, -1, q.shape[3]))
     before, after = q[:, :, : at.start], q[:, :, at.stop :]
@@ -72,5 +72,5 @@ def picked(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, inside: Ins
     out = attend(asked, k, v)
     head, new, tail = out.split([before.shape[2], most, after.shape[2]], 2)
     image = out_source.scatter(2, index.expand_as(new), new)
-    image = torch.where(inside[:, None, :, None], image, out_source)
+    image = torch.where(inside[:, None, :, None].to(q.device), image, out_source)
     return torch.cat([head, image, tail], 2)

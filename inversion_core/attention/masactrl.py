@@ -19,10 +19,10 @@ from .tokens import PromptTokens
 from .weighted import weighted
 
 START = 4 / 50
-DEPTH = 10 / 16
+DEPTH = 0.63
 THRESHOLD = 0.1
 """Fraction of the steps and of the network's self-attention after which it acts, and the share of a word's strongest
-attention that is foreground (published code: step 4 of 50, layer 10 of 16 of SD 1 and 44 of 70 of SDXL)."""
+attention that is foreground. Published code: step 4 of 50, layer 10 of 16 of SD 1 and, as one choice, 44 of 70 of SDXL."""
 
 NAME = "MasaCtrl"
 Regions: TypeAlias = Callable[[Bank, Site, int], tuple[Inside, Inside]]
@@ -104,7 +104,7 @@ def _mutual(where: Callable[[Site], bool], active: SigmaRange, regions: Regions 
         k, v = (with_image(t, site, source) for t, source in zip((k, v), of_source(bank, NAME, site), strict=True))
         if regions is None:
             return attend(q, k, v)
-        masks = [mask.to(q.device) for mask in regions(bank, site, len(q))]
+        masks = [mask.cpu() for mask in regions(bank, site, len(q))]
         alike = bare(attend) and all(len(mask) == 1 for mask in masks)
         return (gathered if alike else confined)(attend, q, k, v, site, *masks)
 
@@ -116,16 +116,18 @@ def _mutual(where: Callable[[Site], bool], active: SigmaRange, regions: Regions 
 
 def gathered(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, source: Inside, target: Inside) -> Heads:
     """Each region's queries on its own keys, for one mask of all rows. Where the source has no such region, all keys are asked."""
-    at, text = site.image, torch.ones(k.shape[2], dtype=torch.bool, device=q.device)
+    at, text = site.image, torch.ones(k.shape[2], dtype=torch.bool)
     text[at] = False
     out = q.new_empty(*q.shape[:3], v.shape[3])
     for inside in (True, False):
         rows, keys = torch.zeros_like(text), text.clone()
         rows[at], keys[at] = target[0] == inside, (source[0] == inside) if bool((source[0] == inside).any()) else True
         if bool(rows.any()):
-            out[:, :, rows] = attend(q[:, :, rows], k[:, :, keys], v[:, :, keys])
+            ask, tell = (mask.nonzero()[:, 0].to(q.device) for mask in (rows, keys))
+            out[:, :, ask] = attend(q[:, :, ask], k[:, :, tell], v[:, :, tell])
     if bool(text.any()):
-        out[:, :, text] = attend(q[:, :, text], k, v)
+        ask = text.nonzero()[:, 0].to(q.device)
+        out[:, :, ask] = attend(q[:, :, ask], k, v)
     return out
 
 
@@ -134,8 +136,8 @@ def confined(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, source: I
     sides = []
     for inside in (True, False):
         keys = (source == inside) | ~(source == inside).any(1, keepdim=True)
-        weights = torch.ones(len(source), 1, k.shape[2], 1, device=q.device)
+        weights = torch.ones(len(source), 1, k.shape[2], 1)
         weights[:, 0, site.image, 0] = keys.to(weights)
-        sides.append(weighted(attend, q, k, v, weights)[:, :, site.image])
-    image = torch.where(target[:, None, :, None], sides[0], sides[1])
+        sides.append(weighted(attend, q, k, v, weights.to(q.device))[:, :, site.image])
+    image = torch.where(target[:, None, :, None].to(q.device), sides[0], sides[1])
     return image if site.kind == "self" else with_image(attend(q, k, v), site, image)

@@ -1,10 +1,10 @@
 """Where keys and values are injected: blocks that were published for a network, and a share of the depth for any other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..types import SigmaRange
-from .blocks import within
+from .blocks import between, within
 from .injection import inject_keys_values, inject_values
 from .local_blend import LatentMask
 from .site import Technique
@@ -16,8 +16,8 @@ Span = tuple[float, float]
 class Preset:
     """`inject` acts on `blocks` outside of a mask if there is one, and on those `everywhere` inside it too.
 
-    `span` is in fractions of the steps. `source` says where the numbers are from, `network` for which one they are:
-    its numbers of double and of single blocks.
+    `span` is in fractions of the steps. `source` says where the numbers are from, `network` for which one they are: its
+    numbers of double and of single blocks.
     """
 
     source: str
@@ -31,6 +31,16 @@ class Preset:
         """The edits, in the steps of `active`."""
         parts = [(self.blocks, mask), (self.everywhere, None)]
         return [self.inject(where=within(names), active=active, mask=part) for names, part in parts if names]
+
+    def check(self, blocks: Sequence[str]) -> None:
+        """Raises ValueError if a network of these `blocks` lacks one of the preset's."""
+        missing = sorted({*self.blocks, *self.everywhere} - set(blocks))
+        if missing:
+            doubles, singles = self.network
+            raise ValueError(
+                f"This preset is for a transformer of {doubles} double and {singles} single blocks; this model has no "
+                f"block {missing[0]}. Take 'auto', or choose blocks by depth."
+            )
 
 
 def named(kind: str, *numbers: int) -> tuple[str, ...]:
@@ -71,3 +81,41 @@ PRESETS = {
         "vital layers, arXiv:2411.14430, app.", SD3, inject_keys_values, named("double", 0, 7, 8, 9)
     ),
 }
+
+
+LATE = 0.5
+EARLY = 2 / 15
+"""For networks without a published list: the later half of the blocks, and RF-Edit's share of the steps."""
+
+
+def by_depth(
+    blocks: Sequence[str],
+    inject: Callable[..., Technique],
+    *,
+    start: float = LATE,
+    end: float = 1.0,
+    span: Span = (0.0, 1.0),
+) -> Preset:
+    """The blocks from fraction `start` of a network's depth to `end`. Raises as `between`."""
+    return Preset("a share of the depth", (0, 0), inject, between(blocks, start, end), span=span)
+
+
+def preset_with(blocks: Sequence[str], inject: Callable[..., Technique]) -> Preset:
+    """The first published preset that injects so, for a network of as many blocks; for any other its later half.
+
+    Values alone are injected in the first steps there, which leaves the edit most room.
+    """
+    counts = tuple(sum(name.startswith(kind) for name in blocks) for kind in ("double.", "single."))
+    for preset in PRESETS.values():
+        if preset.network == counts and preset.inject is inject:
+            return preset
+    return by_depth(blocks, inject, span=(0.0, EARLY if inject is inject_values else 1.0))
+
+
+def preset_for(blocks: Sequence[str], *, masked: bool) -> Preset:
+    """The published preset of keys and values for a network of as many blocks.
+
+    For any other its later half: keys and values if a region is `masked` and kept out of it, else values alone.
+    """
+    usual = preset_with(blocks, inject_keys_values)
+    return usual if masked or usual in PRESETS.values() else preset_with(blocks, inject_values)

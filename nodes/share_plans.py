@@ -1,0 +1,133 @@
+"""What the nodes that share keys and values mean, before model and grid are known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from ..inversion_core.attention.blocks import between, within
+from ..inversion_core.attention.injection import inject_keys_values, inject_values
+from ..inversion_core.attention.kv_edit import kv_edit
+from ..inversion_core.attention.masactrl import masactrl, masactrl_by_words
+from ..inversion_core.attention.presets import PRESETS, Preset, by_depth, preset_for
+from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.tokens import PromptTokens
+from ..inversion_core.backends.comfy import blocks_of, check_editable
+from .common import blend_mask, latent_mask
+from .plans import Plans, Ready, Span
+from .sockets import LatentTrajectory
+
+INJECTIONS = {"values": inject_values, "keys and values": inject_keys_values}
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words that name the foreground, and the prompts that they are of."""
+
+    source: PromptTokens
+    target: PromptTokens
+    source_words: tuple[str, ...]
+    target_words: tuple[str, ...]
+
+
+class Sharing:
+    """What the three plans have in common: no prompts, nothing kept but by themselves, and any model that edits reach."""
+
+    @property
+    def prompts(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def masks(self) -> Sequence[Tensor]:
+        return []
+
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        check_editable(model.model.diffusion_model)
+        for mask in self._comfy_cache_tensors():
+            fitted(mask, record)
+
+    def _comfy_cache_tensors(self) -> list[Tensor]:
+        return [value for value in vars(self).values() if isinstance(value, Tensor)]
+
+
+@dataclass(frozen=True)
+class MutualAttention(Sharing):
+    """MasaCtrl in a span of the steps, from a share of the depth on."""
+
+    span: Span
+    depth: float
+    source_mask: Tensor | None = None
+    target_mask: Tensor | None = None
+    words: Words | None = None
+
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        super().check(model, record)
+        if self.target_mask is not None and self.source_mask is None:
+            raise ValueError("MasaCtrl needs a source mask beside the target mask; or give one mask, as the source's.")
+        if self.words is not None and self.source_mask is not None:
+            raise ValueError("MasaCtrl takes its foreground from masks or from words, not from both: leave one out.")
+
+    def techniques(self, ready: Ready) -> list[Technique]:
+        names = blocks_of(ready.model.model.diffusion_model)
+        options = {"where": within(between(names, self.depth)), "active": ready.window(self.span)}
+        if self.words is not None:
+            return masactrl_by_words(**vars(self.words), **options)
+        masks = (self.source_mask, self.target_mask)
+        source, target = (None if mask is None else fitted(mask, ready.record) for mask in masks)
+        return [masactrl(**options, source_mask=source, target_mask=target)]
+
+
+@dataclass(frozen=True)
+class KVInjection(Sharing):
+    """Injection by a preset's name, or into a share of the depth in a span of the steps."""
+
+    preset: str
+    inject: str
+    depth: Span
+    span: Span
+    mask: Tensor | None = None
+
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        super().check(model, record)
+        self.chosen(model)
+
+    def chosen(self, model: Any) -> Preset:
+        """The preset for this model. Raises ValueError if it has other blocks, or none lies in the depth."""
+        names = blocks_of(model.model.diffusion_model)
+        if self.preset in PRESETS:
+            PRESETS[self.preset].check(names)
+            return PRESETS[self.preset]
+        if self.preset == "auto":
+            return preset_for(names, masked=self.mask is not None)
+        start, end = self.depth
+        return by_depth(names, INJECTIONS[self.inject], start=start, end=end, span=self.span)
+
+    def techniques(self, ready: Ready) -> list[Technique]:
+        preset = self.chosen(ready.model)
+        mask = None if self.mask is None else fitted(self.mask, ready.record)
+        return preset.techniques(ready.window(preset.span), mask)
+
+
+@dataclass(frozen=True)
+class KVEdit(Sharing):
+    """KV-Edit of a region."""
+
+    mask: Tensor
+    span: Span
+
+    def techniques(self, ready: Ready) -> list[Technique]:
+        return [kv_edit(fitted(self.mask, ready.record), active=ready.window(self.span))]
+
+
+def fitted(mask: Tensor, record: LatentTrajectory) -> Tensor:
+    """A MASK for the latents of a trajectory. Raises ValueError if it is of another size or number."""
+    return latent_mask(blend_mask(mask, record.frame), record.trajectory.shape)
+
+
+def outside(inner: Plans | None, plan: Sharing) -> Plans:
+    """A node's edit, outside those that came in on its socket: it gives them the keys and values. KV-Edit is outside of all."""
+    inner = inner or Plans()
+    first = [one for one in inner.plans if isinstance(one, KVEdit) and not isinstance(plan, KVEdit)]
+    rest = inner.plans if isinstance(plan, KVEdit) else [one for one in inner.plans if not isinstance(one, KVEdit)]
+    return replace(inner, plans=(*first, plan, *rest))
