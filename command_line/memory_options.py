@@ -5,7 +5,7 @@ import argparse
 import torch
 
 from ..inversion_core.attention.bank import Storage
-from ..inversion_core.rehearsal import Memory
+from ..inversion_core.memory import Memory
 from . import values
 
 PRECISIONS: dict[str, tuple[torch.dtype | None, bool]] = {

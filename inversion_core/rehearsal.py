@@ -1,6 +1,6 @@
 """An edit walked through without the network: what its attention banks will keep, before anything is sampled."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,67 +9,17 @@ import torch
 from torch import Tensor
 
 from .attention.bank import Storage
-from .attention.budget import HALF, Fitted, Free, Need, fit, free_memory
+from .attention.budget import HALF, Need
 from .attention.site import Attend, AttentionEdit, EditedCall, Site, UnmatchedEdit
-from .edit import Anchor, Edited, Target, edit_all, unanchored
+from .edit import Anchor, Target, edit_all, unanchored
 from .paths import NoisePath
 from .shapes import Embedding, Heads, Latent, Sigma
 from .trajectory import Trajectory
-from .types import Cond, EditableDenoiser, OnStep, Progress, Prompt
+from .types import Cond, EditableDenoiser, Progress, Prompt
 
 
 class Unforeseeable(RuntimeError):
     """The course of an edit depends on what it recorded."""
-
-
-@dataclass(frozen=True)
-class Memory:
-    """How the banks of an edit are to be kept, how much memory is free, and who is told what was decided."""
-
-    storage: Storage = field(default_factory=Storage)
-    free: Free = free_memory
-    tell: Callable[[str], None] = lambda words: None
-
-
-def fitting(
-    memory: Memory | None,
-    trajectory: Trajectory,
-    denoiser: EditableDenoiser,
-    source: Cond,
-    targets: Sequence[Target],
-    *,
-    anchor: Anchor = unanchored,
-    start: int = 0,
-) -> Storage | None:
-    """How the banks of `edit_all` are kept so that they fit; without `memory`, or where nothing is recorded, as recorded.
-
-    Raises BankTooLarge if they cannot, and as `edit_all`, before anything is sampled.
-    """
-    if memory is None or not any(t.record or t.inject or t.reference for one in targets for t in one.techniques):
-        return memory.storage if memory else None
-    try:
-        need = bank_need(trajectory, denoiser, source, targets, anchor=anchor, start=start, storage=memory.storage)
-        fitted = fit(need, memory.storage, denoiser.device, memory.free)
-    except Unforeseeable as error:
-        fitted = Fitted(memory.storage, f"attention bank  of a size that cannot be told before: {error}")
-    memory.tell(fitted.words)
-    return fitted.storage
-
-
-def edit_within(
-    memory: Memory | None,
-    trajectory: Trajectory,
-    denoiser: EditableDenoiser,
-    source: Cond,
-    targets: Sequence[Target],
-    *,
-    anchor: Anchor = unanchored,
-    start: int = 0,
-    on_step: OnStep | None = None,
-) -> list[Edited]:
-    """`edit_all` with its banks kept within the memory that there is. Raises as `fitting`."""
-    storage = fitting(memory, trajectory, denoiser, source, targets, anchor=anchor, start=start)
-    return edit_all(trajectory, denoiser, source, targets, anchor=anchor, start=start, storage=storage, on_step=on_step)
 
 
 def bank_need(
@@ -85,29 +35,64 @@ def bank_need(
     """The bytes that the banks of `edit_all` keep at most in a step, by what records them.
 
     Each pass shows the network its prompts once, unedited; then the edit's own loop runs on tensors that have shapes and
-    no values. It is not `exact` where an attention edit depends on values (what it records after that is missing) or a
-    target has a step of its own; a prompt that acts in a part of the steps only counts as where it was shown. Raises
-    UnmatchedEdit as the edit itself, and Unforeseeable if the loop depends on what was recorded.
+    no values: the source pass at every step, and the target's at the first and the last of those steps whose source
+    passes keep the same. The need is not `exact` where an attention edit depends on values (what it records after that is
+    missing) or a target has a step of its own; a prompt that acts in a part of the steps only counts as where it was
+    shown. Raises UnmatchedEdit as the edit itself, and Unforeseeable if the loop depends on what was recorded.
     """
-    shown = Rehearsal(denoiser)
-    shown._doubts.extend("a step of its own" for one in targets if one.step)
-    plain = [replace(one, step=None, techniques=[replace(t, blend=None) for t in one.techniques]) for one in targets]
+    stage = _Stage(trajectory, Rehearsal(denoiser), source, anchor)
+    stage.denoiser._doubts.extend("a step of its own" for one in targets if one.step)
+    record = [Target(one.cond, [replace(t, inject=None, blend=None) for t in one.techniques]) for one in targets]
+    whole = [replace(one, step=None, techniques=[replace(t, blend=None) for t in one.techniques]) for one in targets]
     asked, needs = storage or Storage(), []
     for dtype in (asked.dtype, HALF) if asked.lossy else (asked.dtype,):
-        banked: list[Mapping[str, int]] = []
+        steps = stage.banked(record, start, trajectory.steps - start, Storage(dtype))
+        alike = {str(sizes): number for number, sizes in reversed(list(enumerate(steps, start)))}
+        ends = {str(sizes): number for number, sizes in enumerate(steps, start)}
+        chosen = sorted({*alike.values(), *ends.values()})
+        banked = [sizes for number in chosen for sizes in stage.banked(whole, number, 1, Storage(dtype))]
+        needs.append(max(banked, key=lambda sizes: sum(sizes.values())))
+    return Need(needs[0], needs[1] if asked.lossy else {}, not stage.denoiser._doubts)
 
-        def on_step(progress: Progress, banked: list[Mapping[str, int]] = banked) -> None:
-            banked.append(progress.banked)
+
+class _Enough(Exception):
+    """As many steps were walked as were asked for."""
+
+
+@dataclass(frozen=True)
+class _Stage:
+    trajectory: Trajectory
+    denoiser: "Rehearsal"
+    source: Cond
+    anchor: Anchor
+
+    def banked(self, targets: Sequence[Target], start: int, steps: int, storage: Storage) -> list[Mapping[str, int]]:
+        """What the banks keep in each of so many steps from level `start`."""
+        found: list[Mapping[str, int]] = []
+
+        def on_step(progress: Progress) -> None:
+            found.append(progress.banked)
+            if len(found) == steps:
+                raise _Enough
 
         try:
-            options = {"anchor": anchor, "start": start, "storage": Storage(dtype), "on_step": on_step}
-            edit_all(trajectory, shown, source, plain, **options)  # type: ignore[arg-type]
+            edit_all(
+                self.trajectory,
+                self.denoiser,
+                self.source,
+                targets,
+                anchor=self.anchor,
+                start=start,
+                storage=storage,
+                on_step=on_step,
+            )
+        except _Enough:
+            pass
         except (UnmatchedEdit, torch.OutOfMemoryError):
             raise
         except RuntimeError as error:
             raise Unforeseeable(str(error).splitlines()[0]) from error
-        needs.append(max(banked, key=lambda sizes: sum(sizes.values())))
-    return Need(needs[0], needs[1] if asked.lossy else {}, not shown._doubts)
+        return found
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..inversion_core.backends.comfy import run
 from ..inversion_core.edit import Edited, Target, unanchored
+from ..inversion_core.memory import edit_within
 from ..inversion_core.methods import direct, with_null_text
 from ..inversion_core.metrics import drift
-from ..inversion_core.rehearsal import edit_within
 from ..inversion_core.storage import require_same_model
 from ..inversion_core.trajectory import NullText, Trajectory
 from .common import check_model, check_unconditional, reporter, schema

@@ -12,7 +12,7 @@ from ..inversion_core.edit import Edited
 from ..inversion_core.editors import EDITORS, Job, run_editor
 from ..inversion_core.editors.compare import settings_for
 from ..inversion_core.editors.job import Settings
-from ..inversion_core.rehearsal import Memory
+from ..inversion_core.memory import Memory
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
 from .common import check_model, check_unconditional, frame_of, reporter

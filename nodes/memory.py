@@ -10,7 +10,7 @@ import torch
 from comfy_api.latest import io
 
 from ..inversion_core.attention.bank import Storage
-from ..inversion_core.rehearsal import Memory
+from ..inversion_core.memory import Memory
 from .common import schema
 from .plans import Plans
 from .sockets import AttentionEditSocket

@@ -24,6 +24,7 @@ ROWS = (
     ("integrate", "storage"),
     ("edit",),
     ("rehearsal",),
+    ("memory",),
     ("methods",),
     ("editors",),
     ("applications",),

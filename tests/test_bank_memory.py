@@ -20,9 +20,10 @@ from latent_inversion.inversion_core.attention.style_aligned import style_aligne
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.edit import Target, edit, edit_all, unanchored
+from latent_inversion.inversion_core.memory import Memory, edit_within
 from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
 from latent_inversion.inversion_core.metrics import Count, Counted
-from latent_inversion.inversion_core.rehearsal import Memory, bank_need, edit_within
+from latent_inversion.inversion_core.rehearsal import bank_need
 from latent_inversion.inversion_core.schedules import leading, window
 from latent_inversion.inversion_core.types import Cond
 

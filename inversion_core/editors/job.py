@@ -7,8 +7,8 @@ import torch
 
 from ..attention.site import Technique
 from ..edit import Anchor, Edited, Target, unanchored
+from ..memory import Memory, edit_within
 from ..methods import INVERSIONS, invert
-from ..rehearsal import Memory, edit_within
 from ..shapes import Latent, Sigmas
 from ..trajectory import NullText, Trajectory
 from ..types import Cond, EditableDenoiser, OnStep
