@@ -5,7 +5,8 @@
 prints a table, and writes `control.json` and a sheet of the best, median and worst cases. Edits of style, time, place and animal, each
 from the picture's own DDIM inversion at full strength and under strong guidance: plain DDIM, direct inversion with
 Prompt-to-Prompt, and image-to-image (noise that is drawn, at a share of the steps). `control` says which passes
-go by the source picture's edges: none, the target's alone, or inversion, source and target. Quality is the mean over
+go by the source picture's edges: none, the target's alone, or inversion, source and target (all); Prompt-to-Prompt, whose
+source lends its attention, has none or all. Quality is the mean over
 edits: `right` by the judge, `kept` (the other attributes stayed), PSNR to the true picture of the edit outside its
 region (of those that have an outside) and over the whole, SSIM to it, and `edges`: the correlation of the edges with the true edit's.
 """
@@ -49,7 +50,7 @@ METHODS = ("plain DDIM", "direct + Prompt-to-Prompt", "image-to-image")
 PASSES = {"none": (False, False), "target": (False, True), "all": (True, True)}
 """Whether the source, in inversion and edit, and the target go by the hint."""
 COLUMNS = ("right", "kept", "outside", "whole", "ssim", "edges")
-BATCH = 16
+BATCH = 10
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,12 @@ def run(world: World, batch: Batch, setup: Setup) -> Iterator[tuple[str, str, Te
         ]
         trajectory = invert(INVERSIONS["ddim"], world.studio.denoiser, batch.x0, grid, conds[0].alone())
         yield METHODS[0], passes, decode(sampled(world, trajectory.xs[0], grid, conds[1]))
-        rows = [
-            attended(world, batch.row(n), trajectory_of(trajectory, n), setup, steered) for n in range(len(batch.edits))
-        ]
-        yield METHODS[1], passes, decode(torch.cat(rows))
+        if passes != "target":
+            rows = [
+                attended(world, batch.row(number), trajectory_of(trajectory, number), setup, steered)
+                for number in range(len(batch.edits))
+            ]
+            yield METHODS[1], passes, decode(torch.cat(rows))
         if passes != "all":  # it has no source
             start = round((1 - setup.image_to_image) * setup.steps)
             noise = torch.randn(batch.x0.shape, generator=torch.Generator().manual_seed(0))

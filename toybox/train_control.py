@@ -18,7 +18,7 @@ from .scene import ATTRIBUTES, Scene, is_held_out
 from .training import training_scenes
 from .weights import read_weights, write_state
 
-STEPS = 600
+STEPS = 712
 SHARE = 2  # every second picture of the other trainings' batches: 32
 LOOKS = ("time", "style", "fur", "shirt", "accessory_color")  # the hint's scene may have others: they move no edge
 SHAPES = ("animal", "accessory", "pattern", "place")  # one of them may differ: there the caption decides
