@@ -22,13 +22,16 @@ from pathlib import Path
 
 import torch
 
+from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.prompt_to_prompt import coarse, prompt_to_prompt, usual_shares
 from latent_inversion.inversion_core.attention.site import Attend, AttentionEdit, Site, Technique
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine, replace
 from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, levels_of
 from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
 from latent_inversion.inversion_core.backends.diffusers_network import NetworkDenoiser, Prompt
-from latent_inversion.inversion_core.edit import edit
+from latent_inversion.inversion_core.edit import Target, edit
+from latent_inversion.inversion_core.methods import direct
+from latent_inversion.inversion_core.rehearsal import bank_need
 from latent_inversion.inversion_core.schedules import flow_shift, leading, window
 from latent_inversion.inversion_core.shapes import Sigmas
 from latent_inversion.inversion_core.trajectory import Trajectory
@@ -166,6 +169,23 @@ def peak(network: str, side: int, form: str) -> None:
     print(status("VmHWM") - start)
 
 
+def bank(network: str, side: int) -> None:
+    """Print what a step's bank will keep as it is foreseen, and the memory that its tensors then hold."""
+    setup = NETWORKS[network](side)
+    sigmas, x = setup.sigmas[:2], setup.x
+    used = controlled(setup, "refine", *(window(sigmas, 0, 1),) * 2)
+    source, target = (Cond(setup.prompt(seed), setup.prompt(3), GUIDANCE) for seed in (1, 2))
+    trajectory = Trajectory(setup.denoiser.path, sigmas, (x,) * 2)
+    need = bank_need(trajectory, setup.denoiser, source, [Target(target, used)], anchor=direct)
+    kept = Bank()
+    setup.denoiser.edited(*(t.record(kept) for t in used if t.record))(x, sigmas[0], source.alone())
+    storages = {
+        t.data_ptr(): t.untyped_storage().nbytes() for name in kept.nbytes for ts in kept.named(name) for t in ts
+    }
+    held = sum(storages.values())
+    print(f"  bank         foreseen {need.nbytes / 1e6:.2f} MB, held {held / 1e6:.2f} MB")
+
+
 def row(network: str, side: int, forms: Sequence[str], repeats: int) -> None:
     """Print a network's times and peaks under control, each beside the plain edit's."""
     setup = NETWORKS[network](side)
@@ -179,6 +199,7 @@ def row(network: str, side: int, forms: Sequence[str], repeats: int) -> None:
         for form in ("plain", *forms)
     }
     print(f"{network}, {side} x {side} tokens; plain: {plain:.2f} s a step, {peaks['plain']:.0f} MB")
+    bank(network, side)
     for form in forms:
         whole = sum(share * spent.get((form, kind), plain) for kind, share in steps_of(shares).items()) / plain
         step = spent[form, (1, 1)] / plain
