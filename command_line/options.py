@@ -14,6 +14,19 @@ def add_picture_and_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "picture", type=Path, metavar="PICTURE", help="a picture file of any size; transparency is put on white"
     )
+    add_model(command)
+    command.add_argument(
+        "--refine",
+        type=values.count,
+        metavar="STEPS",
+        default=0,
+        help="optimise the latent for so many steps until it decodes to the picture, which wins back what the autoencoder "
+        "loses; 30 are usual, and a --trajectory needs the same again (default: 0)",
+    )
+
+
+def add_model(command: argparse.ArgumentParser) -> None:
+    """The model, where it runs, and the size of what it sees."""
     command.add_argument("--model", metavar="MODEL", default="toybox", help=texts.MODEL)
     command.add_argument(
         "--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda, cuda:1, mps ... (default: %(default)s)"
@@ -29,14 +42,6 @@ def add_picture_and_model(command: argparse.ArgumentParser) -> None:
         type=values.side,
         metavar="SIDE",
         help="first shrink the picture to this longer side, e.g. 512 for Stable Diffusion 1",
-    )
-    command.add_argument(
-        "--refine",
-        type=values.count,
-        metavar="STEPS",
-        default=0,
-        help="optimise the latent for so many steps until it decodes to the picture, which wins back what the autoencoder "
-        "loses; 30 are usual, and a --trajectory needs the same again (default: 0)",
     )
     command.add_argument("--quiet", action="store_true", help="no progress bars")
 

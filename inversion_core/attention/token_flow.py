@@ -27,21 +27,21 @@ SEARCHED = 1024
 
 Keys = Float[Tensor, "keys heads _ dim"]
 One = Float[Tensor, "heads tokens dim"]
-"""Queries of the key frames; an attention output of one frame."""
+"""Something of all key frames; an attention output of one frame."""
 Matches = Int64[Tensor, "rows keys tokens"]
 """For every token of a frame the token of each key frame that shows the same thing."""
 Weights: TypeAlias = Callable[[int, Sequence[int]], Sequence[float]]
 """How much of each key frame's edit a frame takes; the weights sum to 1."""
-Carry: TypeAlias = Callable[[One, One, One], One]
-"""A frame's output from a key frame's edited and source output at the matches, and the frame's own source output."""
+Carry: TypeAlias = Callable[[Keys, Keys, One], Keys]
+"""A frame's outputs from each key frame's edited and source output at the matches, and the frame's own source output."""
 
 
-def as_edited(edited: One, source: One, own: One) -> One:
+def as_edited(edited: Keys, source: Keys, own: One) -> Keys:
     """The key frame's edited output in the frame's place, as published."""
     return edited
 
 
-def as_changed(edited: One, source: One, own: One) -> One:
+def as_changed(edited: Keys, source: Keys, own: One) -> Keys:
     """The frame's own source output, changed as the key frame's was: nothing changes where the edit changes nothing."""
     return own + (edited - source)
 
@@ -109,12 +109,11 @@ class _Flow:
         found, own = bank.recall("TokenFlow source", call.on("cond"))
         (source,) = bank.recall("TokenFlow key source", keys.on("cond"))
         (edited,) = bank.recall("TokenFlow key edited", keys)
-        out = torch.zeros_like(q)
+        out = torch.empty_like(q)
         for place, row in enumerate(call.rows or ()):
-            for number, weight in enumerate(self.weights(row, self.keys)):
-                there = found[place, number]
-                moved = self.carry(edited[number][:, there], source[number][:, there], own[place])
-                out[place] += weight * moved
+            weights = torch.tensor(self.weights(row, self.keys)).to(q).view(-1, 1, 1, 1)
+            there = found[place][:, None, :, None].expand_as(edited)
+            out[place] = (weights * self.carry(edited.gather(2, there), source.gather(2, there), own[place])).sum(0)
         return out
 
     def called(self, site: Site, q: Heads) -> Site:
@@ -126,13 +125,11 @@ def matches(q: Heads, keys: Keys, size: Sequence[int]) -> Matches:
     """For each token of each row of `q` the token of each row of `keys` that is nearest in cosine and, by `NEARNESS`, in place."""
     ours, theirs = (normalize(rearrange(t, "b h n d -> b n (h d)").float(), dim=-1) for t in (q, keys))
     grid = torch.cartesian_prod(*(torch.arange(side) / side for side in size)).to(ours)
-    parts = torch.arange(len(grid), device=q.device).split(SEARCHED)
-    far = [NEARNESS * torch.cdist(grid[part], grid).square() for part in parts]
-
-    def match(row: Tensor, key: Tensor) -> Tensor:
-        return torch.cat([(row[part] @ key.T - away).argmax(-1) for part, away in zip(parts, far, strict=True)])
-
-    return torch.stack([torch.stack([match(row, key) for key in theirs]) for row in ours])
+    found = []
+    for part in torch.arange(len(grid), device=q.device).split(SEARCHED):
+        far = NEARNESS * torch.cdist(grid[part], grid).square()
+        found.append(torch.stack([(row[part] @ theirs.mT - far).argmax(-1) for row in ours]))
+    return torch.cat(found, -1)
 
 
 def _between(frame: int, keys: Sequence[int], share: Callable[[float], float]) -> list[float]:

@@ -16,7 +16,7 @@ from ..types import Cond, EditableDenoiser, OnStep, Progress
 from .chunked import Chunked
 from .direct import direct
 
-SPACING = 4
+SPACING = 2
 """Frames from one key frame to the next: on the toybox's clips of 8 frames."""
 WINDOW = 24
 TOGETHER = 8

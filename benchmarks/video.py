@@ -1,0 +1,251 @@
+"""Edits of moving scenes against the true clip: how right, how near, and how steady along the true motion.
+
+    python benchmarks/video.py --clips 60
+
+Every frame of a clip of the toybox is drawn, and so is every frame of its true edit. Our clip edit (TokenFlow over direct
+inversion with Prompt-to-Prompt) is held against plain DDIM inversion, image-to-image and our edit of still pictures, each
+frame by frame. The network runs in bfloat16. Temporal error is the root mean square, in 1/255, of how the distance to the truth changes from a frame to
+the next along the true motion, where both show the point. Writes scores.json, table.md and sheets of the best, median
+and worst clips.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import pairwise
+from math import isfinite, nan
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+from truth.score import region
+
+from latent_inversion.command_line.cases import World
+from latent_inversion.command_line.control import techniques
+from latent_inversion.command_line.drawing import Cell, sheet
+from latent_inversion.command_line.evaluation import control_for
+from latent_inversion.command_line.models import TOYBOX_GUIDANCE, load_toybox
+from latent_inversion.command_line.pictures import to_pixels, write_picture
+from latent_inversion.inversion_core.editors.video import made
+from latent_inversion.inversion_core.integrate import integrate, replay
+from latent_inversion.inversion_core.methods import INVERSIONS, edit_clip, invert, windows
+from latent_inversion.inversion_core.methods.clip import SPACING
+from latent_inversion.inversion_core.metrics import psnr, ssim
+from latent_inversion.inversion_core.shapes import Picture
+from latent_inversion.inversion_core.solvers import euler
+from latent_inversion.inversion_core.trajectory import Trajectory
+from latent_inversion.toybox.judge import edit_right
+from latent_inversion.toybox.loaders import load_judge
+from latent_inversion.toybox.world import (
+    Correspondence,
+    Edit,
+    held_out_edits,
+    render,
+    true_correspondence,
+    video_scenes,
+)
+
+FRAMES, STEPS, GUIDANCE = 8, 10, TOYBOX_GUIDANCE
+LEVEL = 0.7
+"""The share of the steps at which image-to-image comes nearest to the truth inside the region, on clips of other seeds."""
+
+OURS = "ours"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """An edit of a moving scene: its frames, their true edits, and the source's trajectory."""
+
+    edit: Edit
+    frames: list[Edit]
+    pictures: Picture
+    truths: Picture
+    regions: Tensor
+    motions: list[Correspondence]
+    trajectory: Trajectory
+
+
+def drawn(world: World, edit: Edit) -> Clip:
+    """The clip of an edit, inverted at guidance 1."""
+    pairs = zip(video_scenes(edit.source, FRAMES), video_scenes(edit.target, FRAMES), strict=True)
+    frames = [Edit(edit.name, source, target) for source, target in pairs]
+    pictures, truths = (render([getattr(frame, side) for frame in frames]) for side in ("source", "target"))
+    x0 = world.studio.encode_picture(pictures)
+    cond = world.studio.cond(edit.source_caption)
+    trajectory = invert(INVERSIONS["ddim"], world.studio.denoiser, x0, world.studio.grid(STEPS, x0), cond)
+    motions = [true_correspondence(before.target, after.target) for before, after in pairwise(frames)]
+    return Clip(edit, frames, pictures, truths, region(frames), motions, trajectory)
+
+
+def ours(world: World, clip: Clip, *, way: str = "token flow", spacing: int = SPACING) -> Picture:
+    """Our edit of the clip; with the way "each frame" our edit of still pictures."""
+    studio, edit, trajectory = world.studio, clip.edit, clip.trajectory
+    control, captions = control_for(edit), (edit.source_caption, edit.target_caption)
+    own = techniques(studio, trajectory.sigmas, *captions, control)
+    source, target = (studio.cond(text, GUIDANCE) for text in captions)
+    make = made(way, lambda _: own)
+    plan = windows(FRAMES, spacing=spacing)
+    return studio.decode(edit_clip(trajectory, studio.denoiser, source, target, plan, make).target)
+
+
+def ddim(world: World, clip: Clip) -> Picture:
+    """Inverted at guidance 1 under the source's words, sampled under the target's."""
+    walk = replay(clip.trajectory, world.studio.denoiser, world.studio.cond(clip.edit.target_caption, GUIDANCE))
+    return world.studio.decode(walk.xs[-1])
+
+
+def image_to_image(world: World, clip: Clip, *, level: float, same: bool) -> Picture:
+    """Noise added up to a share of the steps, the `same` to every frame or fresh, and sampled under the target's words (arXiv:2108.01073)."""
+    studio, trajectory = world.studio, clip.trajectory
+    x0, start = trajectory.xs[-1], round((1 - level) * STEPS)
+    shape = (1, *x0.shape[1:]) if same else x0.shape
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).expand_as(x0)
+    x = trajectory.path.add_noise(x0, noise, trajectory.sigmas[start])
+    cond = studio.cond(clip.edit.target_caption, GUIDANCE)
+    return studio.decode(integrate(euler, studio.denoiser, x, trajectory.sigmas[start:], cond).xs[-1])
+
+
+METHODS: dict[str, Callable[[World, Clip], Picture]] = {
+    OURS: ours,
+    "ours, each frame by itself": partial(ours, way="each frame"),
+    "plain DDIM": ddim,
+    "image-to-image, same noise": partial(image_to_image, level=LEVEL, same=True),
+    "image-to-image, fresh noise": partial(image_to_image, level=LEVEL, same=False),
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A method on a clip: the means over the frames, and the temporal error."""
+
+    method: str
+    clip: int
+    name: str
+    right: float
+    inside: float
+    outside: float
+    ssim_inside: float
+    ssim_outside: float
+    temporal: float
+    seconds: float
+
+
+COLUMNS = ("right", "inside", "outside", "ssim_inside", "ssim_outside", "temporal", "seconds")
+HEADS = ("edit right", "inside, dB", "outside, dB", "SSIM inside", "SSIM outside", "temporal error", "seconds a clip")
+
+
+def compared(world: World, clip: Clip, pictures: Picture) -> dict[str, list[float]]:
+    """The judge's verdict, and PSNR and SSIM to the truth inside and outside the true region, frame by frame."""
+    columns = {"right": [float(verdict.right) for verdict in edit_right(world.judge, pictures, clip.frames)]}
+    for name, measure in (("", psnr), ("ssim_", ssim)):
+        for where, mask in (("inside", clip.regions), ("outside", ~clip.regions)):
+            columns[name + where] = measure(pictures, clip.truths, mask).tolist()
+    return columns
+
+
+def temporal_error(pictures: Picture, clip: Clip) -> float:
+    """How unsteady the distance to the truth is along the true motion, root mean square in 1/255."""
+    errors = pictures.clamp(0, 1) - clip.truths
+    changes = []
+    for before, motion in enumerate(clip.motions):
+        moved = grid_sample(errors[before + 1 :][:1], motion.position[None], padding_mode="border", align_corners=False)
+        changes.append((moved - errors[before : before + 1])[0][:, motion.visible].square().mean())
+    return 255 * float(torch.stack(changes).mean().sqrt())
+
+
+def measure(number: int, edit: Edit) -> tuple[list[Measured], dict[str, Tensor]]:
+    """A clip by every method: the figures, and the frames."""
+    torch.set_num_threads(1)
+    world = World(load_toybox(dtype=torch.bfloat16), load_judge())
+    clip, found, shown = drawn(world, edit), [], {}
+    for name, method in METHODS.items():
+        began = time.perf_counter()
+        shown[name] = method(world, clip).clamp(0, 1)
+        seconds = time.perf_counter() - began
+        values = {column: mean(value) for column, value in compared(world, clip, shown[name]).items()}
+        error = temporal_error(shown[name], clip)
+        found.append(Measured(name, number, edit.name, temporal=error, seconds=seconds, **values))
+    return found, {"source": clip.pictures, **shown, "truth": clip.truths}
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean of the values that there are; nan if there are none."""
+    known = [value for value in values if isfinite(value)]
+    return fmean(known) if known else nan
+
+
+def table(found: Sequence[Measured]) -> str:
+    """The means as Markdown."""
+    lines = [f"| method | {' | '.join(HEADS)} |", "|---|" + "---:|" * len(HEADS)]
+    for method in METHODS:
+        row = {column: mean(getattr(m, column) for m in found if m.method == method) for column in COLUMNS}
+        digits = (f"{100 * row['right']:.0f} %", *(f"{row[c]:.2f}" for c in COLUMNS[1:3]))
+        lines.append(
+            f"| {method} | {' | '.join((*digits, *(f'{row[c]:.3f}' for c in COLUMNS[3:5]), *(f'{row[c]:.1f}' for c in COLUMNS[5:])))} |"
+        )
+    return "\n".join(lines)
+
+
+def verdict(found: Sequence[Measured]) -> str:
+    """Against each other method: by how much ours is nearer and steadier, and on how many clips."""
+    rows, lines = {(m.method, m.clip): m for m in found}, []
+    for method in list(METHODS)[1:]:
+        parts = []
+        for column, sign in (("inside", 1), ("outside", 1), ("temporal", -1)):
+            pairs = [(getattr(rows[OURS, m.clip], column), getattr(m, column)) for m in found if m.method == method]
+            gains = [sign * (a - b) for a, b in pairs if isfinite(a) and isfinite(b)]
+            if gains:
+                parts.append(
+                    f"{column} better by {fmean(gains):.2f} ({sum(g > 0 for g in gains)} of {len(gains)} clips)"
+                )
+        lines.append(f"{OURS} against {method}: {', '.join(parts)}")
+    return "\n".join(lines)
+
+
+def sheets(out: Path, found: Sequence[Measured], frames: Sequence[dict[str, Tensor]]) -> None:
+    """Write a page for each of the best, median and worst clips, by the PSNR of ours inside: a method a row, the frames side by side."""
+    order = sorted((m for m in found if m.method == OURS), key=lambda m: -m.inside)
+    for title, chosen in (("best", order[0]), ("median", order[len(order) // 2]), ("worst", order[-1])):
+        figures = {m.method: m for m in found if m.clip == chosen.clip}
+        cells = []
+        for name, pictures in frames[chosen.clip].items():
+            m = figures.get(name)
+            note = f"inside {m.inside:.1f}, outside {m.outside:.1f}, temporal {m.temporal:.1f}" if m else ""
+            cells += [Cell(name, to_pixels(pictures[i : i + 1]), note if i == 0 else "") for i in range(FRAMES)]
+        write_picture(out / f"{title}.png", sheet(f"{title}: {chosen.name}", [], cells, columns=FRAMES))
+
+
+def main() -> None:
+    """Measure, print the table, and write it with the scores and the sheets."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--out", type=Path, default=Path("out/video"))
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    found, frames = [], []
+    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
+        for done, shown in pool.map(measure, range(chosen.clips), held_out_edits(chosen.clips)):
+            found += done
+            frames.append(shown)
+            if len(frames) % 8 == 0:
+                print(f"{len(frames)} of {chosen.clips} clips\n{table(found)}", flush=True)
+    settings = {"clips": chosen.clips, "frames": FRAMES, "steps": STEPS, "guidance": GUIDANCE, "level": LEVEL}
+    report = {"settings": settings, "scores": [asdict(m) for m in found]}
+    (chosen.out / "scores.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    text = f"{table(found)}\n\n{verdict(found)}\n"
+    (chosen.out / "table.md").write_text(text, encoding="utf-8")
+    print(text)
+    sheets(chosen.out, found, frames)
+
+
+if __name__ == "__main__":
+    main()
