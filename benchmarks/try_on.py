@@ -61,7 +61,7 @@ def worn(world: World, given: Sequence[TryOn], *, steps: int, masks: bool = Fals
 def clothes(scene: Scene, masked: bool) -> Clothes:
     """A scene's picture, its caption, the words of that for the shirt, and where the shirt is if that is told."""
     phrase = f"{scene.pattern} {scene.shirt} shirt"
-    return Clothes(render([scene]), caption(scene), phrase, shirt(scene) if masked else None)
+    return Clothes(render([scene]), shirt(scene) if masked else None, caption(scene), phrase)
 
 
 def shirt(scene: Scene) -> Tensor:

@@ -7,6 +7,9 @@ and edit it by changing its description.
   demo     edit six pictures of the embedded toybox world and compare with the truth; needs nothing
   invert   picture -> trajectory file (.safetensors), and the picture that it gives back
   edit     picture + old and new description -> edited picture
+  style    picture + the name or a picture of a style -> restyled picture
+  try-on   person + garment -> the person in the garment
+  video    clip + old and new description -> edited clip
   look     where in the picture each word of its description draws attention, and masks of words
   compare  every method that fits the model on one picture, side by side
   report   how well the model can hold and retrace the picture, and what to try if it cannot

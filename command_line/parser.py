@@ -5,19 +5,24 @@ from pathlib import Path
 
 from . import help as texts
 from . import values
+from .application_options import add_style, add_try_on
 from .compare_options import add_compare
 from .edit_options import add_edit
 from .look import add_look
 from .options import add_inversion, add_picture_and_model
+from .video_options import add_video
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _parser_class()(prog="latent-inversion", description=texts.INTRODUCTION, epilog=texts.EXAMPLES)
-    commands = top.add_subparsers(dest="command", required=True, metavar="demo | invert | edit | look | report | compare")
+    commands = top.add_subparsers(dest="command", required=True, metavar="demo | invert | edit | style | try-on | video | look | report | compare")
     _demo(commands)
     _invert(commands)
     add_edit(commands)
+    add_style(commands)
+    add_try_on(commands)
+    add_video(commands)
     add_look(commands)
     _report(commands)
     add_compare(commands)

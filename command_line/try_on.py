@@ -28,9 +28,9 @@ class Clothes:
     """
 
     picture: Picture
+    mask: Tensor | None = None
     words: str = ""
     clothing: str = ""
-    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Dressed:
     """The edited latents, and what was found on the way: the regions, and the garments brought to their places there."""
 
     edited: Edited
-    regions: Tensor
+    region: Tensor
     placed: Picture
     placed_masks: Tensor
 
