@@ -4,11 +4,12 @@ import sys
 from collections.abc import Sequence
 
 from .mistakes import Mistake
-from .parser import parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 if it worked, 2 if the request was at fault, 1 for any other failure, 130 after Ctrl-C."""
+    from .parser import parser  # not above: ComfyUI's nodes draw with this package, beside no diffusers
+
     options = parser().parse_args(arguments)
     try:
         from .commands import COMMANDS
