@@ -57,6 +57,7 @@ def add_look(commands: argparse._SubParsersAction) -> None:
 def look_command(options: argparse.Namespace) -> None:
     """Write words.png, every word's map over the picture, and one mask a word, white where its region is."""
     from ..inversion_core.attention import regions
+    from ..inversion_core.attention.maps import clearest
     from ..inversion_core.methods import word_attention
     from .drawing import Cell, heat, sheet
     from .jobs import open_job, trajectory_of
@@ -70,13 +71,14 @@ def look_command(options: argparse.Namespace) -> None:
     trajectory = trajectory_of(job, options, options.prompt)
     with bar(shown=not options.quiet) as on_step:
         cond = job.studio.cond(options.prompt)
-        raw = word_attention(trajectory, job.studio.denoiser, cond, tokens, on_step=on_step)
-    maps = (regions.alone if options.alone else regions.against_others)(raw, numbers)
+        where = clearest(job.studio.denoiser.blocks)
+        raw = word_attention(trajectory, job.studio.denoiser, cond, tokens, where=where, on_step=on_step)
     (height, width), multiple = job.size, job.studio.multiple
-    padded = (height + -height % multiple, width + -width % multiple)
+    shown, covered = regions.visible(raw, (height + -height % multiple, width + -width % multiple), job.size)
+    maps = (regions.alone if options.alone else regions.against_others)(shown, numbers)
     threshold = regions.THRESHOLD if options.threshold is None else options.threshold
-    masks = regions.word_masks(maps, padded, threshold=threshold, softness=options.softness)[0, :, :height, :width]
-    wide = regions.enlarged(maps, padded)[0, :, :height, :width]
+    masks = regions.word_masks(maps, covered, threshold=threshold, softness=options.softness)[0, :, :height, :width]
+    wide = regions.enlarged(maps, covered)[0, :, :height, :width]
     out = options.out or Path(options.picture.name).with_suffix(".words")
     cells = [Cell("the picture", job.pixels), *(Cell(w, heat(job.pixels, m)) for w, m in zip(words, wide, strict=True))]
     write_picture(out / "words.png", sheet("Where each word draws attention", [options.prompt], cells))

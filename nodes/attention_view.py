@@ -48,7 +48,8 @@ class InversionAttentionView(io.ComfyNode):
                     options=[USUAL, COARSE, ALL],
                     default=USUAL,
                     tooltip="Which attention layers are read, by the tokens of the picture: in UNets those of 8 x 8 to 32 x 32, "
-                    "those of 8 x 8 to 16 x 16, or all; the layers of transformers have one size, and all are read.",
+                    "those of 8 x 8 to 16 x 16, or all; in Flux and Stable Diffusion 3 the five that are known to show words, or all; in other "
+                    "transformers all.",
                 ),
                 io.String.Input(
                     "blocks",

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..inversion_core.attention.maps import in_transformer, legible
+from ..inversion_core.attention.maps import clearest, in_transformer, legible
 from ..inversion_core.attention.regions import (
     Numbers,
     against_others,
@@ -14,10 +14,11 @@ from ..inversion_core.attention.regions import (
     distinct_words,
     enlarged,
     numbers_of,
+    visible,
     word_masks,
 )
 from ..inversion_core.attention.site import Site
-from ..inversion_core.backends.comfy import check_editable, run
+from ..inversion_core.backends.comfy import blocks_of, check_editable, run
 from ..inversion_core.methods.attention_view import word_attention
 from ..inversion_core.schedules import window
 from .common import check_model, reporter
@@ -44,15 +45,20 @@ class Looks:
     threshold: float
     softness: float
 
-    def where(self, site: Site) -> bool:
-        """Whether a layer is read."""
+    def where(self, blocks: Sequence[str]) -> Callable[[Site], bool]:
+        """Which layers are read in a network of `blocks`."""
         named = word_list(self.blocks)
-        return self._sized(site) and (not named or any(name in site.block for name in named))
+        usual = legible if named else clearest(blocks)
+        sized = {USUAL: usual, COARSE: lambda site: usual(site) and _coarse(site), ALL: _to_words}[self.layers]
+        return lambda site: sized(site) and (not named or any(name in site.block for name in named))
 
-    def _sized(self, site: Site) -> bool:
-        if self.layers == ALL:
-            return site.kind in ("cross", "joint") and site.branch == "cond"
-        return legible(site) and (self.layers == USUAL or site.tokens <= 256 or in_transformer(site))
+
+def _coarse(site: Site) -> bool:
+    return site.tokens <= 256 or in_transformer(site)
+
+
+def _to_words(site: Site) -> bool:
+    return site.kind in ("cross", "joint") and site.branch == "cond"
 
 
 @dataclass(frozen=True)
@@ -76,9 +82,10 @@ def look(model: Any, record: LatentTrajectory, clip: Any, image: Tensor, prompt:
     numbers = {word: numbers_of(tokens, word) for word in (*shown, *chosen)}
     active = window(trajectory.sigmas, looks.start, looks.end)
     padded, size = sizes(record, image)
+    where = looks.where(blocks_of(model.model.diffusion_model))
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Tensor:
-        options = {"active": active, "looks": looks.looks, "spreads": looks.spread, "where": looks.where}
+        options = {"active": active, "looks": looks.looks, "spreads": looks.spread, "where": where}
         return word_attention(trajectory, denoiser, prepared("prompt"), tokens, **options, on_step=reporter(model))
 
     prompts = {"prompt": clip.encode_from_tokens_scheduled(clip.tokenize(prompt))}
@@ -100,9 +107,10 @@ class Cut:
 
     def of(self, raw: Tensor, phrases: Sequence[Numbers]) -> tuple[Tensor, Tensor]:
         """The maps and the masks of phrases, in the picture's size."""
-        maps, (height, width) = self.way(raw, phrases), self.size
-        masks = word_masks(maps, self.padded, threshold=self.threshold, softness=self.softness)
-        return tuple(t[..., :height, :width] for t in (enlarged(maps, self.padded).clamp(0, 1), masks))
+        shown, covered = visible(raw, self.padded, self.size)
+        maps, (height, width) = self.way(shown, phrases), self.size
+        masks = word_masks(maps, covered, threshold=self.threshold, softness=self.softness)
+        return tuple(t[..., :height, :width] for t in (enlarged(maps, covered).clamp(0, 1), masks))
 
 
 def sizes(record: LatentTrajectory, image: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -14,6 +14,7 @@ from latent_inversion.inversion_core.attention.regions import (
     distinct_words,
     numbers_of,
     record_spread,
+    visible,
     word_masks,
 )
 from latent_inversion.inversion_core.attention.site import Site, UnmatchedEdit
@@ -118,6 +119,15 @@ def test_against_the_others_what_all_words_share_falls_out():
     assert out[0, 0].argmax() == 7 and out[0, 1].argmax() == 28
     assert out[0, 0, 4, 4] == 0 and out.min() == 0 and out.amax((-2, -1)).eq(1).all()
     assert torch.isfinite(against_others(torch.ones(1, 1, 4, 4), [[0]])).all(), "one word, attended to alike everywhere"
+
+
+def test_the_padding_of_a_picture_is_left_out():
+    maps = torch.zeros(1, 2, 8, 8)
+    maps[..., 6, 6], maps[..., 1, 1] = 9.0, 1.0
+    shown, covered = visible(maps, (64, 128), (33, 60))
+    assert shown.shape == (1, 2, 5, 4) and covered == (40, 64)
+    assert word_masks(alone(shown, [[0]]), covered)[0, 0, 12, 24] == 1
+    assert visible(maps, (64, 64), (64, 64))[0].shape == maps.shape
 
 
 def test_masks_are_cut_at_the_share_and_may_be_soft():

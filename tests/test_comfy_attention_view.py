@@ -125,17 +125,25 @@ def test_what_does_not_fit_is_said(
     assert message in failed.value.result.error["exception_message"]
 
 
-def test_a_picture_of_any_size_gets_masks_of_its_size(comfy_server: ComfyServer, studio: Studio) -> None:
+def test_pictures_of_any_size_get_masks_of_their_size_each_its_own(comfy_server: ComfyServer, studio: Studio) -> None:
     graph = studio.graph
     small = graph.add(
         "ImageScale", image=studio.scene, upscale_method="bilinear", width=100, height=76, crop="disabled"
     )
-    encoded = graph.add("InversionEncode", image=small, vae=studio.vae)
-    seen = view(studio, image=small, trajectory=studio.invert(latent=encoded, steps=3), mask_words="shirt", looks=1)
-    node = shown_mask(studio, seen[2])
+    edited = graph.add(
+        "ImageScale", image=studio.scene[3], upscale_method="bilinear", width=100, height=76, crop="center"
+    )
+    pair = graph.add("ImageBatch", image1=small, image2=edited)
+    encoded = graph.add("InversionEncode", image=pair, vae=studio.vae)
+    seen = view(studio, image=pair, trajectory=studio.invert(latent=encoded, steps=3), mask_words="shirt", looks=1)
+    nodes = [shown_mask(studio, mask) for mask in (seen[2], seen[1])]
     result = comfy_server.run(graph.prompt)
-    (mask,) = levels(comfy_server, result, node)
-    assert mask.shape == (76, 100) and 0 < mask.mean() < 1
+    chosen, words = (levels(comfy_server, result, node) for node in nodes)
+    assert len(chosen) == 2 and len(words) > 8
+    assert [mask.shape for mask in chosen] == [(76, 100)] * 2 and all(0 < mask.mean() < 1 for mask in chosen), [
+        mask.mean() for mask in chosen
+    ]
+    assert not np.array_equal(*chosen)
 
 
 def test_the_browser_gets_the_script_and_it_needs_nothing_from_elsewhere(comfy_server: ComfyServer) -> None:

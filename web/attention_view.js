@@ -65,6 +65,11 @@ class WordView {
     this.mark();
   }
 
+  restore() {
+    const output = app.nodeOutputs?.[this.node.id]?.attention_view;
+    if (output?.length && !this.chips.children.length) this.show(output[0]);
+  }
+
   chip({ word, map }) {
     const chip = element("button", "li-chip", { type: "button", textContent: word });
     const address = addressOf(map);
@@ -134,7 +139,7 @@ app.registerExtension({
     if (node.comfyClass === NODE) attach(node);
   },
   loadedGraphNode(node) {
-    const output = app.nodeOutputs?.[node.id]?.attention_view;
-    if (node.attentionView && output?.length) node.attentionView.show(output[0]);
+    // Outputs of a workflow that was left and is opened again come back some time after its nodes.
+    if (node.attentionView) for (const wait of [0, 300, 1500]) setTimeout(() => node.attentionView.restore(), wait);
   },
 });

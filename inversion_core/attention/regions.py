@@ -55,7 +55,7 @@ def _carried(attend: Attend, q: Heads, k: Heads, v: Heads, values: Tensor, site:
         carrier = torch.zeros_like(v)
         carrier[:, :, site.image, : part.shape[-1]] = part[:, None].to(v)
         carrier[:, :, site.image, -1] = 1
-        moved = reduce(attend(q[:, :, site.image], k, carrier).float(), "b heads n c -> b n c", "mean")
+        moved = reduce(attend(q, k, carrier)[:, :, site.image].float(), "b heads n c -> b n c", "mean")
         parts.append(moved[..., : part.shape[-1]] / moved[..., -1:].clamp(min=1e-6))
     return torch.cat(parts, -1)
 
@@ -73,6 +73,18 @@ def distinct_words(tokens: PromptTokens) -> list[str]:
     for text in texts:
         first.setdefault(text.casefold(), text)
     return list(first.values())
+
+
+def visible(
+    maps: MapTensor, padded: Sequence[int], size: Sequence[int]
+) -> tuple[Float[Tensor, "batch words rows columns"], tuple[int, int]]:
+    """The part of maps of a picture, padded at the right and the bottom, that shows the picture of `size`, and what size it covers.
+
+    What lies in the padding may draw more attention than anything in the picture, so it is left out first.
+    """
+    cells = [-(-length * count // whole) for length, whole, count in zip(size, padded, maps.shape[-2:], strict=True)]
+    covered = [round(n * whole / count) for n, whole, count in zip(cells, padded, maps.shape[-2:], strict=True)]
+    return maps[..., : cells[0], : cells[1]], (covered[0], covered[1])
 
 
 def alone(maps: MapTensor, phrases: Sequence[Numbers]) -> PhraseTensor:

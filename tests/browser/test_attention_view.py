@@ -75,6 +75,9 @@ def test_a_word_shows_its_map_and_becomes_the_mask(
         assert front.widget(NODE, "mask_words") == "bear"
         sent = next(node for node in front.prompt().values() if node["class_type"] == NODE)["inputs"]
         assert sent["mask_words"] == "bear" and "attention_view" not in sent
+        front.leave_and_return()
+        chips.first.wait_for(timeout=10_000)
+        assert pressed.all_inner_texts() == ["bear"], "what was seen and chosen comes back with its tab"
         assert not front.errors
 
 

@@ -147,6 +147,13 @@ class FrontEnd:
         """What the front end would send to the server: the prompt in API format."""
         return self.page.evaluate("async () => (await window.app.graphToPrompt()).output")
 
+    def leave_and_return(self) -> None:
+        """Open the workflow in the first tab, and then the last one's again."""
+        tabs = self.page.locator(".workflow-tabs .p-togglebutton, .workflow-tabs [role=tab], .workflow-tab")
+        for tab in (tabs.first, tabs.last):
+            tab.click()
+            self.page.wait_for_timeout(1000)
+
     def look_at(self, node_type: str, *, scale: float = 0.8) -> None:
         """Bring the first node of a type to the upper left of the canvas, drawn at `scale`."""
         self.page.evaluate(
