@@ -17,6 +17,8 @@ NODES = {
     "attention_share": ("InversionMutualAttention", "InversionKVInjection"),
     "kv_edit": ("InversionKVEdit",),
     "edit_mask": ("InversionEditMask",),
+    "style_reference": ("InversionStyleReference",),
+    "garment": ("InversionGarmentPlace", "InversionGarmentReference"),
     "memory": ("InversionAttentionMemory",),
     "edit_sampler": ("InversionEditSampler",),
     "method_edit": (
@@ -33,6 +35,7 @@ NODES = {
     "report": ("InversionReport",),
     "files": ("InversionSaveTrajectory", "InversionLoadTrajectory"),
     "toybox": ("InversionToyboxLoader", "InversionToyboxScene"),
+    "toybox_pair": ("InversionToyboxPair",),
     "toybox_control": ("InversionToyboxControlNet", "InversionEdges"),
 }
 """The node classes by module, in the order of the menus."""
