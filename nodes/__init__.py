@@ -29,6 +29,7 @@ NODES = {
         "InversionFlowControlEdit",
     ),
     "free_edit": ("InversionFreeEdit",),
+    "video": ("InversionVideoInvert", "InversionVideoEdit"),
     "compare": ("InversionCompare",),
     "decode": ("InversionDecode",),
     "attention_view": ("InversionAttentionView",),
@@ -36,6 +37,7 @@ NODES = {
     "files": ("InversionSaveTrajectory", "InversionLoadTrajectory"),
     "toybox": ("InversionToyboxLoader", "InversionToyboxScene"),
     "toybox_pair": ("InversionToyboxPair",),
+    "toybox_video": ("InversionToyboxVideo",),
     "toybox_control": ("InversionToyboxControlNet", "InversionEdges"),
 }
 """The node classes by module, in the order of the menus."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..attention.bank import Bank
+from ..attention.bank import Bank, Storage
 from ..attention.site import Technique
 from ..edit import Anchor, Edited, Target, edit_all
 from ..shapes import Latent
@@ -74,6 +74,7 @@ def edit_clip(
     *,
     anchor: Anchor = direct,
     start: int = 0,
+    storage: Storage | None = None,
     on_step: OnStep | None = None,
 ) -> Edited:
     """The frames edited window by window; frames that a window carries on walk the path that they were edited along.
@@ -96,6 +97,7 @@ def edit_clip(
             [Target(target, [*techniques, carried])],
             anchor=anchor,
             start=start,
+            storage=storage,
             on_step=_watching(followed, sigmas, number, len(plan), on_step),
         )[0]
         for place, frame in enumerate(window.frames):

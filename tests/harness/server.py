@@ -164,10 +164,11 @@ class ComfyServer:
         return self.request(f"/view?{query}")
 
     def images(self, result: Result, node: str | None = None) -> list[Image.Image]:
-        """The pictures that a run put out, of all nodes or of one."""
+        """The pictures that a run put out, of all nodes or of one; video files are left out."""
         outputs = result.outputs.values() if node is None else [result.outputs[node]]
         files = [file for output in outputs for file in output.get("images", [])]
-        return [Image.open(io.BytesIO(self.view(file))).copy() for file in files]
+        pictures = [file for file in files if not file["filename"].endswith((".mp4", ".webm"))]
+        return [Image.open(io.BytesIO(self.view(file))).copy() for file in pictures]
 
     def interrupt(self) -> None:
         self.post("/interrupt", {})
