@@ -37,13 +37,16 @@ def bank_need(
     Each pass shows the network its prompts once, unedited; then the edit's own loop runs on tensors that have shapes and
     no values: the source pass at every step, and the target's at the first and the last of those steps whose source
     passes keep the same. The need is not `exact` where an attention edit depends on values (what it records after that is
-    missing) or a target has a step of its own; a prompt that acts in a part of the steps only counts as where it was
+    missing) or a target has a step of its own (which is not walked); a prompt that acts in a part of the steps only counts as where it was
     shown. Raises UnmatchedEdit as the edit itself, and Unforeseeable if the loop depends on what was recorded.
     """
     stage = _Stage(trajectory, Rehearsal(denoiser), source, anchor)
     stage.denoiser._doubts.extend("a step of its own" for one in targets if one.step)
     record = [Target(one.cond, [replace(t, inject=None, blend=None) for t in one.techniques]) for one in targets]
-    whole = [replace(one, step=None, techniques=[replace(t, blend=None) for t in one.techniques]) for one in targets]
+    whole = [
+        mute if one.step else replace(one, techniques=[replace(t, blend=None) for t in one.techniques])
+        for one, mute in zip(targets, record, strict=True)
+    ]
     asked, needs = storage or Storage(), []
     for dtype in (asked.dtype, HALF) if asked.lossy else (asked.dtype,):
         steps = stage.banked(record, start, trajectory.steps - start, Storage(dtype))

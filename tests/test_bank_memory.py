@@ -20,6 +20,7 @@ from latent_inversion.inversion_core.attention.style_aligned import style_aligne
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.edit import Target, edit, edit_all, unanchored
+from latent_inversion.inversion_core.editors import Job, run_editor
 from latent_inversion.inversion_core.memory import Memory, edit_within
 from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
 from latent_inversion.inversion_core.metrics import Count, Counted
@@ -308,3 +309,14 @@ def test_a_step_of_its_own_is_not_rehearsed(denoiser, path):
 
     need = bank_need(path, denoiser, Cond(SOURCE), [Target(GUIDED, [ptp()], step=step)], anchor=direct)
     assert not need.exact and need.nbytes > 0
+
+
+@pytest.mark.parametrize("method", ["h-Edit-D", "DirectEdit"])
+def test_a_source_that_records_where_another_step_asks_is_told_of(denoiser, path, method):
+    """These record the source at the level that the step leads to, and at no other."""
+    said = []
+    memory = Memory(tell=said.append)
+    job = Job(denoiser, path.xs[-1], path.sigmas, Cond(SOURCE, EMPTY, 3.0), GUIDED, techniques=(ptp(),), memory=memory)
+    plain, told = run_editor(method, replace(job, memory=None)), run_editor(method, job)
+    assert torch.equal(plain.target, told.target)
+    assert len(said) == 1 and "at least" in said[0]
