@@ -3,10 +3,10 @@
     python benchmarks/video.py --clips 60
 
 Every frame of a clip of the toybox is drawn, and so is every frame of its true edit. Our clip edit (TokenFlow over direct
-inversion with Prompt-to-Prompt) is held against plain DDIM inversion, image-to-image and our edit of still pictures, each
-frame by frame. The network runs in bfloat16. Temporal error is the root mean square, in 1/255, of how the distance to the truth changes from a frame to
-the next along the true motion, where both show the point. Writes scores.json, table.md and sheets of the best, median
-and worst clips.
+inversion, with local blend) is held against plain DDIM inversion, image-to-image and our edit of still pictures, each
+frame by frame. Temporal error is the root mean square, in 1/255, of how the difference from the truth changes from a frame
+to the next along the true motion, where both show the point. The network runs in bfloat16. Writes scores.json, table.md
+and sheets of the best, median and worst clips.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
 from math import isfinite, nan
@@ -31,13 +31,12 @@ from truth.score import region
 from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.control import techniques
 from latent_inversion.command_line.drawing import Cell, sheet
-from latent_inversion.command_line.evaluation import control_for
+from latent_inversion.command_line.evaluation import CROSS, control_for
 from latent_inversion.command_line.models import TOYBOX_GUIDANCE, load_toybox
 from latent_inversion.command_line.pictures import to_pixels, write_picture
 from latent_inversion.inversion_core.editors.video import made
 from latent_inversion.inversion_core.integrate import integrate, replay
 from latent_inversion.inversion_core.methods import INVERSIONS, edit_clip, invert, windows
-from latent_inversion.inversion_core.methods.clip import SPACING
 from latent_inversion.inversion_core.metrics import psnr, ssim
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.inversion_core.solvers import euler
@@ -85,14 +84,15 @@ def drawn(world: World, edit: Edit) -> Clip:
     return Clip(edit, frames, pictures, truths, region(frames), motions, trajectory)
 
 
-def ours(world: World, clip: Clip, *, way: str = "token flow", spacing: int = SPACING) -> Picture:
-    """Our edit of the clip; with the way "each frame" our edit of still pictures."""
+def ours(world: World, clip: Clip, *, way: str = "token flow", share: float = 0.0) -> Picture:
+    """Our edit of the clip; with the way "each frame" and `share` of the steps under Prompt-to-Prompt our edit of still pictures."""
     studio, edit, trajectory = world.studio, clip.edit, clip.trajectory
-    control, captions = control_for(edit), (edit.source_caption, edit.target_caption)
+    control = replace(control_for(edit), cross=share, self_attention=share)
+    captions = (edit.source_caption, edit.target_caption)
     own = techniques(studio, trajectory.sigmas, *captions, control)
     source, target = (studio.cond(text, GUIDANCE) for text in captions)
     make = made(way, lambda _: own)
-    plan = windows(FRAMES, spacing=spacing)
+    plan = windows(FRAMES)
     return studio.decode(edit_clip(trajectory, studio.denoiser, source, target, plan, make).target)
 
 
@@ -115,7 +115,7 @@ def image_to_image(world: World, clip: Clip, *, level: float, same: bool) -> Pic
 
 METHODS: dict[str, Callable[[World, Clip], Picture]] = {
     OURS: ours,
-    "ours, each frame by itself": partial(ours, way="each frame"),
+    "ours, each frame by itself": partial(ours, way="each frame", share=CROSS),
     "plain DDIM": ddim,
     "image-to-image, same noise": partial(image_to_image, level=LEVEL, same=True),
     "image-to-image, fresh noise": partial(image_to_image, level=LEVEL, same=False),
@@ -236,15 +236,20 @@ def main() -> None:
         for done, shown in pool.map(measure, range(chosen.clips), held_out_edits(chosen.clips)):
             found += done
             frames.append(shown)
-            if len(frames) % 8 == 0:
-                print(f"{len(frames)} of {chosen.clips} clips\n{table(found)}", flush=True)
-    settings = {"clips": chosen.clips, "frames": FRAMES, "steps": STEPS, "guidance": GUIDANCE, "level": LEVEL}
-    report = {"settings": settings, "scores": [asdict(m) for m in found]}
-    (chosen.out / "scores.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    text = f"{table(found)}\n\n{verdict(found)}\n"
-    (chosen.out / "table.md").write_text(text, encoding="utf-8")
-    print(text)
+            print(f"{len(frames)} of {chosen.clips} clips", flush=True)
+            written(chosen.out, found)
+    print(written(chosen.out, found))
     sheets(chosen.out, found, frames)
+
+
+def written(out: Path, found: Sequence[Measured]) -> str:
+    """The table of what there is so far; it and the scores are written to files."""
+    settings = {"frames": FRAMES, "steps": STEPS, "guidance": GUIDANCE, "level": LEVEL}
+    report = {"settings": settings, "scores": [asdict(m) for m in found]}
+    (out / "scores.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    text = f"{table(found)}\n\n{verdict(found)}\n"
+    (out / "table.md").write_text(text, encoding="utf-8")
+    return text
 
 
 if __name__ == "__main__":

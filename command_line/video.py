@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from ..inversion_core.attention.prompt_to_prompt import usual_shares
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.editors.video import made
 from ..inversion_core.methods import INVERSIONS, Chunked, Window, chunks_of, edit_clip, invert, windows
@@ -28,7 +27,7 @@ def video_command(options: argparse.Namespace) -> None:
     studio = load_studio(options.model, device=options.device, dtype=options.dtype)
     frames = [shrunk(frame, options.resize) if options.resize else frame for frame in footage.frames]
     trajectory = inverted(studio, frames, options)
-    control = control_of(studio, options)
+    control = control_of(options)
     own = techniques(studio, trajectory.sigmas, options.source, options.target, control)
     guidance = studio.guidance if options.guidance is None else options.guidance
     source, target = (studio.cond(text, guidance, options.negative) for text in (options.source, options.target))
@@ -71,14 +70,10 @@ def inverted(studio: Studio, frames: Sequence[Pixels], options: argparse.Namespa
         )
 
 
-def control_of(studio: Studio, options: argparse.Namespace) -> Control:
-    """Prompt-to-Prompt and local blend as they were asked for, else as `edit` has them."""
-    cross, own = usual_shares(studio.denoiser.path)
+def control_of(options: argparse.Namespace) -> Control:
+    """Prompt-to-Prompt and local blend as they were asked for."""
     return Control(
-        cross=cross if options.cross is None else options.cross,
-        self_attention=own if options.self_attention is None else options.self_attention,
-        alignment=options.align,
-        words=options.words,
+        cross=options.cross, self_attention=options.self_attention, alignment=options.align, words=options.words
     )
 
 

@@ -156,7 +156,7 @@ class InversionVideoInvert(io.ComfyNode):
                 io.Combo.Input(
                     "scheduler",
                     options=comfy.samplers.SCHEDULER_NAMES,
-                    default="normal",
+                    default="ddim_uniform",
                     tooltip="The spacing of the noise levels.",
                 ),
                 number("together", TOGETHER, "Frames shown to the network at once."),

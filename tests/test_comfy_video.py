@@ -51,11 +51,9 @@ def test_parts_are_the_whole_and_ways_differ(comfy_server: ComfyServer, cinema: 
     same = cinema.compare(apart[0], still[0])
     back = cinema.compare(together[1], cinema.latent)
     others = [cinema.compare(one[0], apart[0]) for one in (together, small, mask)]
-    left = cinema.leftovers()
     result = comfy_server.run(cinema.graph.prompt)
     assert error_of(result, same) < 1e-4 and error_of(result, back) < 1e-6
     assert all(error_of(result, other) > 1e-3 for other in others)
-    assert result.outputs[left.id] == {name: [] for name in result.outputs[left.id]} or left
 
 
 def test_a_video_goes_in_and_comes_out(comfy_server: ComfyServer, cinema: Cinema) -> None:

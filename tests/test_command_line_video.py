@@ -82,7 +82,7 @@ def test_settings_reach_the_edit(footage, model):
         "plain": [],
         "way": ["--way", "each frame"],
         "windows": ["--spacing", "1", "--window", "3"],
-        "control": ["--cross", "0", "--self", "0"],
+        "control": ["--cross", "1", "--self", "1"],
         "guidance": ["--guidance", "2"],
     }.items():
         assert main(["video", "walk", "--model", model, *WORDS, *FAST, "-o", name, *more]) == 0
