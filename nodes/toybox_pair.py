@@ -21,8 +21,15 @@ class InversionToyboxPair(io.ComfyNode):
             "style of the second.",
             search_aliases=["test picture", "ground truth", "try-on", "style transfer"],
             inputs=[
-                io.Int.Input("seed", default=23, min=0, max=2**32 - 1, tooltip="Which portrait is changed."),
-                io.Int.Input("other_seed", default=41, min=0, max=2**32 - 1, tooltip="Which portrait it takes from."),
+                io.Int.Input(
+                    "seed",
+                    default=57,
+                    min=0,
+                    max=2**32 - 1,
+                    control_after_generate=True,
+                    tooltip="Which portrait is changed.",
+                ),
+                io.Int.Input("other_seed", default=33, min=0, max=2**32 - 1, tooltip="Which portrait it takes from."),
                 io.Combo.Input("change", options=[SHIRT, STYLE], default=SHIRT, tooltip="What the first takes."),
             ],
             outputs=[
