@@ -1,14 +1,15 @@
 """Strong edits with and without a ControlNet: what changes looks, and what is to stay where it is, on held-out toybox edits.
 
-    python benchmarks/control.py --edits 64 --out out/control
+    python benchmarks/control.py --edits 60 --out out/control
 
-prints a table, and writes `control.json` and a sheet of the best, median and worst cases. Edits of style, time, place and animal, each
-from the picture's own DDIM inversion at full strength and under strong guidance: plain DDIM, direct inversion with
-Prompt-to-Prompt, and image-to-image (noise that is drawn, at a share of the steps). `control` says which passes
-go by the source picture's edges: none, the target's alone, or inversion, source and target (all); Prompt-to-Prompt, whose
-source lends its attention, has none or all. Quality is the mean over
-edits: `right` by the judge, `kept` (the other attributes stayed), PSNR to the true picture of the edit outside its
-region (of those that have an outside) and over the whole, SSIM to it, and `edges`: the correlation of the edges with the true edit's.
+prints tables, and writes `control.json` and a sheet of the best, median and worst cases. Edits of style, time, place and
+animal, each from the picture's own DDIM inversion at full strength and under strong guidance: plain DDIM, direct
+inversion with Prompt-to-Prompt, and image-to-image (noise that is drawn, at a share of the steps). `control` says which
+passes go by the source picture's edges: none, the target's alone, or inversion, source and target (all);
+Prompt-to-Prompt, whose source lends its attention, has none or all. Quality is the mean over edits: `right` by the judge,
+`kept` (the other attributes stayed), PSNR to the true picture of the edit outside its region (of those that have an
+outside) and over the whole, SSIM to it, and `edges`: the correlation of the edges with the true edit's. A row of the
+sheet has the picture, its edges, the true edit, and the results in the order in which they are made: none, target, all.
 """
 
 import argparse
@@ -209,7 +210,7 @@ def sheet(records: Sequence[dict[str, Any]], shown: Sequence[Tensor]) -> list[Te
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--edits", type=int, default=64)
+    parser.add_argument("--edits", type=int, default=60)
     parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--guidance", type=float, default=7.5)
     parser.add_argument("--control", type=float, default=1.0, help="strength of the ControlNet")
