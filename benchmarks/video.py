@@ -53,7 +53,7 @@ from latent_inversion.toybox.world import (
 )
 
 FRAMES, STEPS, GUIDANCE = 8, 10, TOYBOX_GUIDANCE
-LEVEL = 0.7
+LEVEL = 0.8
 """The share of the steps at which image-to-image comes nearest to the truth inside the region, on clips of other seeds."""
 
 OURS = "ours"
