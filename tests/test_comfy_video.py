@@ -9,7 +9,7 @@ from harness.graph import Graph, Node
 from harness.server import ComfyServer, PromptRejected
 from harness.studio import Studio
 
-FRAMES, STEPS = 5, 3
+FRAMES, STEPS = 4, 2
 
 
 class Cinema(Studio):
