@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ..inversion_core import storage
@@ -20,6 +21,7 @@ from .mistakes import Mistake
 from .pictures import Pixels, mask_to_tensor, pasted, read_mask, thumbnail, to_tensor, write_picture
 from .progress import bar
 from .recipes import run_edit, run_null_text
+from .region import found_region
 from .report import report_picture
 from .video import video_command
 
@@ -57,6 +59,9 @@ def edit_command(options: argparse.Namespace) -> None:
     )
     trajectory = trajectory_of(job, options, options.source)
     source, null_text, guidance = trajectory.provenance.prompt, None, job.guidance(options.guidance)
+    if options.find_region:
+        prompts = (job.studio.encode_prompt(text) for text in (source, options.target))
+        control = replace(control, mask=found_region(job.studio, trajectory, *prompts))
     if options.method == "null-text":
         with bar(shown=not options.quiet) as on_step:
             null_text = run_null_text(job.studio, trajectory, [source], guidance=guidance, on_step=on_step)
@@ -113,15 +118,18 @@ def _check(options: argparse.Namespace) -> None:
     """Options that do not go together, found before anything is loaded."""
     if options.weights and not _or_usual(options, options.cross, usual=1.0):
         raise Mistake("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
-    if options.kv_edit and options.mask is None:
-        raise Mistake("--kv-edit makes the region of a mask anew; name the mask's picture with --mask.")
+    if options.kv_edit and options.mask is None and not options.find_region:
+        raise Mistake("--kv-edit makes a region anew; name the mask's picture with --mask, or add --find-region.")
+    if options.find_region and options.mask is not None:
+        raise Mistake("--mask names the region and --find-region looks for it; give one of them.")
     if options.negative is not None and options.method not in ("direct", "ddim"):
         raise Mistake(f"--negative works with the methods direct and ddim; {options.method} sets its own.")
 
 
 def _or_usual(options: argparse.Namespace, given: float | None, usual: float) -> float:
     """The share of the steps under Prompt-to-Prompt: what was given, else none beside another way to keep the source."""
-    others = options.plug_and_play is not None or options.share is not None or options.kv_edit
+    others = options.plug_and_play is not None or options.share is not None
+    others = others or options.kv_edit or options.find_region
     return given if given is not None else 0.0 if others else usual
 
 

@@ -131,3 +131,9 @@ def _region(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="edit only where this picture, of PICTURE's size, is white",
     )
+    group.add_argument(
+        "--find-region",
+        action="store_true",
+        help="edit only where the two descriptions differ on the picture (DiffEdit); for changes of a part of it, not of its "
+        "light or style",
+    )

@@ -152,6 +152,7 @@ MISTAKES = {
     "device": (["invert", "photo.png", "--device", "gpu"], "--device cpu"),
     "ending": (["invert", "photo.png", "-o", "t.safetensors", "--device", "quantum:3"], "quantum:3"),
     "picture ending": (["edit", "photo.png", "--target", "x", "-o", "out.xyz"], "does not end like a picture"),
+    "two regions": (["edit", "photo.png", "--target", "x", "--mask", "m.png", "--find-region"], "give one of them"),
     "mask size": (["edit", "photo.png", "--target", "x", "--mask", "small.png"], "4 x 4 and the picture 37 x 21"),
     "black mask": (["edit", "photo.png", "--target", "x", "--mask", "black.png"], "black everywhere"),
     "guidance": (
@@ -269,6 +270,7 @@ def test_keys_and_values_of_the_source_change_the_edit(photo, model, capsys):
     prompts = ["--source", "a cat", "--target", "a dog", "--cross", "0", "--self", "0"]
     edits = {"free": [], "masactrl": ["--share", "masactrl"], "kv": ["--share", "kv"], "values": ["--share", "values"]}
     edits |= {"mask": ["--mask", "half.png"], "kv-edit": ["--mask", "half.png", "--kv-edit"]}
+    edits |= {"found": ["--find-region"], "found, kv-edit": ["--find-region", "--kv-edit"]}
     for name, more in edits.items():
         steps = [*FAST, "--steps", "8"]
         assert main(["edit", str(photo), "--model", model, *prompts, *steps, *more, "-o", f"{name}.png"]) == 0
