@@ -39,8 +39,7 @@ def one(world: World, case: Case) -> Picture:
     if case.edit.changed == ("time",):
         control = replace(NO_CONTROL, self_attention=0.1)
     else:
-        prompts = (studio.encode_prompt(text) for text in words)
-        control = replace(NO_CONTROL, mask=found_region(studio, case.trajectory, *prompts))
+        control = replace(NO_CONTROL, mask=found_region(studio, case.trajectory, *words))
     return studio.decode(run_edit(studio, case.trajectory, *words, guidance=GUIDANCE, control=control).target)
 
 

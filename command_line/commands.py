@@ -5,6 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..inversion_core import storage
 from ..inversion_core.attention.prompt_to_prompt import usual_shares
 from ..inversion_core.backends.diffusers_studio import Studio
@@ -14,7 +17,7 @@ from .applications import style_command, try_on_command
 from .compare import compare_command
 from .control import Control
 from .demo import run_demo
-from .jobs import new_trajectory, open_job, trajectory_of
+from .jobs import Job, new_trajectory, open_job, trajectory_of
 from .look import look_command
 from .memory_options import memory_of
 from .mistakes import Mistake
@@ -45,23 +48,11 @@ def edit_command(options: argparse.Namespace) -> None:
     _check(options)
     job = open_job(options)
     mask = read_mask(options.mask, job.size) if options.mask else None
-    cross, own = usual_shares(job.studio.denoiser.path)
-    control = Control(
-        cross=_or_usual(options, options.cross, cross),
-        self_attention=_or_usual(options, options.self_attention, own),
-        alignment=options.align,
-        weights=_weights(job.studio, options),
-        words=options.words,
-        plug_and_play=options.plug_and_play,
-        share=options.share,
-        kv_edit=options.kv_edit,
-        mask=None if mask is None else mask_to_tensor(mask, job.studio.multiple),
-    )
+    control = _control(job, options, mask)
     trajectory = trajectory_of(job, options, options.source)
     source, null_text, guidance = trajectory.provenance.prompt, None, job.guidance(options.guidance)
     if options.find_region:
-        prompts = (job.studio.encode_prompt(text) for text in (source, options.target))
-        control = replace(control, mask=found_region(job.studio, trajectory, *prompts))
+        control = replace(control, mask=found_region(job.studio, trajectory, source, options.target))
     if options.method == "null-text":
         with bar(shown=not options.quiet) as on_step:
             null_text = run_null_text(job.studio, trajectory, [source], guidance=guidance, on_step=on_step)
@@ -112,6 +103,22 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "report": report_command,
     "compare": compare_command,
 }
+
+
+def _control(job: Job, options: argparse.Namespace, mask: NDArray[np.float32] | None) -> Control:
+    """How the edit keeps the picture, as the options say."""
+    cross, own = usual_shares(job.studio.denoiser.path)
+    return Control(
+        cross=_or_usual(options, options.cross, cross),
+        self_attention=_or_usual(options, options.self_attention, own),
+        alignment=options.align,
+        weights=_weights(job.studio, options),
+        words=options.words,
+        plug_and_play=options.plug_and_play,
+        share=options.share,
+        kv_edit=options.kv_edit,
+        mask=None if mask is None else mask_to_tensor(mask, job.studio.multiple),
+    )
 
 
 def _check(options: argparse.Namespace) -> None:

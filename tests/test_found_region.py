@@ -16,13 +16,13 @@ def test_the_region_of_an_edit_is_found_and_the_rest_kept():
     """On the toybox: all that truly changes lies in it, and outside it the edit's latent is the picture's own."""
     studio, edit = load_toybox(), held_out_edits(1, kinds=("accessory",))[0]
     x0 = studio.encode_picture(render([edit.source]))
-    source, target = (studio.encode_prompt(text) for text in (edit.source_caption, edit.target_caption))
-    trajectory = invert(INVERSIONS["ddim"], studio.denoiser, x0, studio.grid(6, x0), Cond(source))
-    mask = found_region(studio, trajectory, source, target)
+    words = (edit.source_caption, edit.target_caption)
+    source = Cond(studio.encode_prompt(edit.source_caption))
+    trajectory = invert(INVERSIONS["ddim"], studio.denoiser, x0, studio.grid(6, x0), source)
+    mask = found_region(studio, trajectory, *words)
     truth = max_pool2d(edit_mask(edit.source, edit.target)[None, None].float(), 8)
     assert mask[truth > 0].mean() > 0.95 and mask.mean() < 0.5
     control = Control(cross=0, self_attention=0, mask=mask)
-    words = (edit.source_caption, edit.target_caption)
     edited = run_edit(studio, trajectory, *words, guidance=2.0, control=control).target
     kept = (mask == 0).expand_as(x0)
     assert torch.equal(edited[kept], x0[kept]) and not torch.allclose(edited[~kept], x0[~kept], atol=0.1)
