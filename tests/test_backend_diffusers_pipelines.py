@@ -205,7 +205,11 @@ def test_null_text_and_negative_prompt_on_the_command_line(places, photo, capsys
         assert "this model has none: guidance was distilled into it" in capsys.readouterr().err
 
 
-def test_attention_control_is_refused_with_what_to_do(places, photo, capsys):
+def test_attention_control_reaches_a_transformer_too(places, photo, capsys):
     asked = ["edit", str(photo), "--model", str(places["sd3"][0]), "--source", TEXT, "--target", "a cat", *FAST]
-    assert main(asked) == 2
-    assert "cannot be edited yet: " in (err := capsys.readouterr().err) and "--cross 0 --self 0" in err
+    ends = {"free": PLAIN, "held": ["--cross", "0", "--self", "1"]}
+    for name, more in ends.items():
+        assert main([*asked, *more, "-o", f"{name}.png"]) == 0
+    assert "attention bank" in capsys.readouterr().out
+    free, held = (np.asarray(Image.open(f"{name}.png")) for name in ends)
+    assert not np.array_equal(free, held)

@@ -51,6 +51,9 @@ def inputs_of(node: dict[str, Any], links: dict[int, Any], info: dict[str, Any])
     require(kind in info, f"no node is called {kind}")
     schema = info[kind]
     specs = {**schema["input"].get("required", {}), **schema["input"].get("optional", {})}
+    if "latent-inversion" not in schema["python_module"]:  # newer ComfyUIs give their own nodes further options
+        had = {*schema["input"].get("required", {}), *(entry["name"] for entry in node["inputs"])}
+        specs = {name: spec for name, spec in specs.items() if name in had}
     check_sockets(node, schema, specs)
     values = widget_values(node, specs)
     for entry in node["inputs"]:
