@@ -52,7 +52,7 @@ from latent_inversion.toybox.world import (
     video_scenes,
 )
 
-FRAMES, STEPS, GUIDANCE = 8, 10, TOYBOX_GUIDANCE
+FRAMES, STEPS, GUIDANCE = 6, 10, TOYBOX_GUIDANCE
 LEVEL = 0.8
 """The share of the steps at which image-to-image comes nearest to the truth inside the region, on clips of other seeds."""
 
