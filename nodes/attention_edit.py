@@ -8,10 +8,10 @@ from torch import Tensor
 from ..inversion_core.attention import tokens as alignments
 from ..inversion_core.attention.local_blend import START, THRESHOLD
 from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
-from .common import schema
+from .common import fraction, schema
 from .plans import AttentionPlan, BlendWords, after
 from .prompt_words import prompt_tokens, weights_of, word_list
-from .sockets import AttentionEditSocket
+from .sockets import all_edits, another_edit
 
 MODES = {
     "replace": alignments.replace,
@@ -23,10 +23,6 @@ WHAT_MODES_DO = (
     "shared words take the source's attention, new words keep their own. blend only: attention is left alone, the words "
     "only say where the edit may act."
 )
-
-
-def fraction(name: str, default: float, tooltip: str) -> Any:
-    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
 
 
 class InversionAttentionEdit(io.ComfyNode):
@@ -82,14 +78,10 @@ class InversionAttentionEdit(io.ComfyNode):
                     optional=True,
                     tooltip="The region that may change, in the picture's size; beside the words.",
                 ),
-                AttentionEditSocket.Input(
-                    "attention_edit", optional=True, tooltip="Another attention edit, to act together with this one."
-                ),
+                another_edit(),
             ],
             outputs=[
-                AttentionEditSocket.Output(
-                    "edit", display_name="attention edit", tooltip="For Inversion Edit Sampler."
-                ),
+                all_edits(),
                 io.Conditioning.Output("source", display_name="source", tooltip="The source prompt, encoded."),
                 io.Conditioning.Output("target", display_name="target", tooltip="The target prompt, encoded."),
             ],

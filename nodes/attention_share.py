@@ -6,26 +6,13 @@ from comfy_api.latest import io
 
 from ..inversion_core.attention import masactrl
 from ..inversion_core.attention.presets import LATE, PRESETS
-from .attention_edit import fraction
-from .common import schema
+from .common import fraction, schema
 from .prompt_words import prompt_tokens, word_list
 from .share_plans import INJECTIONS, KVInjection, MutualAttention, Words, outside
-from .sockets import AttentionEditSocket
+from .sockets import all_edits, another_edit
 
 AUTO, BY_DEPTH = "auto", "by depth"
 ABOUT = " ".join(f"{name}: {preset.source}." for name, preset in PRESETS.items())
-
-
-def another() -> Any:
-    return AttentionEditSocket.Input(
-        "attention_edit", optional=True, tooltip="Another attention edit, to act together with this one."
-    )
-
-
-def made() -> Any:
-    return AttentionEditSocket.Output(
-        "edit", display_name="attention edit", tooltip="For Inversion Edit Sampler, or for another attention edit."
-    )
 
 
 class InversionMutualAttention(io.ComfyNode):
@@ -76,9 +63,9 @@ class InversionMutualAttention(io.ComfyNode):
                 io.String.Input(
                     "target_words", default="", optional=True, tooltip="Words of the target prompt, likewise."
                 ),
-                another(),
+                another_edit(),
             ],
-            outputs=[made()],
+            outputs=[all_edits()],
         )
 
     @classmethod
@@ -140,9 +127,9 @@ class InversionKVInjection(io.ComfyNode):
                     tooltip="The region to edit, in the picture's size: it keeps its own keys and values. The rest may still "
                     "change a little; a mask at the sampler keeps it exactly.",
                 ),
-                another(),
+                another_edit(),
             ],
-            outputs=[made()],
+            outputs=[all_edits()],
         )
 
     @classmethod

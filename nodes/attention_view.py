@@ -1,14 +1,12 @@
 """Attention View: where in a picture the words of its prompt lie, to look at and as masks."""
 
-from typing import Any
-
 from comfy_api.latest import io
 
 from ..inversion_core.attention.regions import THRESHOLD
 from ..inversion_core.methods.attention_view import LOOKS, SPREADS
 from .attention_view_looks import ALL, COARSE, USUAL, WAYS, Looks, look
 from .attention_view_page import page
-from .common import schema
+from .common import fraction, schema
 from .sockets import TrajectorySocket
 
 
@@ -43,48 +41,8 @@ class InversionAttentionView(io.ComfyNode):
                     tooltip="Words or phrases of the prompt whose regions together are the mask. Empty: all of 'words', or "
                     "else the prompt's first word. Choosing words below the picture writes them here.",
                 ),
-                io.Combo.Input(
-                    "layers",
-                    options=[USUAL, COARSE, ALL],
-                    default=USUAL,
-                    tooltip="Which attention layers are read, by the tokens of the picture: in UNets those of 8 x 8 to 32 x 32, "
-                    "those of 8 x 8 to 16 x 16, or all; in Flux and Stable Diffusion 3 the five that are known to show words, or all; in other "
-                    "transformers all.",
-                ),
-                io.String.Input(
-                    "blocks",
-                    default="",
-                    tooltip="Only layers whose names hold one of these, with commas between: 'output' or 'middle' in UNets, "
-                    "'double.3' in transformers. Empty: all.",
-                ),
-                _fraction("start", 0.0, "Fraction of the steps, from the noisiest on, after which maps are read."),
-                _fraction("end", 1.0, "Fraction of the steps up to which they are."),
-                io.Int.Input(
-                    "looks",
-                    default=LOOKS,
-                    min=1,
-                    max=1000,
-                    tooltip="At how many of those steps, evenly chosen, the network is asked; more change little.",
-                ),
-                io.Int.Input(
-                    "spread",
-                    default=SPREADS,
-                    min=0,
-                    max=5,
-                    tooltip="How often maps are spread along the picture's attention to itself, which fills things up to "
-                    "their edges. 0 shows the words' attention as it is and asks the network half as often.",
-                ),
-                io.Combo.Input(
-                    "show",
-                    options=list(WAYS),
-                    default=next(iter(WAYS)),
-                    tooltip="against the other words: where a word draws more attention than the others. alone: its "
-                    "attention from least to most.",
-                ),
-                _fraction("threshold", THRESHOLD, "How much of a word's strongest value counts as its region."),
-                _fraction(
-                    "softness", 0.0, "How wide the masks' soft edge is, in the same measure. 0: black and white."
-                ),
+                *reading(),
+                *showing(),
             ],
             outputs=[
                 io.Image.Output("grid", display_name="grid", tooltip="The picture, and each word's map over it."),
@@ -112,5 +70,53 @@ class InversionAttentionView(io.ComfyNode):
         return io.NodeOutput(grid, seen.masks[0], seen.mask, "\n".join(seen.words), ui=shown)
 
 
-def _fraction(name: str, default: float, tooltip: str) -> Any:
-    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
+def reading() -> list[io.Input]:
+    """The inputs that say which attention is read."""
+    return [
+        io.Combo.Input(
+            "layers",
+            options=[USUAL, COARSE, ALL],
+            default=USUAL,
+            tooltip="Which attention layers are read, by the tokens of the picture: in UNets those of 8 x 8 to 32 x 32, "
+            "those of 8 x 8 to 16 x 16, or all; in Flux and Stable Diffusion 3 the five that are known to show words, or all; in other "
+            "transformers all.",
+        ),
+        io.String.Input(
+            "blocks",
+            default="",
+            tooltip="Only layers whose names hold one of these, with commas between: 'output' or 'middle' in UNets, "
+            "'double.3' in transformers. Empty: all.",
+        ),
+        fraction("start", 0.0, "Fraction of the steps, from the noisiest on, after which maps are read."),
+        fraction("end", 1.0, "Fraction of the steps up to which they are."),
+        io.Int.Input(
+            "looks",
+            default=LOOKS,
+            min=1,
+            max=1000,
+            tooltip="At how many of those steps, evenly chosen, the network is asked; more change little.",
+        ),
+    ]
+
+
+def showing() -> list[io.Input]:
+    """The inputs that say how maps are drawn and when a place counts as a word's."""
+    return [
+        io.Int.Input(
+            "spread",
+            default=SPREADS,
+            min=0,
+            max=5,
+            tooltip="How often maps are spread along the picture's attention to itself, which fills things up to "
+            "their edges. 0 shows the words' attention as it is and asks the network half as often.",
+        ),
+        io.Combo.Input(
+            "show",
+            options=list(WAYS),
+            default=next(iter(WAYS)),
+            tooltip="against the other words: where a word draws more attention than the others. alone: its "
+            "attention from least to most.",
+        ),
+        fraction("threshold", THRESHOLD, "How much of a word's strongest value counts as its region."),
+        fraction("softness", 0.0, "How wide the masks' soft edge is, in the same measure. 0: black and white."),
+    ]

@@ -23,6 +23,11 @@ def schema(**facts: Any) -> io.Schema:
     return io.Schema(**{name: value for name, value in facts.items() if name in known})
 
 
+def fraction(name: str, default: float, tooltip: str) -> io.Input:
+    """An input for a share in 0..1."""
+    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
+
+
 def reporter(model: Any) -> OnStep:
     """Progress bar and live preview after every step; a cancel by the user ends the loop here."""
     bar: Callable[[int], Callable[..., None]] = cache(lambda total: latent_preview.prepare_callback(model, total))
@@ -100,3 +105,8 @@ def latent_mask(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
         return torch.cat([group.amax(0, keepdim=True) for group in groups])
     what = f"{batch} pictures" if len(shape) < 5 else f"{batch} videos of {frames} frames in the latent"
     raise ValueError(f"There are {len(mask)} masks for {what}; give one for all, or one for each.")
+
+
+def fitted(mask: Tensor, record: LatentTrajectory) -> Tensor:
+    """A MASK for the latents of a trajectory. Raises ValueError if it is of another size or number."""
+    return latent_mask(blend_mask(mask, record.frame), record.trajectory.shape)

@@ -13,8 +13,7 @@ from ..inversion_core.backends.comfy import run
 from ..inversion_core.methods import diff_edit_mask, uni_edit_mask
 from ..inversion_core.methods.diff_edit import NOISINGS
 from ..inversion_core.trajectory import Trajectory
-from .attention_edit import fraction
-from .common import check_model, schema
+from .common import check_model, fraction, schema
 from .hints import framed
 from .sockets import Frame, LatentTrajectory, TrajectorySocket
 

@@ -15,7 +15,7 @@ from ..inversion_core.methods import direct, with_null_text
 from ..inversion_core.metrics import drift
 from ..inversion_core.storage import require_same_model
 from ..inversion_core.trajectory import NullText, Trajectory
-from .common import check_model, check_unconditional, reporter, schema
+from .common import check_model, check_unconditional, fraction, reporter, schema
 from .hints import framed
 from .memory import memory_of, shown
 from .plans import Plans
@@ -64,13 +64,10 @@ class InversionEditSampler(io.ComfyNode):
                     tooltip="What guidance leads away from. 'source prompt' is negative-prompt inversion: it holds an "
                     "unanchored source without any optimisation.",
                 ),
-                io.Float.Input(
+                fraction(
                     "start",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Fraction of the steps to leave out at the noisy end; more stays closer to the picture.",
+                    0.0,
+                    "Fraction of the steps to leave out at the noisy end; more stays closer to the picture.",
                 ),
                 NullTextSocket.Input(
                     "null_text", optional=True, tooltip="From Null-Text Optimize at the same guidance."

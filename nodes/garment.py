@@ -1,6 +1,6 @@
 """Virtual try-on: bringing a garment to where it is worn, and wearing it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,9 @@ from ..inversion_core.applications.registration import registered
 from ..inversion_core.applications.try_on import DEFAULT, Fit, dressed
 from ..inversion_core.attention.garment import Worn
 from ..inversion_core.attention.site import Technique
-from ..inversion_core.backends.comfy import check_editable
-from .attention_edit import fraction
-from .common import blend_mask, check_model, latent_mask, schema
-from .plans import Ready, after
-from .sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
+from .common import blend_mask, check_model, fitted, fraction, schema
+from .plans import Plan, Ready, after
+from .sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
 
 
 class InversionGarmentPlace(io.ComfyNode):
@@ -104,15 +102,9 @@ class InversionGarmentReference(io.ComfyNode):
                     DEFAULT.statistics_start,
                     "Fraction of the steps after which the region takes the garment's mean and spread, its light too. 1: never.",
                 ),
-                AttentionEditSocket.Input(
-                    "attention_edit", optional=True, tooltip="Another attention edit, to act together with this one."
-                ),
+                another_edit(),
             ],
-            outputs=[
-                AttentionEditSocket.Output(
-                    "edit", display_name="attention edit", tooltip="For Inversion Edit Sampler."
-                ),
-            ],
+            outputs=[all_edits()],
         )
 
     @classmethod
@@ -122,7 +114,7 @@ class InversionGarmentReference(io.ComfyNode):
 
 
 @dataclass(frozen=True)
-class GarmentReference:
+class GarmentReference(Plan):
     """A garment before the prompts are ready."""
 
     garment: LatentTrajectory
@@ -135,25 +127,19 @@ class GarmentReference:
     def prompts(self) -> Mapping[str, Any]:
         return {"garment": self.prompt}
 
-    @property
-    def masks(self) -> Sequence[Tensor]:
-        return []
-
     def check(self, model: Any, record: LatentTrajectory) -> None:
-        check_editable(model.model.diffusion_model)
+        super().check(model, record)
         check_model(self.garment, model)
-        self._fitted(record)
+        self._masks_for(record)
 
     def techniques(self, ready: Ready) -> list[Technique]:
-        mask, region = self._fitted(ready.record)
+        mask, region = self._masks_for(ready.record)
         worn = Worn(self.garment.trajectory, ready.prompt("garment"), mask, region)
         return dressed(worn, ready.record.trajectory.sigmas, self.fit)
 
-    def _fitted(self, record: LatentTrajectory) -> tuple[Tensor, Tensor]:
+    def _masks_for(self, record: LatentTrajectory) -> tuple[Tensor, Tensor]:
         """Both masks for the latents. Raises ValueError if one does not fit its picture."""
-        pairs = ((self.mask, self.garment), (self.region, record))
-        mask, region = (latent_mask(blend_mask(m, of.frame), of.trajectory.shape) for m, of in pairs)
-        return mask, region
+        return fitted(self.mask, self.garment), fitted(self.region, record)
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
-        return [*self.garment._comfy_cache_tensors(), self.mask, self.region]
+        return [*self.garment._comfy_cache_tensors(), *super()._comfy_cache_tensors()]

@@ -2,10 +2,9 @@
 
 from comfy_api.latest import io
 
-from .attention_edit import fraction
-from .attention_share import another, made
-from .common import schema
+from .common import fraction, schema
 from .share_plans import KVEdit, outside
+from .sockets import all_edits, another_edit
 
 
 class InversionKVEdit(io.ComfyNode):
@@ -26,9 +25,9 @@ class InversionKVEdit(io.ComfyNode):
                     "start", 0.0, "Fraction of the steps after which the region sees the picture's own background."
                 ),
                 fraction("end", 1.0, "Fraction of the steps up to which it does. The background is kept in any case."),
-                another(),
+                another_edit(),
             ],
-            outputs=[made()],
+            outputs=[all_edits()],
         )
 
     @classmethod

@@ -13,7 +13,7 @@ from ..inversion_core.attention.bank import Storage
 from ..inversion_core.memory import Memory
 from .common import schema
 from .plans import Plans
-from .sockets import AttentionEditSocket
+from .sockets import AttentionEditSocket, all_edits
 
 AUTOMATIC, MODELS = "automatic", "the model's"
 PRECISIONS: dict[str, tuple[torch.dtype | None, bool]] = {
@@ -65,11 +65,7 @@ class InversionAttentionMemory(io.ComfyNode):
                     tooltip="Where it lies. 'automatic' goes to the CPU beyond the budget, which is slower and changes nothing.",
                 ),
             ],
-            outputs=[
-                AttentionEditSocket.Output(
-                    "edit", display_name="attention edit", tooltip="For Inversion Edit Sampler and the other edits."
-                ),
-            ],
+            outputs=[all_edits()],
         )
 
     @classmethod

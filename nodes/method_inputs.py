@@ -5,6 +5,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..inversion_core.editors import EDITORS, GROUPS
+from .common import fraction
 from .editing import Request
 
 PUBLISHED, OWN = "published", "as set below"
@@ -31,13 +32,10 @@ def choices(names: list[str]) -> list[Any]:
         io.Float.Input(
             "source_guidance", default=1.0, min=0.0, max=30.0, step=0.1, tooltip="Guidance of the source prompt."
         ),
-        io.Float.Input(
+        fraction(
             "strength",
-            default=1.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip="Share of the steps that are edited: 1 starts from pure noise, less stays closer to the picture.",
+            1.0,
+            "Share of the steps that are edited: 1 starts from pure noise, less stays closer to the picture.",
         ),
         io.Int.Input(
             "seed", default=0, min=0, max=2**63 - 1, control_after_generate=True, tooltip="For methods that draw noise."

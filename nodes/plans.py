@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
@@ -31,7 +31,7 @@ class Ready:
         return window(self.record.trajectory.sigmas, *span)
 
 
-class Plan(Protocol):
+class Plan:
     """One attention edit before it is known what it will meet.
 
     `prompts` are the CONDITIONINGs that it brings, by name; outside each of `masks`, MASKs of the picture's size, the
@@ -39,16 +39,21 @@ class Plan(Protocol):
     """
 
     @property
-    def prompts(self) -> Mapping[str, Any]: ...
+    def prompts(self) -> Mapping[str, Any]:
+        return {}
 
     @property
-    def masks(self) -> Sequence[Tensor]: ...
+    def masks(self) -> Sequence[Tensor]:
+        return []
 
-    def check(self, model: Any, record: LatentTrajectory) -> None: ...
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        check_editable(model.model.diffusion_model)
 
-    def techniques(self, ready: Ready) -> list[Technique]: ...
+    def techniques(self, ready: Ready) -> list[Technique]:
+        raise NotImplementedError
 
-    def _comfy_cache_tensors(self) -> list[Tensor]: ...
+    def _comfy_cache_tensors(self) -> list[Tensor]:
+        return [value for value in vars(self).values() if isinstance(value, Tensor)]
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class BlendWords:
 
 
 @dataclass(frozen=True)
-class AttentionPlan:
+class AttentionPlan(Plan):
     """An attention edit before the sigma grid is known; without `inject` the words only say where the edit may act."""
 
     alignment: Alignment
@@ -122,7 +127,6 @@ class AttentionPlan:
     weights: Mapping[str, float]
     blend: BlendWords | None = None
     mask: Tensor | None = None
-    prompts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def masks(self) -> Sequence[Tensor]:
@@ -130,7 +134,7 @@ class AttentionPlan:
 
     def check(self, model: Any, record: LatentTrajectory) -> None:
         if self.inject or self.blend is not None:
-            check_editable(model.model.diffusion_model)
+            super().check(model, record)
 
     def techniques(self, ready: Ready) -> list[Technique]:
         made = []

@@ -1,19 +1,16 @@
 """Plug-and-Play: the picture's own features and self-attention in the place of the edit's."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from comfy_api.latest import io
-from torch import Tensor
 
 from ..inversion_core.attention.plug_and_play import ATTENTION_END, FEATURE_END, LAYER, plug_and_play
 from ..inversion_core.attention.site import Technique
 from ..inversion_core.backends.comfy_features import check_layer
-from .attention_edit import fraction
-from .common import schema
-from .plans import Ready, after
-from .sockets import AttentionEditSocket, LatentTrajectory
+from .common import fraction, schema
+from .plans import Plan, Ready, after
+from .sockets import LatentTrajectory, all_edits, another_edit
 
 
 class InversionPlugAndPlay(io.ComfyNode):
@@ -45,15 +42,9 @@ class InversionPlugAndPlay(io.ComfyNode):
                     tooltip="The decoder's layer whose features are taken, counted from the coarsest; self-attention is from it "
                     "on. 4 of the 12 of SD 1 was published; a higher one keeps more of the picture.",
                 ),
-                AttentionEditSocket.Input(
-                    "attention_edit", optional=True, tooltip="Another attention edit, to act together with this one."
-                ),
+                another_edit(),
             ],
-            outputs=[
-                AttentionEditSocket.Output(
-                    "edit", display_name="attention edit", tooltip="For Inversion Edit Sampler."
-                ),
-            ],
+            outputs=[all_edits()],
         )
 
     @classmethod
@@ -62,20 +53,12 @@ class InversionPlugAndPlay(io.ComfyNode):
 
 
 @dataclass(frozen=True)
-class PlugAndPlay:
+class PlugAndPlay(Plan):
     """Plug-and-Play before the sigma grid is known."""
 
     features: float
     attention: float
     layer: int
-
-    @property
-    def prompts(self) -> Mapping[str, Any]:
-        return {}
-
-    @property
-    def masks(self) -> Sequence[Tensor]:
-        return []
 
     def check(self, model: Any, record: LatentTrajectory) -> None:
         check_layer(model.model.diffusion_model, self.layer)
@@ -83,6 +66,3 @@ class PlugAndPlay:
     def techniques(self, ready: Ready) -> list[Technique]:
         features, attention = (ready.window((0.0, end)) for end in (self.features, self.attention))
         return plug_and_play(features=features, attention=attention, layer=self.layer)
-
-    def _comfy_cache_tensors(self) -> list[Tensor]:
-        return []

@@ -1,6 +1,5 @@
 """What the nodes that share keys and values mean, before model and grid are known."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,9 +12,9 @@ from ..inversion_core.attention.masactrl import masactrl, masactrl_by_words
 from ..inversion_core.attention.presets import PRESETS, Preset, by_depth, preset_for
 from ..inversion_core.attention.site import Technique
 from ..inversion_core.attention.tokens import PromptTokens
-from ..inversion_core.backends.comfy import blocks_of, check_editable
-from .common import blend_mask, latent_mask
-from .plans import Plans, Ready, Span
+from ..inversion_core.backends.comfy import blocks_of
+from .common import fitted
+from .plans import Plan, Plans, Ready, Span
 from .sockets import LatentTrajectory
 
 INJECTIONS = {"values": inject_values, "keys and values": inject_keys_values}
@@ -31,24 +30,13 @@ class Words:
     target_words: tuple[str, ...]
 
 
-class Sharing:
-    """What the three plans have in common: no prompts, nothing kept but by themselves, and any model that edits reach."""
-
-    @property
-    def prompts(self) -> Mapping[str, Any]:
-        return {}
-
-    @property
-    def masks(self) -> Sequence[Tensor]:
-        return []
+class Sharing(Plan):
+    """What the three plans have in common: their masks say what is shared, and keep nothing by themselves."""
 
     def check(self, model: Any, record: LatentTrajectory) -> None:
-        check_editable(model.model.diffusion_model)
+        super().check(model, record)
         for mask in self._comfy_cache_tensors():
             fitted(mask, record)
-
-    def _comfy_cache_tensors(self) -> list[Tensor]:
-        return [value for value in vars(self).values() if isinstance(value, Tensor)]
 
 
 @dataclass(frozen=True)
@@ -118,11 +106,6 @@ class KVEdit(Sharing):
 
     def techniques(self, ready: Ready) -> list[Technique]:
         return [kv_edit(fitted(self.mask, ready.record), active=ready.window(self.span))]
-
-
-def fitted(mask: Tensor, record: LatentTrajectory) -> Tensor:
-    """A MASK for the latents of a trajectory. Raises ValueError if it is of another size or number."""
-    return latent_mask(blend_mask(mask, record.frame), record.trajectory.shape)
 
 
 def outside(inner: Plans | None, plan: Sharing) -> Plans:

@@ -14,6 +14,20 @@ NullTextSocket = io.Custom("NULL_TEXT")
 AttentionEditSocket = io.Custom("ATTENTION_EDIT")
 
 
+def another_edit() -> io.Input:
+    """Where a node takes the attention edits that its own joins."""
+    return AttentionEditSocket.Input(
+        "attention_edit", optional=True, tooltip="Another attention edit, to act together with this one."
+    )
+
+
+def all_edits() -> io.Output:
+    """Where a node gives its attention edit, and those that came in."""
+    return AttentionEditSocket.Output(
+        "edit", display_name="attention edit", tooltip="For Inversion Edit Sampler, or for another attention edit."
+    )
+
+
 @dataclass(frozen=True)
 class Frame:
     """The size of a picture, and the size to which it was padded at the right and the bottom."""

@@ -1,7 +1,7 @@
 """Style Reference: an edit takes its style from another picture."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,9 @@ from ..inversion_core.attention.site import Technique
 from ..inversion_core.attention.style_aligned import PUBLISHED as SHARING
 from ..inversion_core.attention.style_id import LAYER, Injection
 from ..inversion_core.attention.style_id import PUBLISHED as INJECTION
-from ..inversion_core.backends.comfy import check_editable
-from .attention_edit import fraction
-from .common import check_model, schema
-from .plans import Ready, after
-from .sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
+from .common import check_model, fraction, schema
+from .plans import Plan, Ready, after
+from .sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
 
 
 class InversionStyleReference(io.ComfyNode):
@@ -75,15 +73,9 @@ class InversionStyleReference(io.ComfyNode):
                     tooltip="StyleID: the first of the decoder's layers that is changed, counted from the coarsest: 6 of the "
                     "12 of SD 1 was published, the toybox has 6. Transformers are changed in all blocks.",
                 ),
-                AttentionEditSocket.Input(
-                    "attention_edit", optional=True, tooltip="Another attention edit, to act together with this one."
-                ),
+                another_edit(),
             ],
-            outputs=[
-                AttentionEditSocket.Output(
-                    "edit", display_name="attention edit", tooltip="For Inversion Edit Sampler."
-                ),
-            ],
+            outputs=[all_edits()],
         )
 
     @classmethod
@@ -92,7 +84,7 @@ class InversionStyleReference(io.ComfyNode):
 
 
 @dataclass(frozen=True)
-class StyleReference:
+class StyleReference(Plan):
     """A picture's style before the prompts are ready."""
 
     style: LatentTrajectory
@@ -109,12 +101,8 @@ class StyleReference:
     def prompts(self) -> Mapping[str, Any]:
         return {"style": self.prompt}
 
-    @property
-    def masks(self) -> Sequence[Tensor]:
-        return []
-
     def check(self, model: Any, record: LatentTrajectory) -> None:
-        check_editable(model.model.diffusion_model)
+        super().check(model, record)
         check_model(self.style, model)
 
     def techniques(self, ready: Ready) -> list[Technique]:

@@ -4,7 +4,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toybox.world import ATTRIBUTES, HELD_OUT_SEEDS, Scene, caption, edit_mask, render
+from ..toybox.world import ATTRIBUTES, HELD_OUT_SEEDS, Scene, caption, edit_mask, render, video_scenes
 from .common import schema
 
 UNET, FLOW = "UNet (v-prediction)", "DiT (rectified flow)"
@@ -78,16 +78,18 @@ class InversionToyboxScene(io.ComfyNode):
         return io.NodeOutput(*drawn(seed, change))
 
 
-def drawn(seed: int, change: str) -> tuple[Tensor, str, str, Tensor, Tensor]:
-    """A held-out scene and its edit. Raises ValueError if the scene is already so, or does not show the change."""
+def drawn(seed: int, change: str, frames: int = 1) -> tuple[Tensor, str, str, Tensor, Tensor]:
+    """A held-out scene, moving if it has several frames, and its edit. Raises ValueError if the scene is already so, or does not show the change."""
     name, value = change.split(": ")
     source = Scene.from_seed(HELD_OUT_SEEDS + seed)
     if getattr(source, name) == value:
         raise ValueError(f"The portrait of seed {seed} already shows {change}. Choose another change or another seed.")
     target = source.replace(**{name: value})
-    image, edited = render([source, target]).movedim(1, -1)[:, None].clamp(0, 1)
-    if torch.equal(image, edited):
+    scenes = [video_scenes(scene, frames) for scene in (source, target)]
+    images, edited = (render(clip).movedim(1, -1).clamp(0, 1) for clip in scenes)
+    if torch.equal(images, edited):
         raise ValueError(
             f"The portrait of seed {seed} would not show {change}: {caption(source)}. Choose another seed."
         )
-    return image, caption(source), caption(target), edited, edit_mask(source, target)[None].float()
+    masks = torch.stack([edit_mask(before, after) for before, after in zip(*scenes, strict=True)]).float()
+    return images, caption(source), caption(target), edited, masks

@@ -1,12 +1,9 @@
 """Moving scenes of the toybox, of which every frame's true edit is known."""
 
-import torch
 from comfy_api.latest import io
-from torch import Tensor
 
-from ..toybox.world import HELD_OUT_SEEDS, Scene, caption, edit_mask, render, video_scenes
 from .common import schema
-from .toybox import EDITS
+from .toybox import EDITS, drawn
 
 
 class InversionToyboxVideo(io.ComfyNode):
@@ -39,18 +36,3 @@ class InversionToyboxVideo(io.ComfyNode):
     @classmethod
     def execute(cls, seed: int, change: str, frames: int) -> io.NodeOutput:
         return io.NodeOutput(*drawn(seed, change, frames))
-
-
-def drawn(seed: int, change: str, frames: int) -> tuple[Tensor, str, str, Tensor, Tensor]:
-    """A held-out moving scene and its edit. Raises ValueError if the scene is already so, or does not show the change."""
-    name, value = change.split(": ")
-    source = Scene.from_seed(HELD_OUT_SEEDS + seed)
-    target = source.replace(**{name: value})
-    scenes = [video_scenes(scene, frames) for scene in (source, target)]
-    images, edited = (render(clip).movedim(1, -1).clamp(0, 1) for clip in scenes)
-    if torch.equal(images, edited):
-        raise ValueError(
-            f"The portrait of seed {seed} would not show {change}: {caption(source)}. Choose another change or seed."
-        )
-    masks = torch.stack([edit_mask(before, after) for before, after in zip(*scenes, strict=True)]).float()
-    return images, caption(source), caption(target), edited, masks
