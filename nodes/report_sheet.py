@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..inversion_core.trajectory import Trajectory
+from .drawing import BLUE, GAP, INK, LINE, ORANGE, PAPER, Box, axes, curve, font, wrapped
 from .report_figures import Figures
 
-TILE, GAP, PLOT, LINE = 384, 12, 220, 20
-INK, FAINT, BLUE, ORANGE, PAPER = (30, 30, 34), (150, 150, 156), (40, 110, 190), (220, 120, 30), (250, 250, 248)
+TILE, PLOT = 384, 220
 
 
 def sheet(original: Tensor, reconstruction: Tensor, trajectory: Trajectory, figures: Figures, text: str) -> Tensor:
@@ -40,49 +40,6 @@ def sheet(original: Tensor, reconstruction: Tensor, trajectory: Trajectory, figu
         for column, part in zip((GAP, GAP + 160), re.split(r"\s{2,}", line, maxsplit=1), strict=False):
             draw.text((column, top + PLOT + GAP + number * LINE), part, fill=INK, font=font())
     return torch.from_numpy(np.asarray(canvas).astype(np.float32) / 255)[None]
-
-
-def font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    try:
-        return ImageFont.load_default(13)
-    except (TypeError, OSError):  # an old Pillow, or one without FreeType
-        return ImageFont.load_default()
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """The lines of `text`, broken between words to fit."""
-    lines: list[str] = []
-    for paragraph in text.splitlines():
-        line = ""
-        for word in paragraph.split(" "):
-            longer = f"{line} {word}" if line else word
-            if font().getlength(longer) > width and line:
-                lines.append(line)
-                longer = word
-            line = longer
-        lines.append(line)
-    return lines
-
-
-Box = tuple[int, int, int, int]
-
-
-def axes(draw: ImageDraw.ImageDraw, box: Box, title: str) -> Box:
-    """A frame and its title; returns the inside."""
-    left, top, right, bottom = box
-    draw.text((left, top), title, fill=INK, font=font())
-    inside = (left, top + LINE, right, bottom)
-    draw.rectangle(inside, outline=FAINT)
-    return inside
-
-
-def curve(
-    draw: ImageDraw.ImageDraw, box: Box, values: Sequence[float], top_value: float, colour: tuple[int, ...]
-) -> None:
-    left, top, right, bottom = box
-    step = (right - left) / max(len(values) - 1, 1)
-    points = [(left + i * step, bottom - (bottom - top) * min(v / top_value, 1)) for i, v in enumerate(values)]
-    draw.line(points, fill=colour, width=2)
 
 
 def drift_plot(draw: ImageDraw.ImageDraw, box: Box, drift: Sequence[float]) -> None:

@@ -1,0 +1,51 @@
+"""What the pictures of figures share: colours, letters, axes and curves."""
+
+from collections.abc import Sequence
+
+from PIL import ImageDraw, ImageFont
+
+GAP, LINE = 12, 20
+INK, FAINT, BLUE, ORANGE, PAPER = (30, 30, 34), (150, 150, 156), (40, 110, 190), (220, 120, 30), (250, 250, 248)
+
+
+def font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    try:
+        return ImageFont.load_default(13)
+    except (TypeError, OSError):  # an old Pillow, or one without FreeType
+        return ImageFont.load_default()
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The lines of `text`, broken between words to fit."""
+    lines: list[str] = []
+    for paragraph in text.splitlines():
+        line = ""
+        for word in paragraph.split(" "):
+            longer = f"{line} {word}" if line else word
+            if font().getlength(longer) > width and line:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return lines
+
+
+Box = tuple[int, int, int, int]
+
+
+def axes(draw: ImageDraw.ImageDraw, box: Box, title: str) -> Box:
+    """A frame and its title; returns the inside."""
+    left, top, right, bottom = box
+    draw.text((left, top), title, fill=INK, font=font())
+    inside = (left, top + LINE, right, bottom)
+    draw.rectangle(inside, outline=FAINT)
+    return inside
+
+
+def curve(
+    draw: ImageDraw.ImageDraw, box: Box, values: Sequence[float], top_value: float, colour: tuple[int, ...]
+) -> None:
+    left, top, right, bottom = box
+    step = (right - left) / max(len(values) - 1, 1)
+    points = [(left + i * step, bottom - (bottom - top) * min(v / top_value, 1)) for i, v in enumerate(values)]
+    draw.line(points, fill=colour, width=2)
