@@ -28,6 +28,12 @@ def fraction(name: str, default: float, tooltip: str) -> io.Input:
     return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
 
 
+def advanced(one: io.Input) -> io.Input:
+    """The same input, folded away where the front end folds what most people leave as it is."""
+    one.extra_dict["advanced"] = True
+    return one
+
+
 def reporter(model: Any) -> OnStep:
     """Progress bar and live preview after every step; a cancel by the user ends the loop here."""
     bar: Callable[[int], Callable[..., None]] = cache(lambda total: latent_preview.prepare_callback(model, total))

@@ -12,6 +12,7 @@ from ..inversion_core.attention.prompt_to_prompt import prompt_to_prompt
 from ..inversion_core.attention.site import Technique
 from ..inversion_core.attention.tokens import Alignment
 from ..inversion_core.backends.comfy import check_editable
+from ..inversion_core.dial import AS_SET, Span, Turned
 from ..inversion_core.schedules import window
 from ..inversion_core.types import Cond
 from .common import blend_mask, latent_mask
@@ -20,15 +21,20 @@ from .sockets import LatentTrajectory
 
 @dataclass(frozen=True)
 class Ready:
-    """What a plan may use once sampling has begun: the model, the picture, and the plan's own prompts by name."""
+    """What a plan may use once sampling has begun: the model, the picture, the plan's own prompts by name, and the dial."""
 
     model: Any
     record: LatentTrajectory
     prompt: Callable[[str], Cond]
+    turned: Turned
 
-    def window(self, span: "Span") -> Any:
+    def window(self, span: Span) -> Any:
         """Fractions of the steps as noise levels."""
         return window(self.record.trajectory.sigmas, *span)
+
+    def kept(self, span: Span) -> Any:
+        """The noise levels at which the source's attention is kept: the span as the dial turns it."""
+        return self.window(self.turned.kept(span))
 
 
 class Plan:
@@ -74,7 +80,9 @@ class Plans:
             f"{number} {name}": entry for number, plan in enumerate(self.plans) for name, entry in plan.prompts.items()
         }
 
-    def ready(self, model: Any, record: LatentTrajectory, mask: Tensor | None) -> Callable[[Any], list[Technique]]:
+    def ready(
+        self, model: Any, record: LatentTrajectory, mask: Tensor | None, turned: Turned = AS_SET
+    ) -> Callable[[Any], list[Technique]]:
         """Makes the techniques of prepared prompts; `mask` goes before the one that came with the picture. Raises as `Plan.check`."""
         for plan in self.plans:
             plan.check(model, record)
@@ -87,7 +95,7 @@ class Plans:
         def techniques(prepared: Any) -> list[Technique]:
             made = []
             for number, plan in enumerate(self.plans):
-                own = Ready(model, record, lambda name, number=number: prepared(f"{number} {name}"))
+                own = Ready(model, record, lambda name, number=number: prepared(f"{number} {name}"), turned)
                 made += plan.techniques(own)
             return [*made, *blends]
 
@@ -100,10 +108,6 @@ class Plans:
 def after(before: Plans | None, plan: Plan) -> Plans:
     """A node's edit, inside those that came in on its socket."""
     return (before or Plans()).then(plan)
-
-
-Span = tuple[float, float]
-"""Fractions of the steps, from the noisiest on."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ class AttentionPlan(Plan):
     def techniques(self, ready: Ready) -> list[Technique]:
         made = []
         if self.inject:
-            cross, self_attention = ready.window(self.cross), ready.window(self.self_attention)
+            cross, self_attention = ready.kept(self.cross), ready.kept(self.self_attention)
             made.append(
                 prompt_to_prompt(self.alignment, cross=cross, self_attention=self_attention, weights=self.weights)
             )

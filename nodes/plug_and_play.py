@@ -64,5 +64,5 @@ class PlugAndPlay(Plan):
         check_layer(model.model.diffusion_model, self.layer)
 
     def techniques(self, ready: Ready) -> list[Technique]:
-        features, attention = (ready.window((0.0, end)) for end in (self.features, self.attention))
+        features, attention = (ready.kept((0.0, end)) for end in (self.features, self.attention))
         return plug_and_play(features=features, attention=attention, layer=self.layer)

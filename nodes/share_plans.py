@@ -13,8 +13,9 @@ from ..inversion_core.attention.presets import PRESETS, Preset, by_depth, preset
 from ..inversion_core.attention.site import Technique
 from ..inversion_core.attention.tokens import PromptTokens
 from ..inversion_core.backends.comfy import blocks_of
+from ..inversion_core.dial import Span
 from .common import fitted
-from .plans import Plan, Plans, Ready, Span
+from .plans import Plan, Plans, Ready
 from .sockets import LatentTrajectory
 
 INJECTIONS = {"values": inject_values, "keys and values": inject_keys_values}
@@ -58,7 +59,7 @@ class MutualAttention(Sharing):
 
     def techniques(self, ready: Ready) -> list[Technique]:
         names = blocks_of(ready.model.model.diffusion_model)
-        options = {"where": within(between(names, self.depth)), "active": ready.window(self.span)}
+        options = {"where": within(between(names, self.depth)), "active": ready.kept(self.span)}
         if self.words is not None:
             return masactrl_by_words(**vars(self.words), **options)
         masks = (self.source_mask, self.target_mask)
@@ -94,7 +95,7 @@ class KVInjection(Sharing):
     def techniques(self, ready: Ready) -> list[Technique]:
         preset = self.chosen(ready.model)
         mask = None if self.mask is None else fitted(self.mask, ready.record)
-        return preset.techniques(ready.window(preset.span), mask)
+        return preset.techniques(ready.kept(preset.span), mask)
 
 
 @dataclass(frozen=True)

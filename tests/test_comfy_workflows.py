@@ -84,9 +84,9 @@ def broken(workflow: dict[str, Any], how: str) -> dict[str, Any]:
     workflow = copy.deepcopy(workflow)
     sampler = next(node for node in workflow["nodes"] if node["type"] == "InversionEditSampler")
     if how == "range":
-        sampler["widgets_values"][0] = 1000.0
+        sampler["widgets_values"][2] = 1000.0
     elif how == "choice":
-        sampler["widgets_values"][1] = "neither"
+        sampler["widgets_values"][3] = "neither"
     elif how == "left over":
         sampler["widgets_values"].append(1)
     elif how == "link":

@@ -8,7 +8,7 @@ import torch
 
 from harness import tiny_comfy
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
-from latent_inversion.nodes.edit_sampler import NEGATIVE, Setup, sample
+from latent_inversion.nodes.edit_setup import NEGATIVE, Setup, sample
 from latent_inversion.nodes.invert import invert_latent
 from latent_inversion.nodes.noise import InvertedNoise
 from latent_inversion.nodes.plans import AttentionPlan, BlendWords, Plans

@@ -19,7 +19,7 @@ from latent_inversion.inversion_core.integrate import replay
 from latent_inversion.inversion_core.metrics import drift
 from latent_inversion.inversion_core.storage import StorageError
 from latent_inversion.nodes import common, decode, encode, report, report_figures, report_sheet, saved
-from latent_inversion.nodes.edit_sampler import NEGATIVE, SOURCE, Setup, sample
+from latent_inversion.nodes.edit_setup import NEGATIVE, SOURCE, Setup, sample
 from latent_inversion.nodes.invert import invert_latent, scale_of
 from latent_inversion.nodes.noise import InvertedNoise
 from latent_inversion.nodes.null_text import optimize
