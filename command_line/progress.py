@@ -7,7 +7,15 @@ from tqdm import tqdm
 
 from ..inversion_core.types import OnStep, Progress
 
-LABELS = {"invert": "inverting", "replay": "retracing", "null-text": "optimising", "edit": "editing", "look": "looking"}
+LABELS = {
+    "invert": "inverting",
+    "replay": "retracing",
+    "null-text": "optimising",
+    "rehearse": "measuring",
+    "edit": "editing",
+    "look": "looking",
+    "mask": "comparing",
+}
 
 
 @contextmanager

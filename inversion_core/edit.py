@@ -9,7 +9,7 @@ import torch
 from .attention.bank import Bank, Storage, total
 from .attention.budget import advised
 from .attention.site import AttentionEdit, Technique
-from .integrate import check_usable, opening, step_of, stepped, working
+from .integrate import Watched, check_usable, opening, step_of, stepped, working
 from .shapes import Latent, Sigma
 from .trajectory import Trajectory
 from .types import Bound, Cond, Denoiser, EditableDenoiser, OnStep, Progress, State, Step
@@ -110,7 +110,7 @@ def edit_all(
         banks = [Bank(storage) for _ in branches]
         pairs = list(zip(branches, banks, strict=True))
         records = [e for branch, bank in pairs for e in edits_of(branch.target.techniques, bank, "record")]
-        recorder = denoiser.edited(*records)
+        recorder = Watched(denoiser.edited(*records))
         with advised(banks):
             x_source, state = anchor(trajectory, recorder, x_source, index, source, state, recording=bool(records))
             for branch, bank in pairs:
@@ -119,9 +119,9 @@ def edit_all(
         branches = [branch for branch, _ in moved]
         xs_source.append(x_source.cpu())
         if on_step is not None:
-            sigma_next, steps = float(trajectory.sigmas[index + 1]), trajectory.steps - start
-            x, x0 = branches[0].x, moved[0][1]
-            on_step(Progress("edit", index - start, steps, sigma_next, x, x0, total(banks)))
+            sigma_next, steps, x = float(trajectory.sigmas[index + 1]), trajectory.steps - start, branches[0].x
+            clean = (x, x_source) if sigma_next == 0 else (moved[0][1], recorder.last(trajectory.xs[-1]))
+            on_step(Progress("edit", index - start, steps, sigma_next, x, clean[0], total(banks), clean[1]))
     return [Edited(branch.x.cpu(), tuple(xs_source)) for branch in branches]
 
 

@@ -1,6 +1,6 @@
 """The only ODE loop of the library, and the replay of a trajectory with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import torch
@@ -109,17 +109,20 @@ def stepped(
     step: Step, denoiser: Denoiser, x: Latent, sigma: Sigma, sigma_next: Sigma, cond: Cond, state: State
 ) -> tuple[Latent, Latent, State]:
     """Where the step leads, the last clean prediction made in it (`x` itself if there was none), and its state."""
-    seen: list[Latent] = []
-    watched = _Watched(denoiser, seen)
+    watched = Watched(denoiser)
     x, state = step(Bound(watched, cond), x, sigma, sigma_next, state)
-    return x, seen[-1] if seen else x, state
+    return x, watched.last(x), state
 
 
 @dataclass(frozen=True)
-class _Watched(Wrapper):
-    """Keeps the last prediction in `seen`."""
+class Watched(Wrapper):
+    """A denoiser whose last prediction is kept in `seen`."""
 
-    seen: list[Latent]
+    seen: list[Latent] = field(default_factory=list)
+
+    def last(self, otherwise: Latent) -> Latent:
+        """The last prediction, or `otherwise` if there was none."""
+        return self.seen[-1] if self.seen else otherwise
 
     def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
         self.seen[:] = [self.denoiser(x, sigma, cond)]

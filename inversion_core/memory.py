@@ -8,7 +8,7 @@ from .attention.budget import Fitted, Free, fit, free_memory
 from .edit import Anchor, Edited, Target, edit_all, unanchored
 from .rehearsal import Unforeseeable, bank_need
 from .trajectory import Trajectory
-from .types import Cond, EditableDenoiser, OnStep
+from .types import Cond, EditableDenoiser, OnStep, within
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ def fitting(
     *,
     anchor: Anchor = unanchored,
     start: int = 0,
+    on_step: OnStep | None = None,
 ) -> Storage | None:
     """How the banks of `edit_all` are kept so that they fit; without `memory`, or where nothing is recorded, as recorded.
 
@@ -37,7 +38,16 @@ def fitting(
     if memory is None or not any(t.record or t.inject or t.reference for one in targets for t in one.techniques):
         return memory.storage if memory else None
     try:
-        need = bank_need(trajectory, denoiser, source, targets, anchor=anchor, start=start, storage=memory.storage)
+        need = bank_need(
+            trajectory,
+            denoiser,
+            source,
+            targets,
+            anchor=anchor,
+            start=start,
+            storage=memory.storage,
+            on_step=within(on_step, 0.0, 0.0),
+        )
         fitted = fit(need, memory.storage, denoiser.device, memory.free)
     except Unforeseeable as error:
         fitted = Fitted(memory.storage, f"attention bank  of a size that cannot be told before: {error}")
@@ -57,5 +67,5 @@ def edit_within(
     on_step: OnStep | None = None,
 ) -> list[Edited]:
     """`edit_all` with its banks kept within the memory that there is. Raises as `fitting`."""
-    storage = fitting(memory, trajectory, denoiser, source, targets, anchor=anchor, start=start)
+    storage = fitting(memory, trajectory, denoiser, source, targets, anchor=anchor, start=start, on_step=on_step)
     return edit_all(trajectory, denoiser, source, targets, anchor=anchor, start=start, storage=storage, on_step=on_step)

@@ -15,7 +15,7 @@ from .edit import Anchor, Target, edit_all, unanchored
 from .paths import NoisePath
 from .shapes import Embedding, Heads, Latent, Sigma
 from .trajectory import Trajectory
-from .types import Cond, EditableDenoiser, Progress, Prompt
+from .types import Cond, EditableDenoiser, OnStep, Progress, Prompt
 
 
 class Unforeseeable(RuntimeError):
@@ -31,6 +31,7 @@ def bank_need(
     anchor: Anchor = unanchored,
     start: int = 0,
     storage: Storage | None = None,
+    on_step: OnStep | None = None,
 ) -> Need:
     """The bytes that the banks of `edit_all` keep at most in a step, by what records them.
 
@@ -40,7 +41,7 @@ def bank_need(
     missing) or a target has a step of its own (which is not walked); a prompt that acts in a part of the steps only counts as where it was
     shown. Raises UnmatchedEdit as the edit itself, and Unforeseeable if the loop depends on what was recorded.
     """
-    stage = _Stage(trajectory, Rehearsal(denoiser), source, anchor)
+    stage = _Stage(trajectory, Rehearsal(denoiser), source, anchor, on_step)
     stage.denoiser._doubts.extend("a step of its own" for one in targets if one.step)
     record = [Target(one.cond, [replace(t, inject=None, blend=None) for t in one.techniques]) for one in targets]
     whole = [
@@ -68,6 +69,7 @@ class _Stage:
     denoiser: "Rehearsal"
     source: Cond
     anchor: Anchor
+    told: OnStep | None
 
     def banked(self, targets: Sequence[Target], start: int, steps: int, storage: Storage) -> list[Mapping[str, int]]:
         """What the banks keep in each of so many steps from level `start`."""
@@ -75,6 +77,8 @@ class _Stage:
 
         def on_step(progress: Progress) -> None:
             found.append(progress.banked)
+            if self.told is not None:
+                self.told(replace(progress, stage="rehearse"))
             if len(found) == steps:
                 raise _Enough
 

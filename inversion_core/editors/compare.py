@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from ..edit import Edited
 from ..metrics import Counted
 from ..trajectory import Trajectory
-from ..types import Cond, EditableDenoiser
+from ..types import Cond, EditableDenoiser, within
 from . import EDITORS, run_editor
-from .job import Job, Settings, trajectory_for
+from .job import Editor, Job, Settings, trajectory_for
 
 USUAL = {
     "ve": Settings(guidance=7.5, source_guidance=7.5, strength=1.0, steps=50),
@@ -17,6 +17,9 @@ USUAL = {
     "distilled": Settings(guidance=3.5, source_guidance=1.0, strength=1.0, steps=28),
 }
 """For methods without published settings on a kind of model."""
+
+INVERTING, EDITING, OPTIMISING = 1.0, 2.0, 20.0
+"""Roughly how long the parts of a method take; OPTIMISING is an edit that differentiates the network."""
 
 Prompts = Callable[[Settings], tuple[Cond, Cond]]
 """The source's and the target's prompt under the guidance of the settings."""
@@ -63,19 +66,11 @@ def compare(
     trajectory. A method that refuses the job says so in its result; the others go on.
     """
     inverted: dict[object, _Inverted] = {}
-    for name in names:
-        for strength in strengths:
-            settings = settings_for(name, job.denoiser)
-            settings = replace(
-                settings,
-                guidance=settings.guidance if guidance is None else guidance,
-                source_guidance=settings.source_guidance if guidance is None else guidance,
-                strength=settings.strength if strength is None else strength,
-            )
-            try:
-                yield _compared(job, name, settings, prompts, inverted)
-            except ValueError as error:
-                yield Compared(name, settings, None, refused=str(error))
+    for entry in _entries(job, names, strengths, guidance):
+        try:
+            yield _compared(job, entry, prompts, inverted)
+        except ValueError as error:
+            yield Compared(entry.name, entry.settings, None, refused=str(error))
 
 
 @dataclass(frozen=True)
@@ -85,17 +80,55 @@ class _Inverted:
     seconds: float
 
 
-def _compared(job: Job, name: str, settings: Settings, prompts: Prompts, inverted: dict[object, _Inverted]) -> Compared:
-    editor, counted = EDITORS[name], Counted(job.denoiser)
-    source, target = prompts(settings)
-    own = replace(job, denoiser=counted, source=source, target=target, strength=settings.strength)
-    asked = settings.source_guidance if job.denoiser.distilled or editor.inversion_guidance is None else None
-    key = (editor.inversion, editor.inversion_guidance, editor.promptless, asked)
+@dataclass(frozen=True)
+class _Entry:
+    """A method to run, which shares its inversion with others of the same `key`, and its shares of the whole in Progress."""
+
+    name: str
+    settings: Settings
+    key: object
+    before: float
+    inverting: float
+    editing: float
+
+
+def _entries(job: Job, names: Sequence[str], strengths: Sequence[float | None], guidance: float | None) -> list[_Entry]:
+    known: set[object] = set()
+    entries, done = [], 0.0
+    for name in names:
+        for strength in strengths:
+            settings, editor = settings_for(name, job.denoiser), EDITORS[name]
+            settings = replace(
+                settings,
+                guidance=settings.guidance if guidance is None else guidance,
+                source_guidance=settings.source_guidance if guidance is None else guidance,
+                strength=settings.strength if strength is None else strength,
+            )
+            key = _key(editor, settings, job.denoiser.distilled)
+            inverting = 0.0 if editor.inversion is None or key in known else INVERTING
+            entries.append(_Entry(name, settings, key, done, inverting, OPTIMISING if editor.gradients else EDITING))
+            done += entries[-1].inverting + entries[-1].editing
+            known.add(key)
+    return [replace(e, before=e.before / done, inverting=e.inverting / done, editing=e.editing / done) for e in entries]
+
+
+def _key(editor: Editor, settings: Settings, distilled: bool) -> object:
+    """What the methods that share a trajectory have in common."""
+    asked = settings.source_guidance if distilled or editor.inversion_guidance is None else None
+    return editor.inversion, editor.inversion_guidance, editor.promptless, asked
+
+
+def _compared(job: Job, entry: _Entry, prompts: Prompts, inverted: dict[object, _Inverted]) -> Compared:
+    name, counted = entry.name, Counted(job.denoiser)
+    source, target = prompts(entry.settings)
+    on_step = within(job.on_step, entry.before, entry.inverting, name)
+    own = replace(job, denoiser=counted, source=source, target=target, strength=entry.settings.strength)
     began = time.perf_counter()
-    if key not in inverted:
-        trajectory = trajectory_for(editor, own)
-        inverted[key] = _Inverted(trajectory, counted.count.evaluations, time.perf_counter() - began)
-    start, before, began = inverted[key], counted.count.evaluations, time.perf_counter()
-    edited = run_editor(name, own, start.trajectory)
+    if entry.key not in inverted:
+        trajectory = trajectory_for(EDITORS[name], replace(own, on_step=on_step))
+        inverted[entry.key] = _Inverted(trajectory, counted.count.evaluations, time.perf_counter() - began)
+    start, before, began = inverted[entry.key], counted.count.evaluations, time.perf_counter()
+    on_step = within(job.on_step, entry.before + entry.inverting, entry.editing, name)
+    edited = run_editor(name, replace(own, on_step=on_step), start.trajectory)
     seconds = start.seconds + time.perf_counter() - began
-    return Compared(name, settings, edited, start.evaluations + counted.count.evaluations - before, seconds)
+    return Compared(name, entry.settings, edited, start.evaluations + counted.count.evaluations - before, seconds)

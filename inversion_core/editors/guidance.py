@@ -5,12 +5,19 @@ from dataclasses import replace
 from ..edit import Target
 from ..methods import negative_prompt, optimize_null_text, prox_npi, with_null_text
 from ..trajectory import Trajectory
+from ..types import within
 from .job import Editor, Job, Plan, Settings, plain, planned
+
+OPTIMISING = 0.9
+"""The share of a run of null-text that its optimisation takes, roughly."""
 
 
 def _null_text(job: Job, trajectory: Trajectory) -> Plan:
-    found = job.null_text or optimize_null_text(trajectory, job.denoiser, job.source, on_step=job.on_step)
-    return replace(plain(job, trajectory), denoiser=with_null_text(job.denoiser, found))
+    if job.null_text is not None:
+        return replace(plain(job, trajectory), denoiser=with_null_text(job.denoiser, job.null_text))
+    on_step = within(job.on_step, 0.0, OPTIMISING)
+    found = optimize_null_text(trajectory, job.denoiser, job.source, on_step=on_step)
+    return replace(plain(job, trajectory), denoiser=with_null_text(job.denoiser, found), spent=OPTIMISING)
 
 
 def _negative_prompt(job: Job, trajectory: Trajectory) -> Plan:

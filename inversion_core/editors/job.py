@@ -11,7 +11,7 @@ from ..memory import Memory, edit_within
 from ..methods import INVERSIONS, invert
 from ..shapes import Latent, Sigmas
 from ..trajectory import NullText, Trajectory
-from ..types import Cond, EditableDenoiser, OnStep
+from ..types import Cond, EditableDenoiser, OnStep, within
 
 BOTH = ("ve", "rf")
 
@@ -51,12 +51,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a method makes of a job along a trajectory: the arguments of `edit_all`."""
+    """What a method makes of a job along a trajectory: the arguments of `edit_all`, and the share of the run that making it took."""
 
     denoiser: EditableDenoiser
     source: Cond
     target: Target
     anchor: Anchor = unanchored
+    spent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def planned(
             [plan.target],
             anchor=plan.anchor,
             start=job.start,
-            on_step=job.on_step,
+            on_step=within(job.on_step, plan.spent, 1 - plan.spent),
         )[0]
 
     return Editor(run, inversion, inversion_guidance, families, uncond, about, promptless, gradients, settings or {})

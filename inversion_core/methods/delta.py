@@ -84,5 +84,5 @@ def delta_edit(
         z = rule(pair, z, sigma, sigma_next)
         z, states = blended(techniques, z, x0, sigma, bank, states)
         if on_step is not None:
-            on_step(Progress("edit", index, len(sigmas) - 1, float(sigma_next), z, z))
+            on_step(Progress("edit", index, len(sigmas) - 1, float(sigma_next), z, z, source=x0))
     return Edited(z.cpu(), (x0.cpu(),) * len(sigmas))

@@ -5,7 +5,7 @@ import torch
 from ..attention.local_blend import LatentMask
 from ..integrate import working
 from ..shapes import Latent, Sigma
-from ..types import Bound, Cond, EditableDenoiser
+from ..types import Bound, Cond, EditableDenoiser, OnStep, Progress
 from .delta import Pair
 
 NOISINGS = 10
@@ -26,6 +26,7 @@ def diff_edit_mask(
     clamp: float = CLAMP,
     threshold: float = THRESHOLD,
     generator: torch.Generator | None = None,
+    on_step: OnStep | None = None,
 ) -> LatentMask:
     """1 where the prompts' clean predictions differ, else 0: for `local_blend.mask_blend`; frames side by side in the batch.
 
@@ -37,8 +38,14 @@ def diff_edit_mask(
         raise ValueError(f"DiffEdit's mask averages over 1 or more noisings; got {noisings}.")
     x0, generator = working(x0, denoiser), generator or torch.Generator().manual_seed(0)
     pair = Pair(denoiser, x0, Bound(denoiser, source.alone()), Bound(denoiser, target.alone()), generator)
-    noisy = (pair.path.add_noise(x0, pair.draw(), sigma) for _ in range(noisings))
-    change = torch.stack([pair.change(x, x, sigma).abs().mean(1, keepdim=True) for x in noisy]).mean(0)
+    changes = []
+    for index in range(noisings):
+        x = pair.path.add_noise(x0, pair.draw(), sigma)
+        before, after = pair.source(x, sigma), pair.target(x, sigma)
+        changes.append((after - before).abs().mean(1, keepdim=True))
+        if on_step is not None:
+            on_step(Progress("mask", index, noisings, float(sigma), x, after, source=before))
+    change = torch.stack(changes).mean(0)
     level = clamp * threshold * change.flatten(1).mean(1).view(-1, *[1] * (change.ndim - 1))
     mask = ((change >= level) & (change > 0)).to(change)
     return mask if mask.ndim == 4 else mask.movedim(1, 2).flatten(0, 1)

@@ -48,8 +48,8 @@ def optimize_null_text(
             stop = early_stop * (1 + 100 * index / trajectory.steps)
             for tried in _descend(step, best, inner_steps, rate, stop):
                 if on_step is not None:
-                    place = index * (inner_steps + 1) + tried.evaluations - 1
-                    on_step(Progress("null-text", place, total, float(step.sigma_next), tried.x, tried.x0))
+                    place, sigma_next = index * (inner_steps + 1) + tried.evaluations - 1, float(step.sigma_next)
+                    on_step(Progress("null-text", place, total, sigma_next, tried.x, tried.x0, tries=inner_steps + 1))
             x, best = tried.x, tried.embedding
             done.append(tried)
     return NullText(

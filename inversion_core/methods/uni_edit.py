@@ -10,7 +10,7 @@ from torch import Tensor
 from ..attention.local_blend import LatentMask
 from ..integrate import working
 from ..shapes import Latent, Sigma
-from ..types import Cond, EditableDenoiser, Wrapper
+from ..types import Cond, EditableDenoiser, OnStep, Progress, Wrapper
 
 WEIGHT = 5.0
 """Weight of the difference (omega), beside 15 steps, strength 0.6 and guidance 1 (published code)."""
@@ -42,7 +42,12 @@ class _UniEdit(Wrapper):
 
 
 def uni_edit_mask(
-    denoiser: EditableDenoiser, states: Sequence[tuple[Latent, Sigma]], source: Cond, target: Cond
+    denoiser: EditableDenoiser,
+    states: Sequence[tuple[Latent, Sigma]],
+    source: Cond,
+    target: Cond,
+    *,
+    on_step: OnStep | None = None,
 ) -> LatentMask:
     """Uni-Edit's mask of a picture, 0..1, for `local_blend.mask_blend`; frames side by side in the batch.
 
@@ -53,9 +58,14 @@ def uni_edit_mask(
     if not states:
         raise ValueError("Uni-Edit's mask needs the picture's latent at one noise level or more; got none.")
     ours, theirs = source.alone(), target.alone()
-    latents = [(working(x, denoiser), sigma) for x, sigma in states]
-    changes = [denoiser(x, sigma, theirs) - denoiser(x, sigma, ours) for x, sigma in latents]
-    mask = stressed(torch.stack([change.abs().mean(1, keepdim=True) for change in changes]).mean(0))
+    changes = []
+    for index, (state, sigma) in enumerate(states):
+        x = working(state, denoiser)
+        after, before = denoiser(x, sigma, theirs), denoiser(x, sigma, ours)
+        changes.append((after - before).abs().mean(1, keepdim=True))
+        if on_step is not None:
+            on_step(Progress("mask", index, len(states), float(sigma), x, after, source=before))
+    mask = stressed(torch.stack(changes).mean(0))
     return mask if mask.ndim == 4 else mask.movedim(1, 2).flatten(0, 1)
 
 
