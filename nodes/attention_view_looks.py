@@ -18,10 +18,11 @@ from ..inversion_core.attention.regions import (
     word_masks,
 )
 from ..inversion_core.attention.site import Site
-from ..inversion_core.backends.comfy import blocks_of, check_editable, run
+from ..inversion_core.backends.comfy import blocks_of, check_editable
 from ..inversion_core.methods.attention_view import word_attention
 from ..inversion_core.schedules import window
-from .common import check_model, reporter
+from .common import check_model
+from .progress import reporter, run
 from .prompt_words import prompt_tokens, word_list
 from .sockets import LatentTrajectory
 

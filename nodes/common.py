@@ -1,11 +1,7 @@
-"""What several nodes share: schemas for every ComfyUI version, progress and cancel, pictures and masks, checks."""
+"""What several nodes share: schemas for every ComfyUI version, pictures and masks, checks."""
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-import comfy.model_management
-import latent_preview
 import numpy as np
 import torch
 from comfy_api.latest import io
@@ -13,7 +9,6 @@ from torch import Tensor
 
 from ..inversion_core.backends.comfy import fingerprint_of, is_guidance_distilled
 from ..inversion_core.storage import require_same_model
-from ..inversion_core.types import OnStep, Progress
 from .sockets import Frame, LatentTrajectory
 
 
@@ -32,17 +27,6 @@ def advanced(one: io.Input) -> io.Input:
     """The same input, folded away where the front end folds what most people leave as it is."""
     one.extra_dict["advanced"] = True
     return one
-
-
-def reporter(model: Any) -> OnStep:
-    """Progress bar and live preview after every step; a cancel by the user ends the loop here."""
-    bar: Callable[[int], Callable[..., None]] = cache(lambda total: latent_preview.prepare_callback(model, total))
-
-    def on_step(progress: Progress) -> None:
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        bar(progress.total)(progress.index, progress.x0, progress.x, progress.total)
-
-    return on_step
 
 
 def check_model(record: LatentTrajectory, model: Any) -> str:

@@ -9,18 +9,19 @@ from torch import Tensor
 
 from ..command_line.drawing import Cell, sheet
 from ..command_line.pictures import to_pixels
-from ..inversion_core.backends.comfy import latent_of, run
+from ..inversion_core.backends.comfy import latent_of
 from ..inversion_core.editors import EDITORS, Job
 from ..inversion_core.editors.compare import Compared, compare, fitting
 from ..inversion_core.editors.job import Settings
 from ..inversion_core.metrics import psnr
 from ..inversion_core.types import Cond
-from .common import frame_of, reporter, schema
+from .common import frame_of, schema
 from .decode import decode
 from .editing import cond_of
 from .encode import encode
 from .hints import framed
 from .invert import decreasing, scale_of
+from .progress import reporter, run
 from .prompt_words import word_list
 from .report_figures import channels_first
 from .sockets import Scale

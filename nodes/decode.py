@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .common import blend_mask, frame_of, schema
+from .progress import by_parts
 
 
 class InversionDecode(io.ComfyNode):
@@ -42,7 +43,7 @@ class InversionDecode(io.ComfyNode):
 def decode(vae: Any, latent: dict[str, Any], original: Tensor | None, mask: Tensor | None) -> Tensor:
     """The pictures `[batch, height, width, 3]`. Raises ValueError if the original or the mask does not fit."""
     frame = frame_of(latent)
-    pixels = vae.decode(latent["samples"]).cpu()
+    pixels = by_parts(lambda samples: vae.decode(samples).cpu(), latent["samples"], "decode")
     pixels = pixels.reshape(-1, *pixels.shape[-3:])
     if frame is not None:
         pixels = pixels[:, : frame.height, : frame.width]

@@ -9,12 +9,13 @@ from comfy_api.latest import io
 from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d
 
-from ..inversion_core.backends.comfy import run
 from ..inversion_core.methods import diff_edit_mask, uni_edit_mask
 from ..inversion_core.methods.diff_edit import NOISINGS
 from ..inversion_core.trajectory import Trajectory
+from ..inversion_core.types import OnStep
 from .common import check_model, fraction, schema
 from .hints import framed
+from .progress import reporter, run
 from .sockets import Frame, LatentTrajectory, TrajectorySocket
 
 PIXELS = 8
@@ -104,20 +105,20 @@ class Wanted:
         return min(round(self.level * self.trajectory.steps), self.trajectory.steps - 1)
 
 
-def _diff_edit(denoiser: Any, prepared: Any, wanted: Wanted) -> Tensor:
+def _diff_edit(denoiser: Any, prepared: Any, wanted: Wanted, on_step: OnStep) -> Tensor:
     x0, sigma = wanted.trajectory.xs[-1], wanted.trajectory.sigmas[wanted.first]
     options = {"noisings": NOISINGS, "threshold": wanted.threshold, "generator": _seeded(wanted.seed)}
-    return diff_edit_mask(denoiser, x0, sigma, prepared("source"), prepared("target"), **options)
+    return diff_edit_mask(denoiser, x0, sigma, prepared("source"), prepared("target"), **options, on_step=on_step)
 
 
-def _uni_edit(denoiser: Any, prepared: Any, wanted: Wanted) -> Tensor:
+def _uni_edit(denoiser: Any, prepared: Any, wanted: Wanted, on_step: OnStep) -> Tensor:
     of, first = wanted.trajectory, wanted.first
     states = list(zip(of.xs[first:-1], of.sigmas[first:-1], strict=True))
-    mask = uni_edit_mask(denoiser, states, prepared("source"), prepared("target"))
+    mask = uni_edit_mask(denoiser, states, prepared("source"), prepared("target"), on_step=on_step)
     return (mask >= wanted.threshold).to(mask) if wanted.threshold else mask
 
 
-MAKERS: dict[str, Callable[[Any, Any, Wanted], Tensor]] = {"DiffEdit": _diff_edit, "Uni-Edit": _uni_edit}
+MAKERS: dict[str, Callable[[Any, Any, Wanted, OnStep], Tensor]] = {"DiffEdit": _diff_edit, "Uni-Edit": _uni_edit}
 
 
 def _seeded(seed: int) -> torch.Generator:
@@ -131,7 +132,7 @@ def mask_of(
     of = record.trajectory
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Tensor:
-        return make(denoiser, prepared, wanted).cpu()
+        return make(denoiser, prepared, wanted, reporter(model)).cpu()
 
     return run(model, prompts, record.samples(of.xs[-1]), of.sigmas, body, seed=wanted.seed)
 

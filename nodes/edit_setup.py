@@ -7,17 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import run
 from ..inversion_core.dial import AS_SET, Turned, turned
 from ..inversion_core.edit import Edited, Target, unanchored
 from ..inversion_core.memory import edit_within
 from ..inversion_core.methods import direct, with_null_text
 from ..inversion_core.storage import require_same_model
 from ..inversion_core.trajectory import NullText, Trajectory
-from .common import check_model, check_unconditional, reporter
+from .common import check_model, check_unconditional
 from .hints import framed
 from .memory import memory_of
 from .plans import Plans
+from .progress import reporter, run
 from .sockets import LatentTrajectory
 
 ANCHORS = {"direct": direct, "none": unanchored}

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..inversion_core.attention.site import Technique
-from ..inversion_core.backends.comfy import latent_of, run
+from ..inversion_core.backends.comfy import latent_of
 from ..inversion_core.edit import Edited
 from ..inversion_core.editors import EDITORS, Job, run_editor
 from ..inversion_core.editors.compare import settings_for
@@ -15,11 +15,12 @@ from ..inversion_core.editors.job import Settings
 from ..inversion_core.memory import Memory
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
-from .common import check_model, check_unconditional, frame_of, reporter
+from .common import check_model, check_unconditional, frame_of
 from .hints import framed
 from .invert import decreasing, scale_of
 from .memory import memory_of
 from .plans import Plans
+from .progress import reporter, run
 from .sockets import LatentTrajectory, Scale
 
 

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .common import blend_mask, padded, schema
+from .progress import by_parts
 from .refine import refined
 from .sockets import Frame
 
@@ -76,7 +77,8 @@ def encode(vae: Any, image: Tensor, mask: Tensor | None, multiple: int, refine_s
     height, width = image.shape[1:3]
     frame = Frame(height, width, *(-(-size // multiple) * multiple for size in (height, width)))
     pixels = padded(image[..., :3], frame.padded_height, frame.padded_width)
-    samples = vae.encode(pixels)
+    pictures = getattr(vae, "latent_dim", None) == 2  # else they are the frames of one video
+    samples = by_parts(vae.encode, pixels, "encode") if pictures else vae.encode(pixels)
     if refine_steps:
         samples = refined(vae, samples, pixels, refine_steps)
     latent = {"samples": samples, "inversion_frame": frame}

@@ -7,12 +7,13 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of, latent_of, run, sigmas_of
+from ..inversion_core.backends.comfy import fingerprint_of, latent_of, sigmas_of
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.trajectory import Provenance, check_decreasing
-from .common import frame_of, reporter, schema
+from .common import frame_of, schema
 from .hints import framed
 from .noise import InvertedNoise
+from .progress import reporter, run
 from .sockets import LatentTrajectory, TrajectorySocket
 
 METHODS = {

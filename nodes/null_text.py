@@ -5,12 +5,12 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import run
 from ..inversion_core.methods import null_text as published
 from ..inversion_core.methods import optimize_null_text
 from ..inversion_core.trajectory import NullText, Provenance
-from .common import check_model, check_unconditional, reporter, schema
+from .common import check_model, check_unconditional, schema
 from .hints import framed
+from .progress import reporter, run
 from .sockets import LatentTrajectory, NullTextResult, NullTextSocket, TrajectorySocket
 
 

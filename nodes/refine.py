@@ -3,12 +3,12 @@
 from typing import Any
 
 import comfy.model_management as management
-import comfy.utils
 import torch
 from torch import Tensor
 
 from ..inversion_core.backends.comfy_gradients import gradients_through, plain
 from ..inversion_core.refine import refine
+from .progress import counter, timed
 
 
 def refined(vae: Any, samples: Tensor, pixels: Tensor, steps: int) -> Tensor:
@@ -22,16 +22,15 @@ def refined(vae: Any, samples: Tensor, pixels: Tensor, steps: int) -> Tensor:
         )
     memory = 3 * vae.memory_used_decode(samples.shape, vae.vae_dtype)
     management.load_models_gpu([vae.patcher], memory_required=memory)
-    network, bar = vae.first_stage_model, comfy.utils.ProgressBar(steps + 1)
+    network, count = vae.first_stage_model, counter("refine", steps + 1)
 
     def decode(latent: Tensor) -> Tensor:
         return vae.process_output(network.decode(latent.to(vae.vae_dtype)).float())
 
     def on_step(index: int, best: Tensor) -> None:
-        management.throw_exception_if_processing_interrupted()
-        bar.update_absolute(index + 1)
+        count(index + 1)
 
-    with gradients_through(network, []):
+    with timed(), gradients_through(network, []):
         start, goal = plain(samples).to(vae.device).float(), plain(pixels).movedim(-1, 1).to(vae.device)
         best = refine(decode, start, goal, steps=steps, on_step=on_step)
     return best.detach().to(samples.device, torch.float32)

@@ -8,18 +8,19 @@ import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of, latent_of, run
+from ..inversion_core.backends.comfy import fingerprint_of, latent_of
 from ..inversion_core.edit import Edited
 from ..inversion_core.editors.video import WAYS, made
 from ..inversion_core.methods import INVERSIONS, Chunked, Window, chunks_of, edit_clip, invert, windows
 from ..inversion_core.methods.clip import SPACING, TOGETHER, WINDOW
 from ..inversion_core.metrics import drift
 from ..inversion_core.trajectory import Provenance
-from .common import check_model, frame_of, reporter, schema
+from .common import check_model, frame_of, schema
 from .hints import framed
 from .invert import decreasing, scale_of
 from .method_inputs import prompts as prompt_inputs
 from .plans import Plans
+from .progress import reporter, run
 from .sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
 
 
