@@ -15,6 +15,7 @@ def boot(checkout: Path) -> None:
     if "comfy" in sys.modules:
         raise RuntimeError("a ComfyUI is already imported in this process")
     sys.path[:0] = [str(checkout), str(SHIMS)]
+    import utils.extra_config  # noqa: F401  (as main.py: nodes.py then puts a folder before it that has another `utils`)
     from comfy.cli_args import args
 
     args.cpu = True
