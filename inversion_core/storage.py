@@ -14,17 +14,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .headers import FORMATS, VERSION, Header, StorageError, load_header
 from .paths import PATHS
 from .solvers import SOLVERS
 from .trajectory import NullText, Provenance, Trajectory
 
-VERSION = 1
 SECONDARY = ("partners", "noise")
-FORMATS = {"latent-inversion trajectory": Trajectory, "latent-inversion null-text": NullText}
-
-
-class StorageError(ValueError):
-    """A file is not what was asked for; the message says what it is and what to do."""
+__all__ = ["Header", "StorageError", "load_header"]
 
 
 def save(
@@ -33,21 +29,24 @@ def save(
     *,
     thumbnail: Tensor | None = None,
     notes: Mapping[str, Any] | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> None:
     """Write `value` to `path`, complete or not at all: under a temporary name first, then renamed.
 
     `thumbnail` is a uint8 picture [height, width, 3] kept beside it, `notes` are facts of the host's own that JSON can
-    hold. Raises OSError as the file system does.
+    hold, `texts` further metadata under names that other programs look for. Raises StorageError if values are not
+    finite, for such a file would not be read again, and OSError as the file system does.
     """
     path, (tensors, facts) = Path(path), _pack(value)
+    _require_finite(f"{path} was not written", tensors)
     tensors |= {} if thumbnail is None else {"thumbnail": thumbnail.cpu().contiguous()}
     kind = next(name for name, cls in FORMATS.items() if isinstance(value, cls))
-    texts = {"facts": facts | {"provenance": asdict(value.provenance)}, "notes": dict(notes or {})}
-    metadata = {"format": kind, "version": str(VERSION)} | {name: json.dumps(text) for name, text in texts.items()}
+    kept = {"facts": facts | {"provenance": asdict(value.provenance)}, "notes": dict(notes or {})}
+    metadata = {"format": kind, "version": str(VERSION), **{name: json.dumps(fact) for name, fact in kept.items()}}
     handle, temporary = tempfile.mkstemp(suffix=".part", prefix=path.name, dir=path.parent)
     os.close(handle)
     try:
-        save_file(tensors, temporary, metadata=metadata)
+        save_file(tensors, temporary, metadata={**(texts or {}), **metadata})
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -88,25 +87,26 @@ def load_null_text(path: str | os.PathLike[str]) -> NullText:
 
 
 def load_thumbnail(path: str | os.PathLike[str]) -> Tensor | None:
-    """The uint8 picture [height, width, 3] kept in the file, or None."""
+    """The uint8 picture [height, width, 3] kept in the file, or None. Raises StorageError as `load_header`."""
+    if load_header(path).thumbnail is None:
+        return None
     with _opened(path) as file:
-        return file.get_tensor("thumbnail") if "thumbnail" in file.keys() else None  # noqa: SIM118
+        return file.get_tensor("thumbnail").clone()
 
 
 def load_notes(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The host's notes kept in the file; empty if there are none."""
-    with _opened(path) as file:
-        return dict(json.loads((file.metadata() or {}).get("notes", "{}")))
+    """The host's notes kept in the file; empty if there are none. Raises StorageError as `load_header`."""
+    return load_header(path).notes
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str], wanted: str = "safetensors") -> Iterator[Any]:
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     try:
         with safe_open(path, "pt") as file:
             yield file
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError) as error:
         raise StorageError(
-            f"{path} cannot be read as a {wanted} file: {error}. It may be missing, truncated or of another kind."
+            f"{path} cannot be read as a safetensors file: {error}. It may be missing, truncated or of another kind."
         ) from error
 
 
@@ -133,21 +133,22 @@ def _pack(value: Trajectory | NullText) -> tuple[dict[str, Tensor], dict[str, An
 
 
 def _read(path: str | os.PathLike[str], wanted: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    with _opened(path, wanted) as file:
-        metadata = file.metadata() or {}
-        _check_header(path, metadata, wanted)
-        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["facts"])  # noqa: SIM118
+    """All tensors but the thumbnail, in memory of their own, and the facts."""
+    facts = load_header(path, wanted).facts
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys() if name != "thumbnail"}  # noqa: SIM118
+    _require_finite(f"{path} is damaged", tensors)
+    return tensors, facts
 
 
-def _check_header(path: str | os.PathLike[str], metadata: Mapping[str, str], wanted: str) -> None:
-    kind, version = metadata.get("format"), metadata.get("version", "")
-    if kind != wanted:
-        other = f"a {kind} file" if kind in FORMATS else "some other safetensors file"
-        raise StorageError(f"{path} is not a {wanted} file but {other}.")
-    if not version.isdigit() or int(version) > VERSION:
-        raise StorageError(
-            f"{path} has format version {version or 'none'}; this version of the pack reads up to {VERSION}. Update the pack."
-        )
+def _require_finite(failed: str, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            count = int((~torch.isfinite(tensor)).sum())
+            raise StorageError(
+                f"{failed}: its {name} hold {count} values that are not finite numbers (NaN or infinity). The inversion "
+                "failed, or the file was changed. Invert the picture again."
+            )
 
 
 def _unknown(solver: str) -> str:

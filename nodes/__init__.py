@@ -33,6 +33,7 @@ NODES = {
     "compare": ("InversionCompare",),
     "decode": ("InversionDecode",),
     "attention_view": ("InversionAttentionView",),
+    "trajectory_view": ("InversionTrajectoryView",),
     "report": ("InversionReport",),
     "files": ("InversionSaveTrajectory", "InversionLoadTrajectory"),
     "toybox": ("InversionToyboxLoader", "InversionToyboxScene"),

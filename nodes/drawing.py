@@ -7,12 +7,28 @@ from PIL import ImageDraw, ImageFont
 GAP, LINE = 12, 20
 INK, FAINT, BLUE, ORANGE, PAPER = (30, 30, 34), (150, 150, 156), (40, 110, 190), (220, 120, 30), (250, 250, 248)
 
+Colour = tuple[int, ...]
 
-def font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+
+def font(size: int = 13) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     try:
-        return ImageFont.load_default(13)
+        return ImageFont.load_default(size)
     except (TypeError, OSError):  # an old Pillow, or one without FreeType
         return ImageFont.load_default()
+
+
+def write(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    colour: Colour = INK,
+    *,
+    size: int = 13,
+    to: float = 0,
+) -> None:
+    """A line of text at its upper left (`to` 0), its upper middle (0.5) or its upper right (1)."""
+    face = font(size)
+    draw.text((place[0] - to * face.getlength(text), place[1]), text, fill=colour, font=face)
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from .common import schema
+from .keepsake import told
 from .saved import beside, load_files, path_of, save_files, saved_files
 from .sockets import NullTextSocket, TrajectorySocket
 
@@ -16,19 +17,26 @@ class InversionSaveTrajectory(io.ComfyNode):
             node_id="InversionSaveTrajectory",
             display_name="Save Trajectory",
             category="inversion/files",
-            description="Writes a trajectory, and a null-text result beside it, to the output folder. The file holds no "
-            "code; the mask is not kept.",
-            search_aliases=["export trajectory"],
+            description="Writes a trajectory, and a null-text result beside it, to the output folder: one file to keep or to "
+            "share, which also holds a thumbnail, the prompts, the model's name and the workflow. The file holds no code; "
+            "the mask is not kept.",
+            search_aliases=["export trajectory", "share trajectory"],
             is_output_node=True,
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip="From DDIM Invert."),
+                TrajectorySocket.Input("trajectory", tooltip="From any inversion node."),
                 io.String.Input(
                     "filename_prefix",
                     default="inversion/trajectory",
                     tooltip="Folder and name inside ComfyUI's output folder; a number is added.",
                 ),
                 NullTextSocket.Input("null_text", optional=True, tooltip="From Null-Text Optimize; saved beside it."),
-                io.Image.Input("image", optional=True, tooltip="A picture to keep in the file as its thumbnail."),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="A picture to keep in the file as its thumbnail, in small. Without one, a rough preview of the "
+                    "latent is kept where ComfyUI knows how to draw its colours.",
+                ),
             ],
             outputs=[
                 io.String.Output("file", display_name="file", tooltip="The file's name inside the output folder.")
@@ -37,7 +45,8 @@ class InversionSaveTrajectory(io.ComfyNode):
 
     @classmethod
     def execute(cls, trajectory, filename_prefix, null_text=None, image=None) -> io.NodeOutput:
-        name = save_files(trajectory, filename_prefix, null_text, image)
+        made, texts = told(cls.hidden)
+        name = save_files(trajectory, filename_prefix, null_text, image, made=made, texts=texts)
         return io.NodeOutput(name, ui={"text": [f"saved {name}"]})
 
 
@@ -48,13 +57,15 @@ class InversionLoadTrajectory(io.ComfyNode):
             node_id="InversionLoadTrajectory",
             display_name="Load Trajectory",
             category="inversion/files",
-            description="Reads a trajectory that Save Trajectory wrote, from the output or the input folder.",
-            search_aliases=["import trajectory"],
+            description="Reads a trajectory that Save Trajectory wrote, from the output or the input folder. Drop such a "
+            "file on the canvas, or on this node, to bring it in.",
+            search_aliases=["import trajectory", "open trajectory"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=saved_files() or [NO_FILES],
-                    tooltip="Saved trajectories. Press R to look for new ones.",
+                    tooltip="Saved trajectories, newest first. Choose one here or by its card below. Press R to look for new "
+                    "ones.",
                 )
             ],
             outputs=[

@@ -1,23 +1,26 @@
 """Trajectories in files, inside ComfyUI's output and input folders only."""
 
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import folder_paths
-import torch
 from torch import Tensor
 
 from ..inversion_core.storage import StorageError, load_notes, load_null_text, load_trajectory, save
 from .sockets import Frame, LatentTrajectory, NullTextResult
+from .thumbnails import of_latent, of_picture
 
 SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
+NAME = re.compile(r"\.trajectory( \(\d+\))?\.safetensors$")
+"""How the name of a trajectory's file ends; ComfyUI puts a number before the last point if a name is taken."""
 
 
 def beside(path: Path) -> Path:
     """Where the null-text result of a trajectory's file lies."""
-    return path.with_name(path.name.removesuffix(SUFFIX) + NULL_TEXT)
+    return path.with_name(NAME.sub(r".null-text\1.safetensors", path.name))
 
 
 def saved_files() -> list[str]:
@@ -25,7 +28,9 @@ def saved_files() -> list[str]:
     found = []
     for kind in ("output", "input"):
         folder = Path(folder_paths.get_directory_by_type(kind))
-        found += [(path.stat().st_mtime, kind, path.relative_to(folder)) for path in folder.rglob(f"*{SUFFIX}")]
+        for path in folder.rglob("*.trajectory*.safetensors"):
+            if NAME.search(path.name) and path.is_file():
+                found.append((path.stat().st_mtime, kind, path.relative_to(folder)))
     return [f"{path.as_posix()} [{kind}]" for _, kind, path in sorted(found, reverse=True)]
 
 
@@ -41,25 +46,35 @@ def path_of(file: str) -> Path:
     root, path = os.path.realpath(folder), os.path.realpath(os.path.join(folder, name))
     if os.path.isabs(name) or os.path.commonpath([root, path]) != root:
         raise ValueError(f"'{file}' leads out of ComfyUI's folders.")
-    if not path.endswith(SUFFIX):
+    if not NAME.search(path):
         raise ValueError(f"'{file}' is no trajectory file: its name does not end in {SUFFIX}.")
     return Path(path)
 
 
-def save_files(record: LatentTrajectory, prefix: str, null_text: NullTextResult | None, image: Tensor | None) -> str:
-    """Writes the files and returns the trajectory's name in the output folder. ComfyUI refuses a prefix that leads out of it."""
+def save_files(
+    record: LatentTrajectory,
+    prefix: str,
+    null_text: NullTextResult | None,
+    image: Tensor | None,
+    *,
+    made: dict[str, Any],
+    texts: dict[str, str],
+) -> str:
+    """Writes the files under a new name and returns the trajectory's in the output folder.
+
+    `made` is noted in the file, `texts` are its further metadata. ComfyUI refuses a prefix that leads out of the folder.
+    """
     output = folder_paths.get_output_directory()
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output)
-    stem = f"{name}_{counter:05}_"
-    while Path(folder, stem + SUFFIX).exists():
+    while any(Path(folder, f"{name}_{counter:05}_{end}").exists() for end in (SUFFIX, NULL_TEXT)):
         counter += 1
-        stem = f"{name}_{counter:05}_"
-    notes: dict[str, Any] = {"scale": record.scale, "shift": record.shift}
-    notes["frame"] = None if record.frame is None else asdict(record.frame)
-    thumbnail = None if image is None else (image[0, ..., :3].clamp(0, 1) * 255).round().to(torch.uint8)
-    save(record.trajectory, Path(folder, stem + SUFFIX), thumbnail=thumbnail, notes=notes)
+    stem = f"{name}_{counter:05}_"
+    frame = None if record.frame is None else asdict(record.frame)
+    notes = {"scale": record.scale, "shift": record.shift, "frame": frame, "made": made}
+    thumbnail = of_latent(record) if image is None else of_picture(image)
     if null_text is not None:
         save(null_text.null_text, Path(folder, stem + NULL_TEXT))
+    save(record.trajectory, Path(folder, stem + SUFFIX), thumbnail=thumbnail, notes=notes, texts=texts)
     return Path(subfolder, stem + SUFFIX).as_posix()
 
 

@@ -20,7 +20,7 @@ ROWS = (
     ("paths",),
     ("types",),
     ("trajectory",),
-    ("attention", "dial", "fingerprint", "metrics", "refine", "schedules", "solvers"),
+    ("attention", "dial", "fingerprint", "headers", "metrics", "refine", "schedules", "solvers"),
     ("integrate", "storage"),
     ("edit",),
     ("rehearsal",),

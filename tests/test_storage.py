@@ -136,7 +136,7 @@ def test_truncated_foreign_and_missing_files_are_refused(tmp_path):
     data = path.read_bytes()
     for name, content in {"half": data[: len(data) // 2], "empty": b"", "text": b"hello" * 50}.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(StorageError, match="cannot be read"):
+        with pytest.raises(StorageError, match="truncated"):
             load_trajectory(tmp_path / name)
     with pytest.raises(StorageError, match="cannot be read"):
         load_trajectory(tmp_path / "absent")
