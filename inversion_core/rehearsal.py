@@ -1,7 +1,6 @@
 """An edit walked through without the network: what its attention banks will keep, before anything is sampled."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,10 +11,9 @@ from .attention.bank import Storage
 from .attention.budget import HALF, Need
 from .attention.site import Attend, AttentionEdit, EditedCall, Site, UnmatchedEdit
 from .edit import Anchor, Target, edit_all, unanchored
-from .paths import NoisePath
-from .shapes import Embedding, Heads, Latent, Sigma
+from .shapes import Heads, Latent, Sigma
 from .trajectory import Trajectory
-from .types import Cond, EditableDenoiser, OnStep, Progress, Prompt
+from .types import Cond, EditableDenoiser, OnStep, Progress, Prompt, Wrapper
 
 
 class Unforeseeable(RuntimeError):
@@ -111,29 +109,16 @@ class _Shown:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class Rehearsal(Wrapper):
     """A denoiser that predicts what it is given, and runs edits on attention calls without values.
 
     It asks the network once for each kind of call, to see its attention. Where an edit depends on values it goes no
     further, which it notes in `_doubts`.
     """
 
-    denoiser: EditableDenoiser
     edits: tuple[AttentionEdit, ...] = ()
     _seen: dict[Any, _Shown] = field(default_factory=dict)
     _doubts: list[str] = field(default_factory=list)
-
-    @property
-    def path(self) -> NoisePath:
-        return self.denoiser.path
-
-    @property
-    def device(self) -> torch.device:
-        return self.denoiser.device
-
-    @property
-    def distilled(self) -> bool:
-        return self.denoiser.distilled
 
     def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
         call = EditedCall(self.edits)
@@ -148,17 +133,6 @@ class Rehearsal:
 
     def edited(self, *edits: AttentionEdit) -> "Rehearsal":
         return replace(self, edits=(*edits, *self.edits))
-
-    def embedding(self, prompt: Prompt) -> Embedding:
-        return self.denoiser.embedding(prompt)
-
-    def with_embedding(self, prompt: Prompt, embedding: Embedding) -> Prompt:
-        return self.denoiser.with_embedding(prompt, embedding)
-
-    @contextmanager
-    def differentiable(self) -> Iterator["Rehearsal"]:
-        with self.denoiser.differentiable() as denoiser:
-            yield replace(self, denoiser=denoiser)
 
     def _shown(self, x: Latent, sigma: Sigma, cond: Cond, features: bool) -> _Shown:
         prompts = (cond.cond, cond.uncond) if cond.guided else (cond.cond,)

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import interpolate
 
 from ..inversion_core.methods import diff_edit_mask, uni_edit_mask
-from ..inversion_core.methods.diff_edit import NOISINGS
+from ..inversion_core.methods.diff_edit import GROWN, LEVEL, NOISINGS, THRESHOLD, widened
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import OnStep
 from .common import check_model, fraction, schema
@@ -46,18 +46,18 @@ class InversionEditMask(io.ComfyNode):
                 ),
                 fraction(
                     "level",
-                    0.5,
+                    LEVEL,
                     "Fraction of the steps, from the noisiest on: DiffEdit noises to there, Uni-Edit compares from there on. "
                     "Less sees coarser things.",
                 ),
                 fraction(
                     "threshold",
-                    0.5,
+                    THRESHOLD,
                     "How strong a disagreement counts as changed; less gives a larger region. At 0 Uni-Edit's mask stays soft.",
                 ),
                 io.Int.Input(
                     "grow",
-                    default=1,
+                    default=GROWN,
                     min=0,
                     max=64,
                     tooltip="Places of the latent (8 pixels of most models) by which the region is widened.",
@@ -135,11 +135,6 @@ def mask_of(
         return make(denoiser, prepared, wanted, reporter(model)).cpu()
 
     return run(model, prompts, record.samples(of.xs[-1]), of.sigmas, body, seed=wanted.seed)
-
-
-def widened(mask: Tensor, places: int) -> Tensor:
-    """The mask with each place's largest value among those so near."""
-    return max_pool2d(mask, 2 * places + 1, stride=1, padding=places)
 
 
 def of_picture(mask: Tensor, frame: Frame | None) -> Tensor:

@@ -59,23 +59,17 @@ def _captions(edits: Sequence[Edit], side: str) -> list[str]:
 
 
 def measure(
-    first: int, cases: Sequence[Any], methods: Mapping[str, Method], family: str, edit_of: Callable[[Any], Edit]
+    first: int, cases: Sequence[Edit], methods: Mapping[str, Method], family: str
 ) -> tuple[list[Score], dict[str, Picture]]:
     """The scores and the pictures of a batch of cases by every method."""
     torch.set_num_threads(1)
     world, found, shown = World(load_toybox(family=family), load_judge()), [], {}
-    edits = [edit_of(case) for case in cases]
     for name, method in methods.items():
         began = time.perf_counter()
         shown[name] = method(world, cases)
         seconds = (time.perf_counter() - began) / len(cases)
-        found += scores(world.judge, name, first, edits, shown[name], seconds=seconds)
+        found += scores(world.judge, name, first, cases, shown[name], seconds=seconds)
     return found, shown
-
-
-def itself(case: Any) -> Edit:
-    """A case that is its own edit."""
-    return case
 
 
 def options(
@@ -94,22 +88,20 @@ def options(
 
 def run(
     chosen: argparse.Namespace,
-    cases: Sequence[Any],
+    cases: Sequence[Edit],
     methods: Mapping[str, Method],
     *,
     ours: str,
-    edit_of: Callable[[Any], Edit] = itself,
 ) -> list[Score]:
     """Measure, print the table and ours against the rest, write scores.json and sheets of the best, median and worst cases.
 
-    Of image-to-image the level with the highest PSNR inside is the one on the sheets. `edit_of` gives the edit with
-    the truth of a case.
+    Of image-to-image the level with the highest PSNR inside is the one on the sheets.
     """
     chosen.out.mkdir(parents=True, exist_ok=True)
     firsts = range(0, len(cases), BATCH)
     found: list[Score] = []
     pictures: dict[str, list[Picture]] = {name: [] for name in methods}
-    task = partial(measure, methods=methods, family=chosen.family, edit_of=edit_of)
+    task = partial(measure, methods=methods, family=chosen.family)
     with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
         for done, shown in pool.map(task, firsts, [cases[first : first + BATCH] for first in firsts]):
             found += done
@@ -124,5 +116,5 @@ def run(
     levels = [name for name in methods if name.startswith("image-to-image")]
     best = max(levels, key=lambda name: means(found)[name]["inside"], default=None)
     kept = {n: torch.cat(p) for n, p in pictures.items() if n not in levels or n == best}
-    sheets(chosen.out, found, [edit_of(case) for case in cases], kept, ours=ours)
+    sheets(chosen.out, found, cases, kept, ours=ours)
     return found

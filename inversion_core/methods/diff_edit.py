@@ -1,6 +1,7 @@
 """DiffEdit's mask (arXiv:2210.11427): where two prompts disagree about a picture."""
 
 import torch
+from torch.nn.functional import max_pool2d
 
 from ..attention.local_blend import LatentMask
 from ..integrate import working
@@ -12,7 +13,12 @@ NOISINGS = 10
 CLAMP = 3.0
 THRESHOLD = 0.5
 """Noisings that are averaged, the multiple of its mean at which the map is cut off, and the share of that which counts as
-changed (arXiv:2210.11427; the clamp is published code's). The paper noises to half of the time."""
+changed (arXiv:2210.11427; the clamp is published code's)."""
+
+
+LEVEL, GROWN = 0.5, 1
+"""Where in the grid the paper noises to, and the latent pixels by which a mask is widened: on toybox edits it then covered
+all that truly changes."""
 
 
 def diff_edit_mask(
@@ -49,3 +55,8 @@ def diff_edit_mask(
     level = clamp * threshold * change.flatten(1).mean(1).view(-1, *[1] * (change.ndim - 1))
     mask = ((change >= level) & (change > 0)).to(change)
     return mask if mask.ndim == 4 else mask.movedim(1, 2).flatten(0, 1)
+
+
+def widened(mask: LatentMask, places: int = GROWN) -> LatentMask:
+    """The mask with each place's largest value among those so near."""
+    return max_pool2d(mask, 2 * places + 1, stride=1, padding=places)
