@@ -170,7 +170,7 @@ class Part:
 class Progress:
     """Where a loop is: step `index` of `total`, having moved `x` to `sigma`; `x0` is clean, for previews.
 
-    In an edit `source` is the source's clean prediction beside it. A step may be told of `tries` times, which `index`
+    `source` is the clean source beside it, or its prediction. A step may be told of `tries` times, which `index`
     and `total` then count. `banked` are the bytes that the step's attention banks kept, by what recorded them.
     """
 

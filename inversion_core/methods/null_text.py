@@ -49,7 +49,8 @@ def optimize_null_text(
             for tried in _descend(step, best, inner_steps, rate, stop):
                 if on_step is not None:
                     place, sigma_next = index * (inner_steps + 1) + tried.evaluations - 1, float(step.sigma_next)
-                    on_step(Progress("null-text", place, total, sigma_next, tried.x, tried.x0, tries=inner_steps + 1))
+                    found = Progress("null-text", place, total, sigma_next, tried.x, tried.x0, tries=inner_steps + 1)
+                    on_step(replace(found, source=trajectory.xs[-1]))
             x, best = tried.x, tried.embedding
             done.append(tried)
     return NullText(

@@ -14,7 +14,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Event:
-    """One message and its data: `progress`, `executed`, `execution_error` ...; `preview` is an image file."""
+    """One message and its data: `progress`, `executed`, `execution_error` ...; `preview` is an image file, `progress_text`
+    the node's id and the words on it."""
 
     type: str
     data: Any
@@ -122,7 +123,7 @@ class Listener:
                 except asyncio.TimeoutError:
                     continue
                 if message.type == aiohttp.WSMsgType.BINARY:
-                    self._put(running, preview(message.data))
+                    self._put(running, from_bytes(message.data))
                 elif message.type == aiohttp.WSMsgType.TEXT:
                     body = json.loads(message.data)
                     running = body["data"].get("prompt_id") or running
@@ -132,6 +133,9 @@ class Listener:
         self._queues[prompt_id].put(event)
 
 
-def preview(data: bytes) -> Event:
-    """A live preview: after eight bytes (message type, file format) comes a JPEG or PNG file."""
+def from_bytes(data: bytes) -> Event:
+    """A message of type 3 has the length of a node's id, the id and a text; others, after the file format, a JPEG or PNG file."""
+    kind, size = (int.from_bytes(data[place : place + 4], "big") for place in (0, 4))
+    if kind == 3:
+        return Event("progress_text", {"node": data[8 : 8 + size].decode(), "text": data[8 + size :].decode()})
     return Event("preview", data[8:])
