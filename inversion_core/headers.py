@@ -12,7 +12,7 @@ from .trajectory import NullText, Provenance, Trajectory
 VERSION = 1
 FORMATS = {"latent-inversion trajectory": Trajectory, "latent-inversion null-text": NullText}
 TENSORS = {"latent-inversion trajectory": ("sigmas", "xs"), "latent-inversion null-text": ("sigmas", "embeddings")}
-LONGEST, LEVELS, SIDE = 8_000_000, 10_000, 8192
+LONGEST, LEVELS, SIDE = 8_000_000, 10_000, 4096
 """The most bytes of a head, levels of a grid and pixels of a thumbnail's side that are read."""
 BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8, "U8": 1}
 FLOATS = ("F16", "BF16", "F32", "F64")

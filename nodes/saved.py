@@ -57,8 +57,8 @@ def save_files(
     null_text: NullTextResult | None,
     image: Tensor | None,
     *,
-    made: dict[str, Any],
-    texts: dict[str, str],
+    made: dict[str, Any] | None = None,
+    texts: dict[str, str] | None = None,
 ) -> str:
     """Writes the files under a new name and returns the trajectory's in the output folder.
 

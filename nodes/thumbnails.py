@@ -41,14 +41,17 @@ def of_latent(record: LatentTrajectory) -> Tensor | None:
 
 
 def format_of(record: LatentTrajectory) -> Any:
-    """ComfyUI's latent format of the record's channels and scale that can be drawn in colours; None if there is none."""
+    """The latent format of the record's channels and scale that can be drawn in colours; None if there is none.
+
+    Of several the last that was defined is taken: packs bring theirs after ComfyUI's.
+    """
     channels, room = len(record.scale), [1] * (record.trajectory.xs[-1].ndim - 2)
     given = torch.tensor([record.shift, [a + b for a, b in zip(record.scale, record.shift, strict=True)]])
-    for kind in _formats(comfy.latent_formats.LatentFormat):
+    for kind in reversed([*_formats(comfy.latent_formats.LatentFormat)]):
         try:
             form = kind()
             factors = form.latent_rgb_factors
-            if factors is None or len(factors) != channels:
+            if factors is None or len(factors) != channels or form.latent_dimensions != len(room):
                 continue
             zero, one = (form.process_out(torch.full((1, channels, *room), level)).flatten() for level in (0.0, 1.0))
         except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError):  # of another shape

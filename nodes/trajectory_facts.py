@@ -26,7 +26,7 @@ def facts_of(record: LatentTrajectory, origin: Origin) -> dict[str, str]:
         "weights": made.model,
         "picture": size if count == 1 else f"{count} of {size}",
         "latent": f"{' x '.join(map(str, trajectory.shape[1:]))}, {str(trajectory.xs[0].dtype).removeprefix('torch.')}",
-        "noise levels": f"{top:.4g} to {bottom:.4g}, {PATHS.get(path, path)}",
+        "noise levels": f"sigma {top:.4g} to {bottom:.4g}, {PATHS.get(path, path)}",
         "solver": trajectory.solver,
         "inverted noise": f"std {noise.std:.3f}, neighbours {noise.neighbour_correlation:+.3f} (white: 1, 0)",
         "fixed point": "" if fixed is None else f"worst residual {fixed:.1e}",

@@ -73,7 +73,7 @@ def bars(draw: ImageDraw.ImageDraw, box: Box, values: Sequence[float], wanted: f
     for number, value in enumerate(values):
         end = middle - (value - wanted) * scale
         place = left + (number + 0.5) * step
-        wide = min(14.0, step / 2 - 0.5)
+        wide = min(14.0, 0.4 * step)
         draw.rectangle((place - wide, min(middle, end), place + wide, max(middle, end)), fill=BLUE)
         if len(values) <= NAMED:
             write(draw, (place, bottom + 4), str(number), FAINT, size=11, to=0.5)

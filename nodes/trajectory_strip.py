@@ -10,7 +10,7 @@ from torch import Tensor
 from .drawing import BLUE, FAINT, GAP, INK, LINE, PAPER, wrapped, write
 from .trajectory_frames import Film
 
-CELL, HOLE, EDGE, BAR, TITLE = 176, 10, 26, 7, 20
+CELL, HOLE, EDGE, BAR, TITLE, PROMPT = 176, 10, 26, 7, 20, 4
 TRACK = (226, 226, 222)
 TOLD = ("inversion", "model", "picture", "noise levels")
 
@@ -20,7 +20,8 @@ def strip(film: Film, facts: Mapping[str, str]) -> Tensor:
     columns, tall = columns_of(len(film.levels)), cell_height(film)
     about = "; ".join(facts[name] for name in TOLD if name in facts)
     width = GAP + columns * (CELL + GAP) + GAP
-    lines = wrapped("\n".join(filter(None, (facts.get("prompt", ""), about))), width - 2 * GAP)
+    prompt = wrapped(facts.get("prompt", ""), width - 2 * GAP)[:PROMPT]
+    lines = [*prompt, *wrapped(about, width - 2 * GAP)]
     head = 2 * GAP + TITLE + LINE * len(lines)
     band = 2 * EDGE + tall
     labels = LINE if len(film.rows) > 1 else 0
@@ -30,7 +31,7 @@ def strip(film: Film, facts: Mapping[str, str]) -> Tensor:
     draw = ImageDraw.Draw(canvas)
     write(draw, (GAP, GAP), "From picture to noise", size=17)
     for number, line in enumerate(lines):
-        write(draw, (GAP, GAP + TITLE + 4 + number * LINE), line, FAINT)
+        write(draw, (GAP, GAP + TITLE + 4 + number * LINE), line, INK if number < len(prompt) else FAINT)
     for number, levels in enumerate(places):
         top = head + GAP // 2 + number * block
         for name, pictures in film.rows.items():

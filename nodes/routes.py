@@ -1,0 +1,95 @@
+"""What the pack's scripts in the browser ask the server for: the saved trajectories, their thumbnails and workflows.
+
+Only files in ComfyUI's output and input folders are answered for; what is wrong is said in a sentence.
+"""
+
+import asyncio
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from PIL import Image
+
+from ..command_line.pictures import shrunk
+from ..inversion_core.storage import StorageError, load_header, load_thumbnail
+from .cards import card_of, cards
+from .saved import path_of
+from .thumbnails import SIDE
+
+ROOT = "/latent_inversion"
+
+
+def register() -> None:
+    """Adds the routes to the running server, once; nothing where there is none."""
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is None or any(str(getattr(route, "path", "")).startswith(ROOT) for route in server.routes):
+        return
+    server.routes.get(f"{ROOT}/trajectories")(answering(listed))
+    server.routes.get(f"{ROOT}/thumbnail")(answering(thumbnail))
+    server.routes.get(f"{ROOT}/workflow")(answering(workflow))
+
+
+def answering(work: Callable[[str], tuple[bytes, str]]) -> Callable[[Any], Any]:
+    """A handler that gives `work` the query's `file`, beside the loop; its errors become answers 400, 404 and 422."""
+    from aiohttp import web
+
+    async def handler(request: Any) -> Any:
+        try:
+            body, kind = await asyncio.to_thread(work, request.query.get("file", ""))
+        except (OSError, ValueError) as error:
+            kinds = {FileNotFoundError: 404, StorageError: 422, OSError: 422, ValueError: 400}
+            status = next(status for kind, status in kinds.items() if isinstance(error, kind))
+            return web.json_response({"error": without_folders(str(error))}, status=status)
+        return web.Response(body=body, content_type=kind, headers={"Cache-Control": "no-cache"})
+
+    return handler
+
+
+def without_folders(text: str) -> str:
+    """A message that names files as users know them."""
+    for kind in ("output", "input"):
+        text = text.replace(os.path.realpath(folder_paths.get_directory_by_type(kind)) + os.sep, "")
+    return text
+
+
+def listed(file: str) -> tuple[bytes, str]:
+    """The cards of all files, or of one, as JSON."""
+    found = [card_of(_existing(file), file)] if file else cards()
+    return json.dumps({"trajectories": found}).encode(), "application/json"
+
+
+def thumbnail(file: str) -> tuple[bytes, str]:
+    """The file's thumbnail as PNG."""
+    path = _existing(file)
+    picture = load_thumbnail(path)
+    if picture is None:
+        raise FileNotFoundError(f"{path.name} has no thumbnail.")
+    written = io.BytesIO()
+    Image.fromarray(shrunk(picture.numpy(), SIDE)).save(written, "PNG")
+    return written.getvalue(), "image/png"
+
+
+def workflow(file: str) -> tuple[bytes, str]:
+    """The workflow that made the file, as JSON."""
+    path = _existing(file)
+    text = load_header(path).texts.get("workflow", "")
+    try:
+        known = isinstance(json.loads(text or "null"), dict)
+    except (ValueError, RecursionError):
+        known = False
+    if not known:
+        raise FileNotFoundError(f"{path.name} holds no workflow.")
+    return text.encode(), "application/json"
+
+
+def _existing(file: str) -> Path:
+    path = path_of(file)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no trajectory file '{file}'.")
+    return path
