@@ -103,7 +103,9 @@ def test_an_edit_shows_the_source_on_the_left_and_ends_with_its_result(comfy_ser
     [image.save(f"/tmp/b_prev_{number}.png") for number, image in enumerate(shown)]
     assert len(shown) == 5 and {image.size for image in shown} == {(512, 256)}
     source, target = np.split(np.asarray(shown[-1], dtype=np.float64), 2, axis=1)
-    finals = [np.asarray(server_image(comfy_server, result, node).resize((256, 256)), dtype=np.float64) for node in ends]
+    finals = [
+        np.asarray(server_image(comfy_server, result, node).resize((256, 256)), dtype=np.float64) for node in ends
+    ]
     distances = [[np.abs(half - final).mean() for final in finals] for half in (source, target)]
     assert distances[0][0] < distances[0][1] and distances[1][1] < distances[1][0], distances
 

@@ -73,7 +73,9 @@ def _inverted(method: str, node: str, weight: float = 1) -> Work:
     return Work(method, lambda bench, steps: bench.invert(steps, method, node), ("inverting",), weight=weight)
 
 
-def _edited(name: str, node: str, inversion: str = "ddim", by: str = "InversionDDIMInvert", guidance: float = 1.0) -> Work:
+def _edited(
+    name: str, node: str, inversion: str = "ddim", by: str = "InversionDDIMInvert", guidance: float = 1.0
+) -> Work:
     def made(bench: Bench, steps: int) -> Node:
         trajectory = bench.invert(steps, inversion, by, guidance=guidance)
         return bench.edit(node, trajectory=trajectory, method=name, source_guidance=guidance)
@@ -140,3 +142,7 @@ class Toybox(Studio):
     def encoded(self, frames: int = 1, steps: int = 0) -> Node:
         image = self.clip_of(frames)
         return self.graph.add("InversionEncode", image=image, vae=self.vae, refine_steps=steps)
+
+    def decoded(self, frames: int) -> Node:
+        latent = self.graph.add("TestLatent", channels=16, batch=frames)
+        return self.graph.add("InversionDecode", latent=latent, vae=self.vae)

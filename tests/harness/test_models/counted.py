@@ -1,7 +1,9 @@
-"""A model that notes when the network is asked, and how often after the user had cancelled."""
+"""Models that note how often the network is asked, and how often after the user had cancelled, or that fail at some time."""
 
 from collections import Counter
 from typing import Any
+
+import torch
 
 COUNTS: Counter[str] = Counter()
 
@@ -28,6 +30,33 @@ def asked(executor: Any, *args: Any, **options: Any) -> Any:
     return executor(*args, **options)
 
 
+class TestFailing:
+    """The same model, whose network runs out of memory or gives what is no number when it is asked for the time `at`."""
+
+    INPUT_TYPES = classmethod(
+        lambda cls: {
+            "required": {"model": ("MODEL",), "how": (["out of memory", "nan"],), "at": ("INT", {"default": 4})}
+        }
+    )
+    RETURN_TYPES, FUNCTION, CATEGORY = ("MODEL",), "break_", "tests"
+
+    def break_(self, model: Any, how: str, at: int) -> tuple[Any]:
+        from comfy.patcher_extension import WrappersMP
+
+        calls: Counter[str] = Counter()
+
+        def fail(executor: Any, *args: Any, **options: Any) -> Any:
+            calls["all"] += 1
+            if calls["all"] == at and how == "out of memory":
+                raise torch.OutOfMemoryError("a test's network is out of memory")
+            x0 = executor(*args, **options)
+            return x0 * float("nan") if calls["all"] >= at else x0
+
+        failing = model.clone()
+        failing.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "failing", fail)
+        return (failing,)
+
+
 class TestCounts:
     """How often the network was asked, and how often of that after a cancel, since this was last looked at."""
 
@@ -40,4 +69,4 @@ class TestCounts:
         return {"ui": {"counts": found}}
 
 
-NODES = (TestCounted, TestCounts)
+NODES = (TestCounted, TestFailing, TestCounts)
