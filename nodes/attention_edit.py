@@ -8,6 +8,7 @@ from torch import Tensor
 from ..inversion_core.attention import tokens as alignments
 from ..inversion_core.attention.local_blend import START, THRESHOLD
 from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
+from .checks import mistaken_words, ordered, painted
 from .common import fraction, schema
 from .plans import AttentionPlan, BlendWords, after
 from .prompt_words import prompt_tokens, weights_of, word_list
@@ -88,6 +89,13 @@ class InversionAttentionEdit(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(
+        cls, source_prompt="", target_prompt="", word_weights="", blend_source_words="", blend_target_words=""
+    ) -> bool | str:
+        words = source_prompt, target_prompt, blend_source_words, blend_target_words, word_weights
+        return mistaken_words(*words) or True
+
+    @classmethod
     def execute(cls, clip, source_prompt, target_prompt, mask=None, attention_edit=None, **settings) -> io.NodeOutput:
         plan = after(attention_edit, plan_of(clip, source_prompt, target_prompt, mask, **settings))
         prompts = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (source_prompt, target_prompt))
@@ -122,13 +130,16 @@ def plan_of(
             tokens.columns_of(word)
     blends = bool(words.source or words.target)
     if mode == "blend only" and not blends and mask is None:
-        raise ValueError("The mode 'blend only' needs a word of the source or the target prompt, or a mask.")
+        raise ValueError(
+            "The mode 'blend only' needs a word of the source or the target prompt, or a mask: fill in 'blend_source_words' "
+            "or 'blend_target_words', or connect 'mask'."
+        )
     return AttentionPlan(
         MODES[mode](source, target),
         mode != "blend only",
-        (cross_start, cross_end),
-        (self_start, self_end),
+        ordered(cross_start, cross_end, "cross_"),
+        ordered(self_start, self_end, "self_"),
         weights,
         words if blends else None,
-        mask,
+        painted(mask),
     )

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..inversion_core.attention import masactrl
 from ..inversion_core.attention.presets import LATE, PRESETS
+from .checks import NOT_CONNECTED, mistaken_foreground, ordered, painted
 from .common import fraction, schema
 from .prompt_words import prompt_tokens, word_list
 from .share_plans import INJECTIONS, KVInjection, MutualAttention, Words, outside
@@ -69,10 +70,25 @@ class InversionMutualAttention(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(
+        cls,
+        source_prompt="",
+        target_prompt="",
+        source_words="",
+        target_words="",
+        clip=NOT_CONNECTED,
+        source_mask=NOT_CONNECTED,
+        target_mask=NOT_CONNECTED,
+    ) -> bool | str:
+        connected = [one is not NOT_CONNECTED for one in (clip, source_mask, target_mask)]
+        return mistaken_foreground(*connected, source_prompt, target_prompt, source_words, target_words) or True
+
+    @classmethod
     def execute(
         cls, start, end, depth, source_mask=None, target_mask=None, attention_edit=None, **words
     ) -> io.NodeOutput:
-        plan = MutualAttention((start, end), depth, source_mask, target_mask, words_of(**words))
+        source, target = painted(source_mask, "source_mask"), painted(target_mask, "target_mask")
+        plan = MutualAttention(ordered(start, end), depth, source, target, words_of(**words))
         return io.NodeOutput(outside(attention_edit, plan))
 
 
@@ -134,5 +150,5 @@ class InversionKVInjection(io.ComfyNode):
 
     @classmethod
     def execute(cls, preset, inject, mask=None, attention_edit=None, **spans) -> io.NodeOutput:
-        depth, steps = ((spans[f"{name}start"], spans[f"{name}end"]) for name in ("depth_", ""))
-        return io.NodeOutput(outside(attention_edit, KVInjection(preset, inject, depth, steps, mask)))
+        depth, steps = (ordered(spans[f"{name}start"], spans[f"{name}end"], name) for name in ("depth_", ""))
+        return io.NodeOutput(outside(attention_edit, KVInjection(preset, inject, depth, steps, painted(mask))))

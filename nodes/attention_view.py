@@ -6,7 +6,9 @@ from ..inversion_core.attention.regions import THRESHOLD
 from ..inversion_core.methods.attention_view import LOOKS, SPREADS
 from .attention_view_looks import ALL, COARSE, USUAL, WAYS, Looks, look
 from .attention_view_page import page
+from .checks import absent
 from .common import fraction, schema
+from .prompt_words import word_list
 from .sockets import TrajectorySocket
 
 
@@ -62,6 +64,12 @@ class InversionAttentionView(io.ComfyNode):
                 ),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, prompt="", words="", mask_words="") -> bool | str:
+        if prompt is not None and not prompt.strip():
+            return "The prompt at 'prompt' is empty, so there are no words to look for: write what the picture shows."
+        return absent(prompt, word_list(f"{words or ''}\n{mask_words or ''}"), "prompt") or True
 
     @classmethod
     def execute(cls, model, trajectory, clip, image, prompt, **settings) -> io.NodeOutput:

@@ -21,6 +21,7 @@ from ..inversion_core.attention.site import Site
 from ..inversion_core.backends.comfy import blocks_of, check_editable
 from ..inversion_core.methods.attention_view import word_attention
 from ..inversion_core.schedules import window
+from .checks import ordered
 from .common import check_model
 from .progress import reporter, run
 from .prompt_words import prompt_tokens, word_list
@@ -49,6 +50,9 @@ class Looks:
     def where(self, blocks: Sequence[str]) -> Callable[[Site], bool]:
         """Which layers are read in a network of `blocks`."""
         named = word_list(self.blocks)
+        for name in named:
+            if not any(name in block for block in blocks):
+                raise ValueError(f"No block's name holds '{name}'. This network's blocks are: {', '.join(blocks)}.")
         usual = legible if named else clearest(blocks)
         sized = {USUAL: usual, COARSE: lambda site: usual(site) and _coarse(site), ALL: _to_words}[self.layers]
         return lambda site: sized(site) and (not named or any(name in site.block for name in named))
@@ -81,7 +85,7 @@ def look(model: Any, record: LatentTrajectory, clip: Any, image: Tensor, prompt:
     shown = word_list(looks.words) or tuple(distinct_words(tokens))
     chosen = word_list(looks.mask_words) or word_list(looks.words) or shown[:1]
     numbers = {word: numbers_of(tokens, word) for word in (*shown, *chosen)}
-    active = window(trajectory.sigmas, looks.start, looks.end)
+    active = window(trajectory.sigmas, *ordered(looks.start, looks.end))
     padded, size = sizes(record, image)
     where = looks.where(blocks_of(model.model.diffusion_model))
 

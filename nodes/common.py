@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..inversion_core.backends.comfy import fingerprint_of, is_guidance_distilled
 from ..inversion_core.storage import require_same_model
+from .checks import check_finite, counted
 from .sockets import Frame, LatentTrajectory
 
 
@@ -29,10 +30,10 @@ def advanced(one: io.Input) -> io.Input:
     return one
 
 
-def check_model(record: LatentTrajectory, model: Any) -> str:
+def check_model(record: LatentTrajectory, model: Any, what: str = "trajectory") -> str:
     """The model's fingerprint. Raises StorageError if the trajectory was made with other weights."""
     known = fingerprint_of(model)
-    require_same_model(record.trajectory.provenance, known)
+    require_same_model(record.trajectory.provenance, known, what)
     return known
 
 
@@ -47,7 +48,9 @@ def check_unconditional(model: Any, method: str) -> None:
 
 
 def frame_of(latent: dict[str, Any]) -> Frame | None:
-    """The picture size that Inversion Encode left in a LATENT. Raises ValueError if the latent was resized since."""
+    """The picture size that Inversion Encode left in a LATENT. Raises ValueError if there is none, or it was resized since."""
+    if latent is None:
+        raise ValueError("There is no latent: the node before gave none. Connect a picture through Inversion Encode.")
     frame = latent.get("inversion_frame")
     if frame is None:
         return None
@@ -69,8 +72,11 @@ def padded(pixels: Tensor, height: int, width: int) -> Tensor:
 def blend_mask(mask: Tensor, frame: Frame | None, batch: int | None = None) -> Tensor:
     """A MASK `[batch, height, width]` as `[batch, 1, height, width]` of the padded picture. Raises ValueError if it does not fit."""
     mask = mask if mask.ndim == 3 else mask.reshape(-1, *mask.shape[-2:])
+    check_finite("The mask", mask)
     if batch is not None and len(mask) not in (1, batch):
-        raise ValueError(f"There are {len(mask)} masks for {batch} pictures; give one for all, or one for each.")
+        raise ValueError(
+            f"There are {len(mask)} masks for {counted(batch, 'picture')}; give one for all, or one for each."
+        )
     if frame is not None and tuple(mask.shape[1:]) != (frame.height, frame.width):
         raise ValueError(
             f"The mask is {mask.shape[2]} x {mask.shape[1]}, but the picture is {frame.width} x {frame.height}. "
@@ -93,7 +99,7 @@ def latent_mask(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
     if len(shape) == 5 and batch == 1 and len(mask) > frames:
         groups = [mask[:1], *mask[1:].tensor_split(frames - 1)] if frames > 1 else [mask]
         return torch.cat([group.amax(0, keepdim=True) for group in groups])
-    what = f"{batch} pictures" if len(shape) < 5 else f"{batch} videos of {frames} frames in the latent"
+    what = counted(batch, "picture") if len(shape) < 5 else f"{batch} videos of {frames} frames in the latent"
     raise ValueError(f"There are {len(mask)} masks for {what}; give one for all, or one for each.")
 
 

@@ -71,6 +71,10 @@ class InversionCompare(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, methods: str | None = "") -> bool | str:
+        return mistaken(methods or "") or True
+
+    @classmethod
     def execute(cls, model, vae, image, steps, scheduler, methods, seed, **words) -> io.NodeOutput:
         latent = encode(vae, image[:1], None, 64)
         results = compared(model, latent, words, named(methods), steps, scheduler, seed)
@@ -81,11 +85,15 @@ class InversionCompare(io.ComfyNode):
 
 def named(methods: str) -> list[str]:
     """The methods that were written down. Raises ValueError at one that does not exist."""
-    names = list(word_list(methods))
-    for name in names:
-        if name not in EDITORS:
-            raise ValueError(f"There is no method '{name}'. The methods are: {', '.join(EDITORS)}.")
-    return names
+    if said := mistaken(methods):
+        raise ValueError(said)
+    return list(word_list(methods))
+
+
+def mistaken(methods: str) -> str:
+    """The sentence about the first method that does not exist; empty if all do."""
+    unknown = [name for name in word_list(methods) if name not in EDITORS]
+    return f"There is no method '{unknown[0]}'. The methods are: {', '.join(EDITORS)}." if unknown else ""
 
 
 def compared(

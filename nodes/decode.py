@@ -6,8 +6,11 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from .checks import NOT_CONNECTED, decoding, rgb
 from .common import blend_mask, frame_of, schema
 from .progress import by_parts
+
+BOTH = "To keep the original outside a mask, connect both the original picture and the mask."
 
 
 class InversionDecode(io.ComfyNode):
@@ -34,6 +37,10 @@ class InversionDecode(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, original: Any = NOT_CONNECTED, mask: Any = NOT_CONNECTED) -> bool | str:
+        return (original is NOT_CONNECTED) == (mask is NOT_CONNECTED) or BOTH
+
+    @classmethod
     def execute(
         cls, latent: Any, vae: Any, original: Tensor | None = None, mask: Tensor | None = None
     ) -> io.NodeOutput:
@@ -41,17 +48,18 @@ class InversionDecode(io.ComfyNode):
 
 
 def decode(vae: Any, latent: dict[str, Any], original: Tensor | None, mask: Tensor | None) -> Tensor:
-    """The pictures `[batch, height, width, 3]`. Raises ValueError if the original or the mask does not fit."""
+    """The pictures `[batch, height, width, 3]`. Raises ValueError if the VAE, the original or the mask does not fit."""
     frame = frame_of(latent)
-    pixels = by_parts(lambda samples: vae.decode(samples).cpu(), latent["samples"], "decode")
+    with decoding(vae, latent["samples"]):
+        pixels = by_parts(lambda samples: vae.decode(samples).cpu(), latent["samples"], "decode")
     pixels = pixels.reshape(-1, *pixels.shape[-3:])
     if frame is not None:
         pixels = pixels[:, : frame.height, : frame.width]
     if (original is None) != (mask is None):
-        raise ValueError("To keep the original outside a mask, connect both the original picture and the mask.")
+        raise ValueError(BOTH)
     if original is None or mask is None:
         return pixels
-    original = original[..., :3].to(pixels)
+    original = rgb(original).to(pixels)
     if original.shape[1:] != pixels.shape[1:] or len(original) not in (1, len(pixels)):
         raise ValueError(
             f"The original is {original.shape[2]} x {original.shape[1]} ({len(original)} pictures), but the decoded "

@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..inversion_core.dial import PRESETS
 from ..inversion_core.metrics import drift
+from .checks import painted
 from .common import advanced, fraction, schema
 from .edit_setup import ANCHORS, NEGATIVE, OWN, SOURCE, Setup, sample
 from .memory import shown
@@ -103,7 +104,7 @@ class InversionEditSampler(io.ComfyNode):
     def execute(
         cls, model, trajectory, source, target, negative, null_text=None, attention_edit=None, mask=None, **settings
     ) -> io.NodeOutput:
-        setup = Setup(trajectory, null_text and null_text.null_text, attention_edit, mask, **settings).turned()
+        setup = Setup(trajectory, null_text and null_text.null_text, attention_edit, painted(mask), **settings).turned()
         words, said = {"source": source, "target": target, "negative": negative}, [str(setup)]
         edited = sample(model, setup, words, said.append)
         strayed = {"inversion_drift": drift(edited.source, trajectory.trajectory)}

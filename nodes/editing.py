@@ -11,13 +11,14 @@ from ..inversion_core.backends.comfy import latent_of
 from ..inversion_core.edit import Edited
 from ..inversion_core.editors import EDITORS, Job, run_editor
 from ..inversion_core.editors.compare import settings_for
-from ..inversion_core.editors.job import Settings
+from ..inversion_core.editors.job import Settings, WrongInversion
 from ..inversion_core.memory import Memory
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
 from .common import check_model, check_unconditional, frame_of
 from .hints import framed
 from .invert import decreasing, scale_of
+from .invert_methods import InversionExactInvert, InversionRFInvert, InversionStochasticInvert
 from .memory import memory_of
 from .plans import Plans
 from .progress import reporter, run
@@ -58,7 +59,16 @@ def edit_along(
     samples, techniques = record.samples(trajectory.xs[-1]), plans.ready(model, record, mask)
     prompts = framed(prompts | plans.prompts, record.frame)
     memory = memory_of(plans, tell)
-    return _run(model, samples, trajectory.sigmas, prompts, request, trajectory, techniques, memory)
+    try:
+        return _run(model, samples, trajectory.sigmas, prompts, request, trajectory, techniques, memory)
+    except WrongInversion as error:
+        raise ValueError(f"{error} That is a method of {inverting(error.inversion)}.") from error
+
+
+def inverting(inversion: str) -> str:
+    """The node that inverts by a method of that name."""
+    others = (InversionExactInvert, InversionStochasticInvert, InversionRFInvert)
+    return next((node.DISPLAY_NAME for node in others if inversion in node.METHODS), "DDIM Invert")
 
 
 def edit_without(

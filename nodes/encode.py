@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from .checks import check_vae, painted, rgb
 from .common import blend_mask, padded, schema
 from .progress import by_parts
 from .refine import refined
@@ -23,7 +23,9 @@ class InversionEncode(io.ComfyNode):
             "reflection, never stretched or cropped; Inversion Decode gives the original size back.",
             search_aliases=["vae encode", "invert image", "pad image"],
             inputs=[
-                io.Image.Input("image", tooltip="The picture to invert. An alpha channel is left out."),
+                io.Image.Input(
+                    "image", tooltip="The picture to invert. An alpha channel is left out; a single channel is grey."
+                ),
                 io.Vae.Input("vae", tooltip="The VAE of the model that will invert the picture."),
                 io.Mask.Input(
                     "mask",
@@ -68,15 +70,12 @@ class InversionEncode(io.ComfyNode):
 
 
 def encode(vae: Any, image: Tensor, mask: Tensor | None, multiple: int, refine_steps: int = 0) -> dict[str, Any]:
-    """The LATENT of pictures `[batch, height, width, channels]`. Raises ValueError if they are not finite or the mask does not fit."""
-    if not bool(torch.isfinite(image).all()):
-        raise ValueError(
-            f"The picture has {int((~torch.isfinite(image)).sum())} values that are not finite numbers (NaN or "
-            "infinity). A node before this one failed: look at its picture."
-        )
+    """The LATENT of pictures `[batch, height, width, channels]`. Raises ValueError if they are no pictures, there is no VAE, or the mask is empty or does not fit."""
+    check_vae(vae)
+    picture, mask = rgb(image), painted(mask)
     height, width = image.shape[1:3]
     frame = Frame(height, width, *(-(-size // multiple) * multiple for size in (height, width)))
-    pixels = padded(image[..., :3], frame.padded_height, frame.padded_width)
+    pixels = padded(picture, frame.padded_height, frame.padded_width)
     pictures = getattr(vae, "latent_dim", None) == 2  # else they are the frames of one video
     samples = by_parts(vae.encode, pixels, "encode") if pictures else vae.encode(pixels)
     if refine_steps:

@@ -12,6 +12,7 @@ from ..inversion_core.applications.registration import registered
 from ..inversion_core.applications.try_on import DEFAULT, Fit, dressed
 from ..inversion_core.attention.garment import Worn
 from ..inversion_core.attention.site import Technique
+from .checks import painted, rgb
 from .common import blend_mask, check_model, fitted, fraction, schema
 from .plans import Plan, Ready, after
 from .sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
@@ -40,7 +41,8 @@ class InversionGarmentPlace(io.ComfyNode):
 
     @classmethod
     def execute(cls, garment, garment_mask, region) -> io.NodeOutput:
-        return io.NodeOutput(*placed(garment, garment_mask, region))
+        own, wanted = painted(garment_mask, "garment_mask"), painted(region, "region")
+        return io.NodeOutput(*placed(rgb(garment), own, wanted))
 
 
 def placed(garment: Tensor, mask: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +111,8 @@ class InversionGarmentReference(io.ComfyNode):
 
     @classmethod
     def execute(cls, garment, garment_prompt, garment_mask, region, attention_edit=None, **settings) -> io.NodeOutput:
-        plan = GarmentReference(garment, garment_prompt, garment_mask, region, Fit(**settings))
+        own, wanted = painted(garment_mask, "garment_mask"), painted(region, "region")
+        plan = GarmentReference(garment, garment_prompt, own, wanted, Fit(**settings))
         return io.NodeOutput(after(attention_edit, plan))
 
 
@@ -129,7 +132,7 @@ class GarmentReference(Plan):
 
     def check(self, model: Any, record: LatentTrajectory) -> None:
         super().check(model, record)
-        check_model(self.garment, model)
+        check_model(self.garment, model, "garment's trajectory")
         self._masks_for(record)
 
     def techniques(self, ready: Ready) -> list[Technique]:

@@ -10,12 +10,14 @@ from torch import Tensor
 from ..inversion_core.backends.comfy import fingerprint_of, latent_of, sigmas_of
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.trajectory import Provenance, check_decreasing
+from .checks import NOT_CONNECTED
 from .common import frame_of, schema
 from .hints import framed
 from .noise import InvertedNoise
 from .progress import reporter, run
 from .sockets import LatentTrajectory, TrajectorySocket
 
+GUIDANCE = 30.0
 METHODS = {
     "ddim": "the published rule, one evaluation a step",
     "ddim current sigma": "the same without telling the network the next level",
@@ -54,7 +56,7 @@ class InversionDDIMInvert(io.ComfyNode):
                     "guidance",
                     default=1.0,
                     min=0.0,
-                    max=30.0,
+                    max=GUIDANCE,
                     step=0.1,
                     tooltip="Guidance of the inversion itself. Leave it at 1: an inversion under guidance drifts.",
                 ),
@@ -92,12 +94,27 @@ class InversionDDIMInvert(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, guidance=None, negative=NOT_CONNECTED) -> bool | str:
+        return mistaken_guidance(guidance, negative is not NOT_CONNECTED) or True
+
+    @classmethod
     def execute(cls, model, latent, source, steps, scheduler, guidance, method, negative=None) -> io.NodeOutput:
         record = invert_latent(model, latent, source, negative, steps, scheduler, guidance, method)
         trajectory = record.trajectory
         parts = (model.get_model_object(name) for name in ("model_sampling", "latent_format"))
         noise = InvertedNoise(trajectory.xs[0], float(trajectory.sigmas[0]), *parts)
         return io.NodeOutput(record, record.latent(trajectory.xs[0]), trajectory.sigmas.float(), noise)
+
+
+def mistaken_guidance(guidance: float | None, negative: bool) -> str:
+    """The sentence about guidance that is out of range or lacks the negative prompt; None is a linked one, and not judged."""
+    if guidance is None:
+        return ""
+    if not 0 <= guidance <= GUIDANCE:
+        return f"Guidance is a number from 0 to {GUIDANCE:g}; got {guidance:g}."
+    if guidance != 1 and not negative:
+        return f"Guidance {guidance:g} needs the negative prompt: connect 'negative', or set guidance to 1."
+    return ""
 
 
 def invert_latent(
@@ -112,8 +129,8 @@ def invert_latent(
     seed: int = 0,
 ) -> LatentTrajectory:
     """The trajectory of a LATENT. Raises ValueError if the grid, the latent or the prompts do not fit."""
-    if guidance != 1 and negative is None:
-        raise ValueError(f"Guidance {guidance:g} needs the negative prompt: connect it, or set guidance to 1.")
+    if said := mistaken_guidance(guidance, negative is not None):
+        raise ValueError(said)
     frame, samples = frame_of(latent), latent_of(model, latent["samples"])
     sigmas = decreasing(model, scheduler, steps)
     provenance = Provenance(model=fingerprint_of(model), method=method)

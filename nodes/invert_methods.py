@@ -3,8 +3,9 @@
 import comfy.samplers
 from comfy_api.latest import io
 
+from .checks import NOT_CONNECTED
 from .common import schema
-from .invert import invert_latent
+from .invert import GUIDANCE, invert_latent, mistaken_guidance
 from .sockets import TrajectorySocket
 
 
@@ -46,7 +47,7 @@ class InvertNode(io.ComfyNode):
                     tooltip="How the noise levels are spaced.",
                 ),
                 io.Float.Input(
-                    "guidance", default=cls.GUIDANCE, min=0.0, max=30.0, step=0.1, tooltip=cls.ABOUT_GUIDANCE
+                    "guidance", default=cls.GUIDANCE, min=0.0, max=GUIDANCE, step=0.1, tooltip=cls.ABOUT_GUIDANCE
                 ),
                 *([seed] if cls.DRAWS else []),
                 io.Conditioning.Input(
@@ -60,6 +61,10 @@ class InvertNode(io.ComfyNode):
                 io.Latent.Output("noise_latent", display_name="noise latent", tooltip="The noisiest latent."),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, guidance=None, negative=NOT_CONNECTED) -> bool | str:
+        return mistaken_guidance(guidance, negative is not NOT_CONNECTED) or True
 
     @classmethod
     def execute(cls, model, latent, source, method, steps, scheduler, guidance, seed=0, negative=None) -> io.NodeOutput:

@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from .checks import ordered, painted
 from .common import fraction, schema
 from .share_plans import KVEdit, outside
 from .sockets import all_edits, another_edit
@@ -32,4 +33,4 @@ class InversionKVEdit(io.ComfyNode):
 
     @classmethod
     def execute(cls, mask, start, end, attention_edit=None) -> io.NodeOutput:
-        return io.NodeOutput(outside(attention_edit, KVEdit(mask, (start, end))))
+        return io.NodeOutput(outside(attention_edit, KVEdit(painted(mask), ordered(start, end))))

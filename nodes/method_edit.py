@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..inversion_core.metrics import drift
+from .checks import painted
 from .common import schema
 from .editing import edit_along
 from .memory import shown
@@ -54,7 +55,7 @@ class AlongTrajectory(io.ComfyNode):
         cls, model, trajectory, source, target, negative, attention_edit=None, mask=None, **chosen
     ) -> io.NodeOutput:
         words, said = {"source": source, "target": target, "negative": negative}, []
-        edited = edit_along(model, trajectory, words, request_of(**chosen), attention_edit, mask, said.append)
+        edited = edit_along(model, trajectory, words, request_of(**chosen), attention_edit, painted(mask), said.append)
         strayed = {"inversion_drift": drift(edited.source, trajectory.trajectory)}
         back = trajectory.latent(edited.source[-1]) | strayed
         return io.NodeOutput(trajectory.latent(edited.target), back, ui=shown(said))

@@ -1,5 +1,6 @@
 """The words of a prompt as a text encoder of ComfyUI cuts it, and the words that people write into widgets."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ QWEN_START, QWEN_END, QWEN_USER = 151644, 151645, (872, 198)
 def prompt_tokens(clip: Any, text: str) -> PromptTokens:
     """The words and their key columns. Raises ValueError if there is no text encoder, or of a kind whose order is unknown."""
     if clip is None:
-        raise ValueError("There is no text encoder: the checkpoint holds none. Load one, and connect it here.")
+        raise ValueError("There is no text encoder: the checkpoint holds none. Load one, and connect it at 'clip'.")
     tokens = clip.tokenize(text, return_word_ids=True)
     read = READERS.get(frozenset(tokens))
     if read is None or any(_tokenizer(clip, name) is None for name in tokens):
@@ -98,6 +99,8 @@ def weights_of(text: str) -> dict[str, float]:
             weights[word.strip()] = float(weight)
         except ValueError:
             colon = ""
-        if not colon or not word.strip():
-            raise ValueError(f"Write a word, a colon and its weight on each line, as in 'smiling: 2.5'; got '{line}'.")
+        if not colon or not word.strip() or not math.isfinite(weights[word.strip()]):
+            raise ValueError(
+                f"Write a word, a colon and its weight, a number, on each line, as in 'smiling: 2.5'; got '{line}'."
+            )
     return weights

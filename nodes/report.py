@@ -5,10 +5,13 @@ from typing import Any
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..inversion_core.verdict import Verdict
+from .checks import NOT_CONNECTED, decoding
 from .common import frame_of, schema
-from .report_compare import other_inputs, others_of, side_by_side
+from .report_compare import half_a_pair, other_inputs, others_of, side_by_side
 from .report_figures import Figures, advice, figures_of, table
-from .report_sheet import sheet
+from .report_sheet import curves_page, sheet
+from .report_verdict import sentence, verdicts
 from .sockets import LatentTrajectory, TrajectorySocket
 
 
@@ -19,8 +22,8 @@ class InversionReport(io.ComfyNode):
             node_id="InversionReport",
             display_name="Inversion Report",
             category="inversion/invert",
-            description="Compares a picture with its reconstruction and says in words what is wrong and what to try; several "
-            "reconstructions are laid side by side.",
+            description="Compares a picture with its reconstruction and says in words what is wrong and what to try; with the edit "
+            "it says what came out of it. Several reconstructions are laid side by side.",
             search_aliases=["psnr", "ssim", "compare images", "drift"],
             is_output_node=True,
             inputs=[
@@ -37,34 +40,74 @@ class InversionReport(io.ComfyNode):
                     optional=True,
                     tooltip="The reconstructed latent of Inversion Edit Sampler: it adds the drift, level by level.",
                 ),
+                io.Image.Input(
+                    "edited",
+                    optional=True,
+                    tooltip="The edited picture: the sheet then shows it beside the others, and the report says what came out.",
+                ),
                 *other_inputs(),
             ],
             outputs=[
                 io.Image.Output(
-                    "sheet", display_name="sheet", tooltip="Original, reconstruction, difference and curves."
+                    "sheet", display_name="sheet", tooltip="Original, reconstruction, edit, difference and curves."
                 ),
                 io.String.Output("figures", display_name="figures", tooltip="The figures and the advice as text."),
                 io.Image.Output(
                     "comparison", display_name="comparison", tooltip="All connected reconstructions side by side."
                 ),
+                io.Image.Output(
+                    "curves",
+                    display_name="curves",
+                    tooltip="The drift of the replay and the histogram of the inverted noise, as a picture of their own.",
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, original, reconstruction, trajectory, vae=None, reconstructed=None, **more) -> io.NodeOutput:
+    def validate_inputs(
+        cls,
+        reconstruction_2=NOT_CONNECTED,
+        trajectory_2=NOT_CONNECTED,
+        reconstruction_3=NOT_CONNECTED,
+        trajectory_3=NOT_CONNECTED,
+        reconstruction_4=NOT_CONNECTED,
+        trajectory_4=NOT_CONNECTED,
+    ) -> bool | str:
+        pictures = reconstruction_2, reconstruction_3, reconstruction_4
+        records = trajectory_2, trajectory_3, trajectory_4
+        return (
+            half_a_pair([one is not NOT_CONNECTED for one in both] for both in zip(pictures, records, strict=True))
+            or True
+        )
+
+    @classmethod
+    def execute(
+        cls, original, reconstruction, trajectory, vae=None, reconstructed=None, edited=None, **more
+    ) -> io.NodeOutput:
         strayed = (reconstructed or {}).get("inversion_drift", ())
         figures = figures_of(original, reconstruction, trajectory, ceiling_of(vae, trajectory), strayed)
-        text = words(figures)
-        picture = sheet(original, reconstruction, trajectory.trajectory, figures, text)
+        text = words(figures, None if edited is None else edit_verdict(original, reconstruction, edited))
+        picture = sheet(original, reconstruction, edited, trajectory.trajectory, figures, text)
         others = others_of(more)
         page = side_by_side(original, figures, reconstruction, others)
         shown = ui.PreviewImage(page if others else picture, cls=cls).as_dict()
-        return io.NodeOutput(picture, text, page, ui={**shown, "text": [text]})
+        curves = curves_page(trajectory.trajectory, figures)
+        return io.NodeOutput(picture, text, page, curves, ui={**shown, "text": [text]})
 
 
-def words(figures: Figures) -> str:
-    """The table, and what is wrong and what to try."""
-    return "\n".join([*table(figures), "", *advice(figures)])
+def words(figures: Figures, edit: Verdict | None = None) -> str:
+    """The table, what came out of the edit, and what is wrong and what to try."""
+    share = [] if edit is None else [f"changed by the edit  {100 * edit.changed:.1f} %"]
+    came_out = [] if edit is None else [sentence(edit)]
+    return "\n".join([*table(figures), *share, "", *came_out, *advice(figures)])
+
+
+def edit_verdict(original: Tensor, reconstruction: Tensor, edited: Tensor) -> Verdict:
+    """The verdict on the first picture of the batch. Raises ValueError if the edit is of another size."""
+    if edited.shape[1:3] != original.shape[1:3]:
+        (a, b) = (f"{one.shape[2]} x {one.shape[1]}" for one in (original, edited))
+        raise ValueError(f"The report compares equal sizes; original: {a}, edited: {b}. Use Inversion Decode.")
+    return verdicts(original[:1], edited[:1], reconstruction[:1])[0]
 
 
 def ceiling_of(vae: Any, record: LatentTrajectory) -> Tensor | None:
@@ -72,7 +115,8 @@ def ceiling_of(vae: Any, record: LatentTrajectory) -> Tensor | None:
     if vae is None:
         return None
     latent: dict[str, Any] = record.latent(record.trajectory.xs[-1])
-    pixels = vae.decode(latent["samples"]).cpu()
+    with decoding(vae, latent["samples"]):
+        pixels = vae.decode(latent["samples"]).cpu()
     pixels = pixels.reshape(-1, *pixels.shape[-3:])
     frame = frame_of(latent)
     return pixels if frame is None else pixels[:, : frame.height, : frame.width]

@@ -1,5 +1,6 @@
 """Several reconstructions of one picture side by side, each with its trajectory's figures."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -26,12 +27,22 @@ def other_inputs() -> list[Any]:
     return made
 
 
+def half_a_pair(connected: Iterable[Sequence[bool]]) -> str:
+    """The sentence about the first pair of which one is connected only; empty if there is none."""
+    for number, (picture, record) in zip(OTHERS, connected, strict=True):
+        if picture != record:
+            return (
+                f"To compare reconstruction {number}, connect both the picture and its trajectory, 'reconstruction_{number}' "
+                f"and 'trajectory_{number}'."
+            )
+    return ""
+
+
 def others_of(inputs: dict[str, Any]) -> list[tuple[Tensor, LatentTrajectory]]:
     """The pairs that are connected. Raises ValueError if one half of a pair is missing."""
     pairs = [(number, inputs.get(f"reconstruction_{number}"), inputs.get(f"trajectory_{number}")) for number in OTHERS]
-    for number, picture, record in pairs:
-        if (picture is None) != (record is None):
-            raise ValueError(f"To compare reconstruction {number}, connect both the picture and its trajectory.")
+    if said := half_a_pair((picture is not None, record is not None) for _, picture, record in pairs):
+        raise ValueError(said)
     return [(picture, record) for _, picture, record in pairs if picture is not None and record is not None]
 
 

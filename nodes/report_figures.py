@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..inversion_core.metrics import Whiteness, psnr, ssim, whiteness
+from .checks import rgb
 from .sockets import LatentTrajectory
 
 
@@ -56,7 +57,7 @@ def figures_of(
 
 
 def channels_first(pixels: Tensor) -> Tensor:
-    return pixels[..., :3].movedim(-1, 1).float().clamp(0, 1).contiguous().clone()
+    return rgb(pixels).movedim(-1, 1).float().clamp(0, 1).contiguous().clone()
 
 
 def table(figures: Figures) -> list[str]:

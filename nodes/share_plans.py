@@ -105,6 +105,14 @@ class KVEdit(Sharing):
     mask: Tensor
     span: Span
 
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        super().check(model, record)
+        if bool((self.mask >= 1).all()):
+            raise ValueError(
+                "KV-Edit's mask covers the whole picture, so no background is left to keep: paint the region that may change "
+                "only, or leave KV-Edit out."
+            )
+
     def techniques(self, ready: Ready) -> list[Technique]:
         return [kv_edit(fitted(self.mask, ready.record), active=ready.window(self.span))]
 

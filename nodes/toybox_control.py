@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from .checks import rgb
 from .common import schema
 
 
@@ -50,4 +51,4 @@ class InversionEdges(io.ComfyNode):
     def execute(cls, image) -> io.NodeOutput:
         from ..toybox.control import edges
 
-        return io.NodeOutput(edges(image[..., :3].movedim(-1, 1)).movedim(1, -1))
+        return io.NodeOutput(edges(rgb(image).movedim(-1, 1)).movedim(1, -1))

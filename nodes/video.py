@@ -15,6 +15,7 @@ from ..inversion_core.methods import INVERSIONS, Chunked, Window, chunks_of, edi
 from ..inversion_core.methods.clip import SPACING, TOGETHER, WINDOW
 from ..inversion_core.metrics import drift
 from ..inversion_core.trajectory import Provenance
+from .checks import check_frames, mistaken_windows, painted
 from .common import check_model, frame_of, schema
 from .hints import framed
 from .invert import decreasing, scale_of
@@ -23,10 +24,12 @@ from .plans import Plans
 from .progress import reporter, run
 from .sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
 
+FRAMES = 999
+
 
 def number(name: str, default: int, tooltip: str) -> Any:
     """A whole number of frames."""
-    return io.Int.Input(name, default=default, min=1, max=999, tooltip=tooltip)
+    return io.Int.Input(name, default=default, min=1, max=FRAMES, tooltip=tooltip)
 
 
 class InversionVideoEdit(io.ComfyNode):
@@ -75,11 +78,15 @@ class InversionVideoEdit(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, spacing=None, window=None) -> bool | str:
+        return mistaken_windows(spacing, window, FRAMES) or True
+
+    @classmethod
     def execute(
         cls, model, trajectory, source, target, negative, attention_edit=None, mask=None, **settings
     ) -> io.NodeOutput:
         prompts = {"source": source, "target": target, "negative": negative}
-        edited = edit_frames(model, trajectory, prompts, attention_edit or Plans(), mask, Settings(**settings))
+        edited = edit_frames(model, trajectory, prompts, attention_edit or Plans(), painted(mask), Settings(**settings))
         strayed = {"inversion_drift": drift(edited.source, trajectory.trajectory)}
         return io.NodeOutput(trajectory.latent(edited.target), trajectory.latent(edited.source[-1]) | strayed)
 
@@ -127,16 +134,6 @@ def of_window(record: LatentTrajectory, window: Window) -> LatentTrajectory:
 def of_frames(mask: Tensor | None, window: Window) -> Tensor | None:
     """A window's masks; one mask is for all frames."""
     return mask if mask is None or mask.ndim < 3 or len(mask) == 1 else mask[list(window.frames)]
-
-
-def check_frames(shape: tuple[int, ...], prompts: dict[str, Any]) -> None:
-    """Raises ValueError if the frames are not rows of the batch, or a prompt has a row for each."""
-    if len(shape) > 4:
-        raise ValueError(
-            "This trajectory is of a video model, whose latent holds all frames: edit it with Inversion Edit Sampler."
-        )
-    if any(len(entry[0]) != 1 for prompt in prompts.values() for entry in prompt):
-        raise ValueError("A clip has one prompt for all its frames; this conditioning is a batch of several.")
 
 
 class InversionVideoInvert(io.ComfyNode):

@@ -16,8 +16,17 @@ from ..types import Cond, Prompt
 from .comfy_attention import blocks_of, check_editable, with_edits
 from .comfy_features import features_reached
 from .comfy_gradients import gradients_through, plain
-from .comfy_guider import guider_of, same_draws
-from .comfy_model import ModelPatcher, fingerprint_of, is_guidance_distilled, latent_of, path_of, resident, sigmas_of
+from .comfy_guider import check_prompts, guider_of, same_draws
+from .comfy_model import (
+    ModelPatcher,
+    fingerprint_of,
+    is_guidance_distilled,
+    latent_of,
+    path_of,
+    resident,
+    sigmas_of,
+    text_width,
+)
 
 __all__ = [
     "ComfyDenoiser",
@@ -55,10 +64,11 @@ def run(
 
     `prompts` are CONDITIONINGs by name, `latent` is a LATENT's samples, `x` the same in the model's scale and on its
     device. The denoiser works only inside `body`. `gradients` loads the whole model, for `differentiable`. Raises
-    ValueError if the model cannot be inverted or the latent is of another kind of model.
+    ValueError if the model cannot be inverted, or the latent or a prompt is of another kind of model.
     """
     path_of(model)
     latent = latent_of(model, latent)
+    check_prompts(prompts, len(latent), text_width(model))
     guider = guider_of(resident(model, tuple(latent.shape)) if gradients else model, prompts)
     walk = _Walk(body)
     guider.sample(torch.zeros_like(latent), latent, walk, sigmas.float(), disable_pbar=True, seed=seed)

@@ -19,6 +19,28 @@ def guider_of(model: Any, prompts: Mapping[str, Any]) -> Any:
     return guider
 
 
+def check_prompts(prompts: Mapping[str, Any], rows: int, width: int | None) -> None:
+    """Raises ValueError if a CONDITIONING is empty, of another text encoder than the model's, or a batch that does not fit.
+
+    `rows` is the number of pictures, `width` that of the embeddings which the network takes, if it is known.
+    """
+    for named, entries in prompts.items():
+        name = named.rpartition(" ")[2]  # edits number the prompts that they bring
+        if not entries:
+            raise ValueError(f"The conditioning '{name}' is empty: connect a prompt, from CLIP Text Encode.")
+        for embedding in (entry[0] for entry in entries if isinstance(entry[0], torch.Tensor)):
+            if width is not None and embedding.shape[-1] != width:
+                raise ValueError(
+                    f"The conditioning '{name}' is {embedding.shape[-1]} wide, but this model takes {width}: it comes from "
+                    "another model's text encoder. Encode the prompt with the CLIP that belongs to this model."
+                )
+            if rows % len(embedding):
+                raise ValueError(
+                    f"The conditioning '{name}' is a batch of {len(embedding)} prompts, for {rows} "
+                    f"picture{'s' * (rows != 1)}: give one prompt for all, or one for each."
+                )
+
+
 @contextmanager
 def same_draws(device: torch.device, seed: int) -> Iterator[None]:
     """What the model draws at random (token merging, tiling) is the same in every evaluation; later draws are as before."""

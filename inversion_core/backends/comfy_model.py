@@ -16,6 +16,8 @@ from ..shapes import Latent, Sigmas
 ModelPatcher: TypeAlias = Any
 """comfy.model_patcher.ModelPatcher: ComfyUI's MODEL."""
 
+TEXT = ("context_dim", "context_in_dim", "joint_attention_dim", "text_dim")
+"""What ComfyUI's configurations of networks call the width of their text."""
 OTHERS = ("EDM", "X0", "IMG_TO_IMG_FLOW")
 """Kinds of sampling that ComfyUI derives from eps or flow, but that scale or predict otherwise; not every version has all."""
 
@@ -61,6 +63,13 @@ def latent_of(model: ModelPatcher, samples: Tensor) -> Latent:
             "channels: pictures have two, videos three. Encode with the VAE of this model."
         )
     return samples
+
+
+def text_width(model: ModelPatcher) -> int | None:
+    """The width of the embeddings of text that the network takes, where the model's configuration tells it."""
+    known = model.model.model_config.unet_config
+    stated = known.get("context_embedder_config", {}).get("params", {}).get("in_features")
+    return next((width for width in (stated, *map(known.get, TEXT)) if isinstance(width, int)), None)
 
 
 def is_guidance_distilled(model: ModelPatcher) -> bool:

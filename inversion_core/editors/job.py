@@ -97,6 +97,18 @@ class Editor:
         return self.settings.get("distilled" if denoiser.distilled else denoiser.path.name)
 
 
+class WrongInversion(ValueError):
+    """A trajectory is not of the inversion that a method edits along."""
+
+    def __init__(self, inversion: str, trajectory: Trajectory) -> None:
+        made = trajectory.provenance.method or f"a method replayed by '{trajectory.solver}'"
+        super().__init__(
+            f"This method edits along a trajectory of the inversion '{inversion}'; this one was made by {made}. Invert the "
+            f"picture with '{inversion}'."
+        )
+        self.inversion = inversion
+
+
 def planned(
     make: Callable[[Job, Trajectory], Plan],
     *,
@@ -115,10 +127,7 @@ def planned(
     def run(job: Job, trajectory: Trajectory | None) -> Edited:
         assert trajectory is not None
         if solver not in (None, trajectory.solver):
-            raise ValueError(
-                f"This method edits along a trajectory of the inversion '{inversion}', replayed by '{solver}'; this one is "
-                f"replayed by '{trajectory.solver}'. Invert the picture with '{inversion}'."
-            )
+            raise WrongInversion(inversion, trajectory)
         plan = make(job, trajectory)
         return edit_within(
             job.memory,

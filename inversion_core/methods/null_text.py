@@ -68,7 +68,8 @@ def _check(trajectory: Trajectory, denoiser: EditableDenoiser, cond: Cond, inner
     require_unconditional(denoiser, "Null-text")
     if trajectory.solver != "euler":
         raise ValueError(
-            f"Null-text works on DDIM trajectories (solver 'euler'); this one is replayed by '{trajectory.solver}'."
+            f"Null-text works on DDIM trajectories (solver 'euler'); this one is replayed by '{trajectory.solver}'. "
+            "Invert the picture with the method 'ddim'."
         )
     if not cond.guided or inner_steps < 0:
         raise ValueError(

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from . import counted, spoiled
+
 SPEC = importlib.util.spec_from_file_location("tiny_comfy", Path(__file__).resolve().parent.parent / "tiny_comfy.py")
 tiny_comfy = importlib.util.module_from_spec(SPEC)
 sys.modules["tiny_comfy"] = tiny_comfy  # dataclasses look their module up
@@ -110,5 +112,16 @@ class TestLeftovers:
         return {"ui": {"patches": [str(options)], "weights": [total, gradients, plain], "training": [training]}}
 
 
-NODES = (TestModel, TestPrompt, TestLatent, TestFamily, TestLora, TestVae, TestCompare, TestLeftovers)
+NODES = (
+    TestModel,
+    TestPrompt,
+    TestLatent,
+    TestFamily,
+    TestLora,
+    TestVae,
+    TestCompare,
+    TestLeftovers,
+    *spoiled.NODES,
+    *counted.NODES,
+)
 NODE_CLASS_MAPPINGS = {node.__name__: node for node in NODES}

@@ -1,0 +1,942 @@
+"""What goes wrong in people's hands: bad inputs, the words with which they are refused, and where."""
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .graph import Graph, Node
+from .studio import Studio
+
+SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
+FOLDER = "mistakes"
+NAN, INFINITY = float("nan"), float("inf")
+
+
+class Bench(Studio):
+    """The toybox, one of its pictures, its inversion in two steps and an edit of it; mistakes are made beside them."""
+
+    def __init__(self, info: dict[str, Any], nonce: int = 0) -> None:
+        super().__init__(Graph(info), steps=2)
+        again = self.graph.add("TestAgain", conditioning=self.target, nonce=nonce)
+        self.edited = self.sample(target=again, attention_edit=self.attention)
+        self.shown = self.show(self.edited)
+        self.others: dict[str, Node] = {}
+
+    def invert(self, **settings: Any) -> Node:
+        return super().invert(**{"steps": 2} | settings)
+
+    def add(self, kind: str, **inputs: Any) -> Node:
+        return self.graph.add(kind, **inputs)
+
+    def family(self, name: str) -> Node:
+        """A model in miniature, two prompts, a latent."""
+        self.others[name] = self.others.get(name) or self.add("TestFamily", family=name)
+        return self.others[name]
+
+    def inverted_of(self, family: str, **settings: Any) -> Node:
+        made = self.family(family)
+        given = {"model": made[0], "latent": made[3], "source": made[1], "steps": 2, "scheduler": "simple"}
+        return self.add("InversionDDIMInvert", **given | settings)
+
+    def edited_of(self, family: str, kind: str = "InversionEditSampler", **settings: Any) -> Node:
+        made = self.family(family)
+        given = {"model": made[0], "source": made[1], "target": made[2], "negative": made[2]}
+        trajectory = {} if "trajectory" in settings else {"trajectory": self.inverted_of(family)}
+        return self.add(kind, **given | trajectory | settings)
+
+    @property
+    def words(self) -> dict[str, Node | list[Any]]:
+        return {"source": self.source, "target": self.target, "negative": self.negative}
+
+    def by(self, kind: str, **settings: Any) -> Node:
+        """A node that edits the portrait by a method's name."""
+        return self.add(kind, **{"model": self.model, "trajectory": self.inverted} | self.words | settings)
+
+    def other_inversion(self, kind: str, **settings: Any) -> Node:
+        given = {"model": self.model, "latent": self.latent, "source": self.source, "negative": self.negative}
+        return self.add(kind, **given | {"steps": 2} | settings)
+
+    def mask(self, value: float = 1.0, width: int = 128, height: int = 128) -> Node:
+        return self.add("SolidMask", value=value, width=width, height=height)
+
+    def tensor(self, shape: str, spoilt: str = "no") -> Node:
+        """A picture, a mask and a latent of this shape."""
+        return self.add("TestTensor", shape=shape, spoilt=spoilt)
+
+    def encode(self, **settings: Any) -> Node:
+        return self.add("InversionEncode", **{"image": self.scene, "vae": self.vae} | settings)
+
+    def odd_prompt(self, shape: str = "") -> Node:
+        return self.add("TestOddPrompt", shape=shape)
+
+    def view(self, **settings: Any) -> Node:
+        given = {"model": self.model, "trajectory": self.inverted, "clip": self.clip, "image": self.scene}
+        return self.add(
+            "InversionAttentionView", **given | {"prompt": self.scene[1], "looks": 1, "spread": 0} | settings
+        )
+
+    def with_edit(self, edit: Node, **settings: Any) -> Node:
+        return self.sample(attention_edit=edit, **settings)
+
+    def portrait(self, steps: int = 2, **scene: Any) -> Node:
+        """The trajectory of another portrait."""
+        other = self.add("InversionToyboxScene", **{"seed": 33, "change": "time: night"} | scene)
+        return self.invert(latent=self.encode(image=other), steps=steps)
+
+    def garment(self, **settings: Any) -> Node:
+        given = {"garment": self.inverted, "garment_prompt": self.source}
+        given |= {"garment_mask": self.mask(), "region": self.mask()}
+        return self.add("InversionGarmentReference", **given | settings)
+
+    def style(self, **settings: Any) -> Node:
+        return self.add("InversionStyleReference", **{"style": self.inverted, "style_prompt": self.source} | settings)
+
+    def load(self, name: str) -> Node:
+        return self.add("InversionLoadTrajectory", file=f"{FOLDER}/{name}{SUFFIX} [input]")
+
+    def save(self, prefix: str) -> Node:
+        return self.add("InversionSaveTrajectory", trajectory=self.inverted, filename_prefix=prefix)
+
+    def clip_of(self, frames: int) -> Node:
+        return self.add("InversionToyboxVideo", frames=frames, change="time: night", seed=23)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A bad input: `build` adds it and gives the node that must refuse it with a sentence of the words in `says`."""
+
+    name: str
+    build: Callable[[Bench], Node]
+    says: tuple[str, ...]
+    before: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def before(name: str, build: Callable[[Bench], Node], *says: str) -> Mistake:
+    """A mistake that is refused before anything runs."""
+    return Mistake(name, build, says, before=True)
+
+
+def late(name: str, build: Callable[[Bench], Node], *says: str) -> Mistake:
+    """A mistake that is refused when its node runs."""
+    return Mistake(name, build, says)
+
+
+PICTURES = [
+    late("a picture with NaN", lambda b: b.encode(image=b.tensor("1,64,64,3", "nan")), "picture", "3 values", "NaN"),
+    late("a picture with infinity", lambda b: b.encode(image=b.tensor("1,64,64,3", "infinity")), "picture", "3 values"),
+    late("a picture of two channels", lambda b: b.encode(image=b.tensor("1,64,64,2")), "2 channels", "3"),
+    late(
+        "a mask of another size",
+        lambda b: b.encode(mask=b.mask(width=30, height=20)),
+        "30 x 20",
+        "128 x 128",
+        "resize",
+    ),
+    late("an unpainted mask of LoadImage", lambda b: b.encode(mask=b.mask(0.0, 64, 64)), "64 x 64", "128 x 128"),
+    late("three masks for one picture", lambda b: b.encode(mask=b.tensor("3,128,128")[1]), "3 masks", "1 picture"),
+    late("a mask with NaN", lambda b: b.encode(mask=b.tensor("1,128,128", "nan")[1]), "mask", "3 values", "NaN"),
+    late("an empty mask", lambda b: b.encode(mask=b.mask(0.0)), "mask is empty", "aint"),
+    late("no VAE in the checkpoint", lambda b: b.encode(vae=b.add("TestNothing")[2]), "no VAE", "vae"),
+    late("an empty mask at the sampler", lambda b: b.sample(mask=b.mask(0.0)), "mask is empty"),
+    late("a mask of another size at the sampler", lambda b: b.sample(mask=b.mask(1.0, 64, 96)), "64 x 96", "128 x 128"),
+    late("a mask with NaN at the sampler", lambda b: b.sample(mask=b.tensor("1,128,128", "nan")[1]), "mask", "NaN"),
+    late("two masks for one picture", lambda b: b.sample(mask=b.tensor("2,128,128")[1]), "2 masks", "1 picture"),
+    before(
+        "an original without a mask",
+        lambda b: b.add("InversionDecode", latent=b.latent, vae=b.vae, original=b.scene),
+        "original",
+        "mask",
+        "connect",
+    ),
+    late(
+        "an original of another size",
+        lambda b: b.add(
+            "InversionDecode", latent=b.latent, vae=b.vae, original=b.tensor("1,64,96,3"), mask=b.mask(1.0, 96, 64)
+        ),
+        "original is 96 x 64",
+        "128 x 128",
+    ),
+    late(
+        "two originals for three pictures",
+        lambda b: b.add(
+            "InversionDecode",
+            latent=b.tensor("3,16,8,8")[2],
+            vae=b.vae,
+            original=b.tensor("2,64,64,3"),
+            mask=b.mask(1.0, 64, 64),
+        ),
+        "2 pictures",
+        "3 pictures",
+    ),
+    late(
+        "the VAE of another kind of model",
+        lambda b: b.add("InversionDecode", latent=b.tensor("1,4,8,8")[2], vae=b.vae),
+        "4 channels",
+        "16",
+        "VAE",
+    ),
+    late(
+        "no VAE to decode with",
+        lambda b: b.add("InversionDecode", latent=b.latent, vae=b.add("TestNothing")[2]),
+        "no VAE",
+    ),
+    late(
+        "a latent with NaN to decode",
+        lambda b: b.add("InversionDecode", latent=b.tensor("1,16,8,8", "nan")[2], vae=b.vae),
+        "latent",
+        "3 values",
+        "NaN",
+    ),
+]
+
+INVERSIONS = [
+    late("a latent with NaN", lambda b: b.invert(latent=b.tensor("1,16,8,8", "nan")[2]), "latent", "3 values"),
+    late("a latent with infinity", lambda b: b.invert(latent=b.tensor("1,16,8,8", "infinity")[2]), "3 values"),
+    late("a latent of four channels", lambda b: b.invert(latent=b.tensor("1,4,8,8")[2]), "4 channels", "16", "VAE"),
+    late("a latent of video", lambda b: b.invert(latent=b.tensor("1,16,3,8,8")[2]), "(1, 16, 3, 8, 8)", "VAE"),
+    late("no latent", lambda b: b.invert(latent=b.add("TestNothing")[4]), "no latent"),
+    late(
+        "a latent that was resized after encoding",
+        lambda b: b.invert(
+            latent=b.add(
+                "LatentUpscale", samples=b.latent, upscale_method="bilinear", width=200, height=104, crop="disabled"
+            )
+        ),
+        "25 x 13",
+        "128 x 128",
+        "before encoding",
+    ),
+    late("no prompt", lambda b: b.invert(source=b.add("TestNothing")[3]), "'source'", "conditioning", "empty"),
+    late("an empty prompt list", lambda b: b.invert(source=b.odd_prompt()), "'source'", "conditioning", "empty"),
+    late(
+        "the prompt of another text encoder",
+        lambda b: b.invert(source=b.odd_prompt("1,77,768")),
+        "'source'",
+        "768",
+        "text encoder",
+    ),
+    late(
+        "three prompts for one picture",
+        lambda b: b.invert(source=b.odd_prompt("3,32,128")),
+        "'source'",
+        "3",
+        "1 picture",
+    ),
+    late(
+        "the prompt of another family",
+        lambda b: b.inverted_of("wan", source=b.source),
+        "'source'",
+        "text encoder",
+    ),
+    before("guidance without a negative prompt", lambda b: b.invert(guidance=4.0), "4", "negative"),
+    before("too much guidance", lambda b: b.invert(guidance=31.0, negative=b.negative), "31", "30"),
+    before("no steps", lambda b: b.invert(steps=0), "0", "min", "1"),
+    before("too many steps", lambda b: b.invert(steps=1001), "1001", "1000"),
+    before("a scheduler that does not exist", lambda b: b.invert(scheduler="fast"), "'fast'"),
+    before("a seed out of range", lambda b: b.other_inversion("InversionRFInvert", seed=-1), "-1", "0"),
+    late(
+        "a scheduler that does not fall at every step",
+        lambda b: b.invert(scheduler="beta", steps=1000),
+        "'beta'",
+        "1000 steps",
+        "ewer steps",
+    ),
+    late(
+        "a model that samples otherwise",
+        lambda b: b.invert(model=b.add("ModelSamplingContinuousEDM", model=b.model, sampling="edm")),
+        "EDM",
+        "Inversion knows",
+    ),
+    late("no model", lambda b: b.invert(model=b.add("TestNothing")[0]), "no model"),
+    late(
+        "RF-Inversion on a UNet",
+        lambda b: b.other_inversion("InversionRFInvert"),
+        "RF-Inversion",
+        "rectified-flow",
+        "UNet",
+    ),
+    late(
+        "noise maps on a transformer",
+        lambda b: b.add(
+            "InversionStochasticInvert",
+            model=b.family("sd3")[0],
+            latent=b.family("sd3")[3],
+            source=b.family("sd3")[1],
+            negative=b.family("sd3")[2],
+            steps=2,
+        ),
+        "edit-friendly DDPM",
+        "eps",
+        "rectified-flow",
+    ),
+    late(
+        "the inverted noise for a latent of another size",
+        lambda b: b.add(
+            "SamplerCustomAdvanced",
+            noise=b.inverted[3],
+            guider=b.add("BasicGuider", model=b.model, conditioning=b.source),
+            sampler=b.add("KSamplerSelect", sampler_name="euler"),
+            sigmas=b.inverted[2],
+            latent_image=b.tensor("1,16,8,8")[2],
+        ),
+        "(1, 16, 16, 16)",
+        "(1, 16, 8, 8)",
+    ),
+    late(
+        "null text on a distilled model",
+        lambda b: b.add(
+            "InversionNullTextOptimize",
+            model=b.family("flux")[0],
+            trajectory=b.inverted_of("flux"),
+            source=b.family("flux")[1],
+            empty=b.family("flux")[2],
+        ),
+        "unconditional",
+        "direct",
+    ),
+    late(
+        "null text on a trajectory of Heun's",
+        lambda b: b.null_text(trajectory=b.invert(method="heun")),
+        "'heun'",
+        "DDIM Invert",
+    ),
+    before("null text without guidance", lambda b: b.null_text(guidance=1.0), "1.0", "1.1"),
+    late(
+        "null text of combined prompts",
+        lambda b: b.null_text(empty=b.add("ConditioningCombine", conditioning_1=b.negative, conditioning_2=b.source)),
+        "2 parts",
+        "plain text prompt",
+    ),
+    late("no text encoder", lambda b: b.edit(clip=b.add("TestNothing")[1]), "no text encoder"),
+]
+
+EDITS = [
+    late(
+        "another checkpoint than the trajectory's",
+        lambda b: b.sample(model=b.family("sd15")[0]),
+        "another model",
+        "fingerprint",
+        "invert the picture again",
+    ),
+    late(
+        "another LoRA than the trajectory's",
+        lambda b: b.edited_of("sd15", model=b.add("TestLora", model=b.family("sd15")[0])),
+        "another model",
+        "LoRAs",
+    ),
+    late(
+        "the source prompt as unconditional on a distilled model",
+        lambda b: b.edited_of("flux", unconditional="source prompt", guidance=1.0),
+        "negative-prompt inversion",
+        "direct",
+    ),
+    late(
+        "a method of unconditional prompts on a distilled model",
+        lambda b: b.edited_of("flux", "InversionGuidanceEdit"),
+        "unconditional",
+        "direct",
+    ),
+    late(
+        "a UNet's method on a transformer",
+        lambda b: b.edited_of("sd3", "InversionExactEdit", method="EDICT"),
+        "EDICT",
+        "Exact Invert",
+    ),
+    late(
+        "a transformer's method on a UNet",
+        lambda b: b.by("InversionFlowControlEdit"),
+        "RF-Inversion",
+        "rectified-flow",
+    ),
+    late(
+        "a DDIM trajectory for a stochastic edit",
+        lambda b: b.by("InversionStochasticEdit"),
+        "edit-friendly DDPM",
+        "Stochastic Invert",
+        "ddim",
+    ),
+    late(
+        "a stochastic trajectory for an anchored edit",
+        lambda b: b.by("InversionAnchoredEdit", trajectory=b.other_inversion("InversionStochasticInvert")),
+        "edit-friendly DDPM",
+        "DDIM Invert",
+    ),
+    late(
+        "a DDIM trajectory for an exact edit",
+        lambda b: b.by("InversionExactEdit"),
+        "Exact Invert",
+        "ddim",
+    ),
+    late(
+        "another exact method's trajectory",
+        lambda b: b.by("InversionExactEdit", method="BDIA", trajectory=b.other_inversion("InversionExactInvert")),
+        "BDIA",
+        "EDICT",
+        "Exact Invert",
+    ),
+    late(
+        "an exact edit under other guidance",
+        lambda b: b.by(
+            "InversionExactEdit",
+            settings="as set below",
+            source_guidance=3.0,
+            trajectory=b.other_inversion("InversionExactInvert"),
+        ),
+        "EDICT",
+        "guidance",
+        "3",
+        "1",
+    ),
+    late(
+        "null text for another guidance",
+        lambda b: b.sample(null_text=b.null_text(guidance=5.0), guidance=7.5),
+        "guidance 5",
+        "7.5",
+    ),
+    late(
+        "null text of another grid",
+        lambda b: b.sample(null_text=b.null_text(trajectory=b.invert(steps=1)), guidance=7.5),
+        "1 step",
+        "trajectory has 2",
+    ),
+    late(
+        "null text and the source prompt as unconditional",
+        lambda b: b.sample(null_text=b.null_text(), unconditional="source prompt", guidance=7.5),
+        "negative prompt",
+        "unconditional",
+    ),
+    before("guidance below one", lambda b: b.sample(guidance=0.5), "0.5", "1"),
+    late("no target prompt", lambda b: b.sample(target=b.odd_prompt()), "'target'", "empty"),
+    late(
+        "a target prompt of another text encoder",
+        lambda b: b.sample(target=b.odd_prompt("1,77,768")),
+        "'target'",
+        "768",
+    ),
+    late(
+        "three prompts for a trajectory of two",
+        lambda b: b.edited_of("sd3", target=b.odd_prompt("3,6,32")),
+        "'target'",
+        "3",
+        "2 pictures",
+    ),
+    late(
+        "a latent with NaN to edit",
+        lambda b: b.add(
+            "InversionFreeEdit",
+            model=b.family("sd3")[0],
+            latent=b.tensor("1,16,8,12", "nan")[2],
+            source=b.family("sd3")[1],
+            target=b.family("sd3")[2],
+            negative=b.family("sd3")[2],
+            steps=2,
+        ),
+        "latent",
+        "3 values",
+    ),
+    before(
+        "a method that does not exist",
+        lambda b: b.add(
+            "InversionCompare", model=b.model, vae=b.vae, image=b.scene, methods="direct, magic", **b.words
+        ),
+        "'magic'",
+        "direct",
+    ),
+    late(
+        "a method of another family to compare",
+        lambda b: b.add(
+            "InversionCompare", model=b.model, vae=b.vae, image=b.scene, methods="RF-Inversion", steps=2, **b.words
+        ),
+        "RF-Inversion",
+        "rectified-flow",
+    ),
+    late(
+        "pictures of other sizes to report on",
+        lambda b: b.add(
+            "InversionReport", original=b.scene, reconstruction=b.tensor("1,64,96,3"), trajectory=b.inverted
+        ),
+        "128 x 128",
+        "96 x 64",
+    ),
+    before(
+        "half a pair to report on",
+        lambda b: b.add(
+            "InversionReport",
+            original=b.scene,
+            reconstruction=b.scene,
+            trajectory=b.inverted,
+            reconstruction_3=b.scene,
+        ),
+        "reconstruction_3",
+        "trajectory_3",
+    ),
+    late(
+        "another picture than the trajectory's to report on",
+        lambda b: b.add(
+            "InversionReport",
+            original=b.tensor("1,64,96,3"),
+            reconstruction=b.tensor("1,64,96,3"),
+            trajectory=b.inverted,
+            vae=b.vae,
+        ),
+        "96 x 64",
+        "128 x 128",
+    ),
+]
+
+ATTENTION = [
+    before(
+        "a word that the prompt has not",
+        lambda b: b.edit(source_prompt="a photo of a cat", target_prompt="a photo of a dog", blend_target_words="hat"),
+        "'hat'",
+        "'target_prompt'",
+        "a, photo, of, a, dog",
+    ),
+    late(
+        "a word that a linked prompt has not",
+        lambda b: b.edit(blend_source_words="zebra"),
+        "'zebra'",
+        "Its words are",
+    ),
+    before(
+        "the weight of a word that the prompt has not",
+        lambda b: b.edit(source_prompt="a cat", target_prompt="a dog", word_weights="cat: 2"),
+        "'cat'",
+        "'target_prompt'",
+        "a, dog",
+    ),
+    before("words of an empty prompt", lambda b: b.edit(target_prompt="", blend_target_words="dog"), "'dog'", "empty"),
+    before("a weight that is no number", lambda b: b.edit(word_weights="smiling 2.5"), "'smiling 2.5'", "colon"),
+    before("a weight of two colons", lambda b: b.edit(word_weights="smiling: 2: x"), "'smiling: 2: x'"),
+    before("a weight that is infinite", lambda b: b.edit(word_weights="smiling: inf"), "'smiling: inf'", "number"),
+    before("a weight of no word", lambda b: b.edit(word_weights=": 2"), "': 2'"),
+    before("nothing to blend by", lambda b: b.edit(mode="blend only"), "'blend only'", "word", "mask"),
+    before(
+        "windows that end before they start",
+        lambda b: b.edit(cross_start=0.8, cross_end=0.2),
+        "cross_start",
+        "0.8",
+        "cross_end",
+        "0.2",
+    ),
+    late("an empty mask of the edit", lambda b: b.with_edit(b.edit(mask=b.mask(0.0))), "mask is empty"),
+    late(
+        "another text encoder's words",
+        lambda b: b.edited_of("sd3", attention_edit=b.edit(), guidance=2.0),
+        "tokens",
+        "text encoder",
+    ),
+    late(
+        "attention edits on a network out of reach",
+        lambda b: b.edited_of("hunyuan", attention_edit=b.edit(), guidance=1.0),
+        "HunyuanVideo",
+        "What works",
+    ),
+    late(
+        "too little memory",
+        lambda b: b.with_edit(
+            b.add("InversionAttentionMemory", attention_edit=b.attention, budget_gb=0.00001, device="the model's")
+        ),
+        "10 kB",
+        "budget",
+        "Attention Memory",
+    ),
+    late(
+        "Plug-and-Play on a transformer",
+        lambda b: b.edited_of("sd3", attention_edit=b.add("InversionPlugAndPlay")),
+        "Plug-and-Play",
+        "UNet",
+        "KV Injection",
+    ),
+    late(
+        "a layer that the decoder has not",
+        lambda b: b.with_edit(b.add("InversionPlugAndPlay", layer=32)),
+        "0 to",
+        "no layer 32",
+    ),
+    before("a layer out of range", lambda b: b.add("InversionPlugAndPlay", layer=33), "33", "32"),
+    late(
+        "a preset of another network",
+        lambda b: b.with_edit(b.add("InversionKVInjection", preset=flux_preset(b))),
+        "block",
+        "auto",
+    ),
+    before(
+        "no depth at all",
+        lambda b: b.add("InversionKVInjection", preset="by depth", depth_start=0.9, depth_end=0.1),
+        "depth_start",
+        "0.9",
+        "depth_end",
+        "0.1",
+    ),
+    before(
+        "a target mask alone",
+        lambda b: b.add("InversionMutualAttention", target_mask=b.mask()),
+        "source_mask",
+        "target_mask",
+    ),
+    before(
+        "a foreground by words and by masks",
+        lambda b: b.add(
+            "InversionMutualAttention",
+            source_mask=b.mask(),
+            clip=b.clip,
+            source_prompt="a cat",
+            target_prompt="a dog",
+            source_words="cat",
+            target_words="dog",
+        ),
+        "masks",
+        "words",
+        "not",
+    ),
+    before(
+        "words of one prompt only",
+        lambda b: b.add(
+            "InversionMutualAttention", clip=b.clip, source_prompt="a cat", target_prompt="a dog", source_words="cat"
+        ),
+        "source_words",
+        "target_words",
+    ),
+    before(
+        "words without a text encoder",
+        lambda b: b.add(
+            "InversionMutualAttention",
+            source_prompt="a cat",
+            target_prompt="a dog",
+            source_words="cat",
+            target_words="dog",
+        ),
+        "text encoder",
+        "clip",
+    ),
+    before(
+        "a foreground's word that the prompt has not",
+        lambda b: b.add(
+            "InversionMutualAttention",
+            clip=b.clip,
+            source_prompt="a cat",
+            target_prompt="a dog",
+            source_words="bird",
+            target_words="dog",
+        ),
+        "'bird'",
+        "'source_prompt'",
+        "a, cat",
+    ),
+    late(
+        "KV-Edit with an empty mask",
+        lambda b: b.with_edit(b.add("InversionKVEdit", mask=b.mask(0.0))),
+        "mask is empty",
+    ),
+    late(
+        "KV-Edit with a full mask",
+        lambda b: b.with_edit(b.add("InversionKVEdit", mask=b.mask(1.0))),
+        "whole picture",
+        "background",
+    ),
+    late(
+        "a mask of another size for KV-Edit",
+        lambda b: b.with_edit(b.add("InversionKVEdit", mask=b.mask(1.0, 96, 64))),
+        "96 x 64",
+        "128 x 128",
+    ),
+    before("a word to view that the prompt has not", lambda b: b.view(prompt="a cat", words="dog"), "'dog'", "a, cat"),
+    before("an empty prompt to view", lambda b: b.view(prompt="  "), "empty", "prompt"),
+    late("blocks that do not exist", lambda b: b.view(blocks="attic"), "'attic'", "output", "middle"),
+    before("a view of no steps", lambda b: b.view(start=0.9, end=0.1), "start", "0.9", "end", "0.1"),
+    late("a view of another picture", lambda b: b.view(image=b.tensor("1,64,96,3")), "96 x 64", "128 x 128"),
+    late("a view with another model", lambda b: b.view(model=b.family("sd15")[0]), "another model"),
+]
+
+OTHERS = [
+    late(
+        "a style on another grid",
+        lambda b: b.with_edit(b.style(style=b.portrait(steps=1))),
+        "style",
+        "1 step",
+        "2",
+    ),
+    late(
+        "a style of another model",
+        lambda b: b.with_edit(b.style(style=b.inverted_of("sd15"))),
+        "style",
+        "another model",
+    ),
+    late(
+        "a style of another size",
+        lambda b: b.with_edit(b.style(style=b.invert(latent=b.encode(image=b.tensor("1,64,192,3"))))),
+        "style",
+        "8 x 24",
+        "16 x 16",
+    ),
+    late("an empty garment", lambda b: b.with_edit(b.garment(garment_mask=b.mask(0.0))), "garment_mask", "empty"),
+    late("an empty region", lambda b: b.with_edit(b.garment(region=b.mask(0.0))), "region", "empty"),
+    late("a region of another size", lambda b: b.with_edit(b.garment(region=b.mask(1.0, 96, 64))), "96 x 64", "128"),
+    late(
+        "a garment on another grid", lambda b: b.with_edit(b.garment(garment=b.portrait(steps=1))), "garment", "1 step"
+    ),
+    late(
+        "an empty garment to place",
+        lambda b: b.add("InversionGarmentPlace", garment=b.scene, garment_mask=b.mask(0.0), region=b.mask()),
+        "garment_mask",
+        "empty",
+    ),
+    late(
+        "a garment's mask of another size",
+        lambda b: b.add("InversionGarmentPlace", garment=b.scene, garment_mask=b.mask(1.0, 64, 64), region=b.mask()),
+        "64 x 64",
+        "128 x 128",
+    ),
+    late(
+        "two garments and three regions",
+        lambda b: b.add(
+            "InversionGarmentPlace",
+            garment=b.tensor("2,64,64,3"),
+            garment_mask=b.mask(1.0, 64, 64),
+            region=b.tensor("3,64,64")[1],
+        ),
+        "2 garments",
+        "3 regions",
+    ),
+    late(
+        "a garment with NaN",
+        lambda b: b.add(
+            "InversionGarmentPlace", garment=b.tensor("1,128,128,3", "nan"), garment_mask=b.mask(), region=b.mask()
+        ),
+        "3 values",
+        "NaN",
+    ),
+    late(
+        "a video model's trajectory for Video Edit",
+        lambda b: b.edited_of("wan", "InversionVideoEdit"),
+        "video model",
+        "Inversion Edit Sampler",
+    ),
+    before(
+        "windows that hold no key frames",
+        lambda b: b.by("InversionVideoEdit", spacing=8, window=4),
+        "spacing",
+        "8",
+        "window",
+        "4",
+    ),
+    late(
+        "a clip with prompts for its frames",
+        lambda b: b.by("InversionVideoEdit", target=b.odd_prompt("3,32,128")),
+        "one prompt",
+        "3",
+    ),
+    late(
+        "masks for another number of frames",
+        lambda b: b.by(
+            "InversionVideoEdit",
+            trajectory=b.invert(latent=b.encode(image=b.clip_of(3))),
+            mask=b.tensor("2,128,128")[1],
+        ),
+        "2 masks",
+        "3 pictures",
+    ),
+    late(
+        "a clip of another length to report on",
+        lambda b: b.add(
+            "InversionReport",
+            original=b.clip_of(3),
+            reconstruction=b.clip_of(2),
+            trajectory=b.inverted,
+        ),
+        "3 of 128 x 128",
+        "2 of 128 x 128",
+    ),
+    late(
+        "a portrait that shows the change already",
+        lambda b: b.add("InversionToyboxScene", seed=23, change=shown_already(b)),
+        "already shows",
+        "seed 23",
+    ),
+    before(
+        "a change that the toybox has not", lambda b: b.add("InversionToyboxScene", change="hat: top"), "'hat: top'"
+    ),
+    before("a negative seed", lambda b: b.add("InversionToyboxScene", seed=-1), "-1", "0"),
+    late(
+        "an edit mask of another model",
+        lambda b: b.add(
+            "InversionEditMask",
+            model=b.family("sd15")[0],
+            trajectory=b.inverted,
+            source=b.source,
+            target=b.target,
+        ),
+        "another model",
+    ),
+    late(
+        "an edit mask of one prompt",
+        lambda b: b.add("InversionEditMask", model=b.model, trajectory=b.inverted, source=b.source, target=b.source),
+        "source",
+        "target",
+        "same",
+    ),
+    late("edges of a picture with NaN", lambda b: b.add("InversionEdges", image=b.tensor("1,64,64,3", "nan")), "NaN"),
+]
+
+
+def flux_preset(bench: Bench) -> str:
+    """A preset of KV Injection that was published for one network."""
+    options = bench.graph.object_info["InversionKVInjection"]["input"]["required"]["preset"]
+    choices = options[0] if isinstance(options[0], list) else options[1]["options"]
+    return next(name for name in choices if name not in ("auto", "by depth"))
+
+
+def shown_already(bench: Bench) -> str:
+    """A change that the portrait of seed 23 has without it: it is by day or by night."""
+    return "time: day"
+
+
+# Files
+
+
+def named(name: str, file: str, *says: str) -> Mistake:
+    """A file's name that leads nowhere it may."""
+    return before(name, lambda b: b.add("InversionLoadTrajectory", file=file), *says)
+
+
+NAMES = [
+    named("a file that is not there", f"nothing{SUFFIX} [output]", "nothing", "no trajectory file"),
+    named("a name that climbs out", f"../../secret{SUFFIX} [input]", "leads out"),
+    named("a name that climbs out and back", f"../input/../../x{SUFFIX}", "leads out"),
+    named("an absolute name", f"/etc/passwd{SUFFIX}", "leads out"),
+    named("a drive of Windows", f"C:\\x{SUFFIX}", "leads out"),
+    named("backslashes that climb out", f"..\\..\\x{SUFFIX} [output]", "leads out"),
+    named("a name with a NUL", f"x\0y{SUFFIX}", "character"),
+    named("a name that ends in dots", f"{FOLDER}/good{SUFFIX}... [input]", SUFFIX),
+    named("the temporary folder", f"x{SUFFIX} [temp]", "output or input folder"),
+    named("a name that is too long", "x" * 5000 + SUFFIX, "too long"),
+    named("a picture instead", "example.png [input]", "example.png", SUFFIX),
+    named("no name", "", "no trajectory file"),
+    before("a prefix that climbs out", lambda b: b.save("../../out"), "output folder"),
+    before("an absolute prefix", lambda b: b.save("/tmp/out"), "output folder"),
+    before("a prefix with a drive", lambda b: b.save("C:\\out"), "C:", "output folder"),
+    before("a prefix of backslashes that climbs out", lambda b: b.save("..\\..\\out"), "output folder"),
+    before("a prefix with a NUL", lambda b: b.save("a\0b"), "character"),
+    before("a prefix that is too long", lambda b: b.save("x" * 300), "300", "long"),
+    before("an empty prefix", lambda b: b.save(""), "filename_prefix", "empty"),
+    before("a prefix that ends in a dot", lambda b: b.save("inversion./x"), "dot"),
+]
+
+
+def spoil(good: Path) -> dict[str, bytes]:
+    """Damaged and hostile copies of a trajectory's file, by name."""
+    with safe_open(good, "pt") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    data = good.read_bytes()
+
+    def changed(more: Mapping[str, Tensor | None] = {}, **texts: Any) -> bytes:
+        kept = {name: t.contiguous() for name, t in {**tensors, **more}.items() if t is not None}
+        written = good.with_name("changed.part")
+        save_file(kept, written, metadata={**metadata, **texts})
+        made = written.read_bytes()
+        written.unlink()
+        return made
+
+    def facts(**more: Any) -> str:
+        return json.dumps({**json.loads(metadata["facts"]), **more})
+
+    def notes(**more: Any) -> str:
+        return json.dumps({**json.loads(metadata["notes"]), **more})
+
+    sigmas, xs = tensors["sigmas"], tensors["xs"]
+    spoilt_xs, spoilt_sigmas = xs.clone(), sigmas.clone()
+    spoilt_xs.view(-1)[:3] = NAN
+    spoilt_sigmas[0] = INFINITY
+    bomb = b'{"__metadata__":{"facts":"' + b"[" * 100_000 + b'"}}'
+    return {
+        "good": data,
+        "empty": b"",
+        "text": b"This is a letter, not a trajectory.",
+        "truncated": data[: len(data) // 2],
+        "huge-header": struct.pack("<Q", 2**62) + data[8:],
+        "brackets": changed(facts="[" * 100_000),
+        "bomb": struct.pack("<Q", len(bomb)) + bomb,
+        "other-format": changed(format="pt"),
+        "null-text-kind": changed(format="latent-inversion null-text"),
+        "newer": changed(version="99"),
+        "no-version": changed(version="soon"),
+        "no-latents": changed({"xs": None}),
+        "no-sigmas": changed({"sigmas": None}),
+        "fewer-latents": changed({"xs": xs[:-1]}),
+        "flat-latents": changed({"xs": xs.flatten(1)}),
+        "whole-numbers": changed({"xs": xs.to(torch.int32)}),
+        "nan-latents": changed({"xs": spoilt_xs}),
+        "nan-sigmas": changed({"sigmas": spoilt_sigmas}),
+        "negative-sigmas": changed({"sigmas": sigmas - 1}),
+        "rising-sigmas": changed({"sigmas": sigmas.flip(0)}),
+        "single-sigmas": changed({"sigmas": sigmas.float()}),
+        "unknown-solver": changed(facts=facts(solver="magic")),
+        "solver-list": changed(facts=facts(solver=["euler"])),
+        "unknown-path": changed(facts=facts(path="sideways")),
+        "facts-number": changed(facts="7"),
+        "facts-broken": changed(facts="{"),
+        "no-notes": changed(notes="{}"),
+        "notes-list": changed(notes="[1]"),
+        "notes-words": changed(notes=notes(scale=["a"] * 16)),
+        "notes-few": changed(notes=notes(scale=[1.0])),
+        "notes-nan": changed(notes=notes(scale=[NAN] * 16)),
+        "frame-small": changed(notes=notes(frame={"height": 128, "width": 128, "padded_height": 0, "padded_width": 8})),
+        "frame-words": changed(notes=notes(frame={"height": "x", "width": 1, "padded_height": 1, "padded_width": 1})),
+        "provenance": changed(facts=facts(provenance={"model": 5, "spell": "abra"})),
+    }
+
+
+def damaged(file: str, *says: str) -> Mistake:
+    """A file that is there and is no trajectory."""
+    return late(f"the file '{file}'", lambda b: b.load(file), file + SUFFIX, *says)
+
+
+FILES = [
+    damaged("empty", "empty or truncated"),
+    damaged("text", "cannot be read", "another kind"),
+    damaged("truncated", "cannot be read", "truncated"),
+    damaged("huge-header", "cannot be read"),
+    damaged("brackets", "damaged"),
+    damaged("bomb", "cannot be read"),
+    damaged("other-format", "some other safetensors file"),
+    damaged("null-text-kind", "null-text"),
+    damaged("newer", "version 99", "Update the pack"),
+    damaged("no-version", "version soon"),
+    damaged("no-latents", "damaged", "'xs'"),
+    damaged("no-sigmas", "damaged", "'sigmas'"),
+    damaged("fewer-latents", "3 sigmas", "got 2"),
+    damaged("flat-latents", "damaged", "dimensions"),
+    damaged("whole-numbers", "damaged", "int32"),
+    damaged("nan-latents", "3 values", "NaN"),
+    damaged("nan-sigmas", "finite"),
+    damaged("negative-sigmas", "negative"),
+    damaged("rising-sigmas", "decrease"),
+    damaged("single-sigmas", "damaged", "float32"),
+    damaged("unknown-solver", "'magic'", "euler"),
+    damaged("solver-list", "damaged"),
+    damaged("unknown-path", "'sideways'"),
+    damaged("facts-number", "damaged"),
+    damaged("facts-broken", "damaged"),
+    damaged("no-notes", "scaled"),
+    damaged("notes-list", "scaled"),
+    damaged("notes-words", "scaled"),
+    damaged("notes-few", "scaled"),
+    damaged("notes-nan", "scaled"),
+    damaged("frame-small", "size"),
+    damaged("frame-words", "size"),
+    damaged("provenance", "damaged"),
+]
+
+MISTAKES = [*PICTURES, *INVERSIONS, *EDITS, *ATTENTION, *OTHERS, *NAMES, *FILES]
