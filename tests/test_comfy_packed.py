@@ -71,8 +71,7 @@ def run(archive: Path, make_comfy_server: Callable[..., ComfyServer], tmp_path_f
     log = server.base / "seen.jsonl"
     before = contents(folder)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**variables(folder, log), "PYTHONDONTWRITEBYTECODE": "1"}.items():
-            patch.setenv(name, value)
+        set_environment(patch, folder, log)
         with server:
             info = server.object_info()
             prompt = short_prompt(folder / "workflows" / WORKFLOW, info)
@@ -81,6 +80,15 @@ def run(archive: Path, make_comfy_server: Callable[..., ComfyServer], tmp_path_f
     saved = [path.name for path in (server.base / "output").rglob("*.trajectory.safetensors")]
     yield Run(server.base, folder, ours, pictures, saved, before, contents(folder), read(log))
     set_mode(folder, 0o755, 0o644)
+
+
+def set_environment(patch: pytest.MonkeyPatch, pack: Path, log: Path) -> None:
+    """The watch, and a folder for what torch itself writes when it is first asked for attention: a probe, a cache."""
+    temporary = log.parent / "temporary"
+    temporary.mkdir()
+    torchs = {"TMPDIR": str(temporary), "TORCHINDUCTOR_CACHE_DIR": str(temporary / "torch")}
+    for name, value in {**variables(pack, log), **torchs, "PYTHONDONTWRITEBYTECODE": "1"}.items():
+        patch.setenv(name, value)
 
 
 def set_mode(folder: Path, for_folders: int, for_files: int) -> None:
