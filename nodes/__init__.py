@@ -34,6 +34,7 @@ NODES = {
     "decode": ("InversionDecode",),
     "attention_view": ("InversionAttentionView",),
     "trajectory_view": ("InversionTrajectoryView",),
+    "before_after": ("InversionBeforeAfter",),
     "report": ("InversionReport",),
     "files": ("InversionSaveTrajectory", "InversionLoadTrajectory"),
     "toybox": ("InversionToyboxLoader", "InversionToyboxScene"),

@@ -21,7 +21,7 @@ ROWS = (
     ("types",),
     ("trajectory",),
     ("attention", "dial", "fingerprint", "headers", "metrics", "refine", "schedules", "solvers"),
-    ("integrate", "storage"),
+    ("integrate", "storage", "verdict"),
     ("edit",),
     ("rehearsal",),
     ("memory",),

@@ -3,6 +3,7 @@
 
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import { messagesReady, t } from "./messages.js";
 
 const NODE = "InversionAttentionView";
 const STYLE = `
@@ -42,12 +43,12 @@ class WordView {
     this.node = node;
     this.root = element("div", "li-words");
     this.picture = element("div", "li-picture");
-    this.below = element("img", "li-below", { alt: "the picture", draggable: false, hidden: true });
+    this.below = element("img", "li-below", { alt: t("thePicture"), draggable: false, hidden: true });
     this.map = element("img", "li-map", { alt: "", draggable: false, hidden: true });
     this.chips = element("div", "li-chips");
     this.chips.setAttribute("role", "group");
-    this.chips.setAttribute("aria-label", "words of the prompt");
-    this.hint = element("div", "li-hint", { textContent: "Run the workflow to see the words." });
+    this.chips.setAttribute("aria-label", t("wordsOfPrompt"));
+    this.hint = element("div", "li-hint", { textContent: t("runToSeeWords") });
     this.hint.setAttribute("aria-live", "polite");
     this.picture.append(this.below, this.map);
     this.root.append(this.picture, this.chips, this.hint);
@@ -82,16 +83,16 @@ class WordView {
 
   enter(word, address) {
     this.map.src = address;
-    this.map.alt = `where '${word}' draws attention`;
+    this.map.alt = t("attentionOf", { word });
     this.map.hidden = false;
     this.picture.classList.add("li-on");
-    this.hint.textContent = `'${word}': bright where it draws attention`;
+    this.hint.textContent = t("brightWhere", { word });
   }
 
   leave() {
     this.picture.classList.remove("li-on");
     const words = listed(this.chosen?.value ?? "");
-    this.hint.textContent = words.length ? `the mask: ${words.join(", ")}` : "Point at a word; choose words for the mask.";
+    this.hint.textContent = words.length ? t("chosenMask", { words: words.join(", ") }) : t("pointAtWord");
   }
 
   toggle(word) {
@@ -132,8 +133,9 @@ function attach(node) {
 
 app.registerExtension({
   name: "LatentInversion.AttentionView",
-  setup() {
+  async setup() {
     document.head.append(element("style", "", { textContent: STYLE }));
+    await messagesReady;
   },
   nodeCreated(node) {
     if (node.comfyClass === NODE) attach(node);

@@ -299,7 +299,7 @@ def test_decoding_and_the_report(family: Family) -> None:
     assert figures.psnr > 60 and figures.ceiling == float("inf") and figures.drift[-1] < 1e-4
     text = report.words(figures)
     assert "inverted noise" in text and "drift at the end" in text
-    picture = report_sheet.sheet(shown, back, case.record.trajectory, figures, text)
+    picture = report_sheet.sheet(shown, back, None, case.record.trajectory, figures, text)
     assert picture.shape[0] == 1 and bool(torch.isfinite(picture).all())
     with pytest.raises(ValueError, match="compares equal sizes"):
         report_figures.figures_of(shown[:, :8], back, case.record, None, ())

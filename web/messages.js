@@ -1,0 +1,64 @@
+// What the pack's scripts say, in the user's language: `t(id, values)`. Translations come from locales/<language>/main.json
+// of the pack, under latentInversion.messages, which ComfyUI serves at /i18n; what is missing there is said in English.
+
+import { app } from "../../scripts/app.js";
+import { api } from "../../scripts/api.js";
+
+const ENGLISH = {
+  after: "after",
+  attentionOf: "where '{word}' draws attention",
+  before: "before",
+  brightWhere: "'{word}': bright where it draws attention",
+  chosenMask: "the mask: {words}",
+  compareHint: "Drag the line, or use the arrow keys; double click puts it back in the middle.",
+  divider: "line between before and after",
+  next: "next pictures",
+  pairOf: "{number} of {count}",
+  pointAtWord: "Point at a word; choose words for the mask.",
+  previous: "previous pictures",
+  runToCompare: "Run the workflow to compare the pictures.",
+  runToSeeWords: "Run the workflow to see the words.",
+  thePicture: "the picture",
+  verdictEdited: "{changed} % of the picture changed; the rest of it is recognisable ({likeness} % of its outlines).",
+  verdictEditedMask: "{changed} % of the mask changed; outside it the picture is recognisable ({likeness} % of its outlines).",
+  verdictLost:
+    "Nothing like the picture came out ({likeness} % of its outlines are left). Turn strength down, take the preset " +
+    "'keep the shape', lengthen the cross and self windows in Attention Edit, or change fewer words of the prompt.",
+  verdictLostMask:
+    "Outside the mask nothing like the picture came out ({likeness} % of its outlines are left). Turn strength down, " +
+    "give the mask to Inversion Edit Sampler too, or put the original back outside it in Inversion Decode.",
+  verdictSame:
+    "Nearly the same picture came out ({changed} % of it changed). Turn strength up, shorten the cross and self windows " +
+    "in Attention Edit, or name what should change in the target prompt.",
+  verdictSameMask:
+    "Nearly the same picture came out ({changed} % of the mask changed). Turn strength up, shorten the cross and self " +
+    "windows in Attention Edit, or name what should change in the target prompt.",
+  wordsOfPrompt: "words of the prompt",
+};
+
+let translations = {};
+
+/** Resolves once the translations are there, or cannot be had. */
+export const messagesReady = api
+  .fetchApi("/i18n")
+  .then((answer) => (answer.ok ? answer.json() : {}))
+  .then((found) => void (translations = found ?? {}))
+  .catch(() => {});
+
+/** The code of the language that the user chose, such as "fr" or "zh-TW". */
+export function language() {
+  try {
+    const chosen = app.extensionManager?.setting?.get("Comfy.Locale") ?? app.ui?.settings?.getSettingValue("Comfy.Locale");
+    return chosen || navigator.language;
+  } catch {
+    return navigator.language;
+  }
+}
+
+/** The message of an id in the user's language, its {names} replaced by values. */
+export function t(id, values = {}) {
+  const chosen = language();
+  const texts = [chosen, chosen.split("-")[0], "en"].map((code) => translations[code]?.latentInversion?.messages?.[id]);
+  const text = texts.find(Boolean) ?? ENGLISH[id] ?? id;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
