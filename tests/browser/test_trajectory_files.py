@@ -1,0 +1,110 @@
+"""Trajectory files in the browser: dropped on the canvas they become a loader with their card, dropped on it its file."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.browser import FrontEnd, required_front_end
+from harness.graph import Graph
+from harness.server import ComfyServer
+from harness.studio import Studio
+
+NODE = "InversionLoadTrajectory"
+DROP = """async ([name, data, x, y]) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const carried = new DataTransfer();
+    carried.items.add(new File([bytes], name));
+    const target = document.elementFromPoint(x, y) ?? document.body;
+    for (const type of ['dragenter', 'dragover', 'drop'])
+        target.dispatchEvent(new DragEvent(type, {
+            bubbles: true, cancelable: true, composed: true, dataTransfer: carried, clientX: x, clientY: y,
+        }));
+}"""
+COUNT = "(type) => window.app.graph._nodes.filter((one) => one.type === type).length"
+PLACE = """(type) => {
+    const node = window.app.graph._nodes.find((one) => one.type === type);
+    return [...node.pos, ...node.size];
+}"""
+
+
+@pytest.fixture(scope="module")
+def saved(front_end_server: ComfyServer) -> list[bytes]:
+    """Two trajectories of different pictures, as files that somebody sends; nothing of them is left on the server."""
+    found = []
+    for seed in (23, 24):
+        studio = Studio(Graph(front_end_server.object_info()), seed=seed, steps=3, change="time: night")
+        studio.graph.add(
+            "InversionSaveTrajectory", trajectory=studio.inverted, filename_prefix="sent", image=studio.scene
+        )
+        graph = {"nodes": [], "links": [], "version": 0.4, "last_node_id": 0, "last_link_id": 0}
+        body = {
+            "prompt": studio.graph.prompt,
+            "client_id": front_end_server.listener.client_id,
+            "extra_data": {"extra_pnginfo": {"workflow": graph}},
+        }
+        front_end_server.wait(front_end_server.post("/prompt", body)["prompt_id"])
+        (path,) = (front_end_server.base / "output").glob("*.safetensors")
+        found.append(path.read_bytes())
+        path.unlink()
+    return found
+
+
+def drop(front: FrontEnd, name: str, data: bytes, place: tuple[float, float]) -> None:
+    front.page.evaluate(DROP, [name, base64.b64encode(data).decode(), *place])
+
+
+def chosen(front: FrontEnd) -> Any:
+    return front.page.locator('.li-card[aria-pressed="true"]')
+
+
+@pytest.mark.parametrize("new_nodes", [False, True], ids=["canvas", "vue"])
+def test_a_dropped_file_becomes_a_loader_with_its_card(
+    browser: Any, front_end_server: ComfyServer, saved: list[bytes], new_nodes: bool, tmp_path: Path
+) -> None:
+    for path in (front_end_server.base / "input").glob("*.safetensors"):
+        path.unlink()
+    with FrontEnd.opened(browser, front_end_server, new_nodes=new_nodes) as front:
+        front.load({"nodes": [], "links": [], "version": 0.4, "last_node_id": 0, "last_link_id": 0, "extra": {}})
+        front.page.evaluate("() => { const ds = window.app.canvas.ds; ds.scale = 1; ds.offset = [0, 0]; }")
+        tabs = front.page.locator(".workflow-tabs .p-togglebutton").count()
+        drop(front, "bear.trajectory.safetensors", saved[0], (700, 300))
+        front.page.wait_for_function(f"() => ({COUNT})('{NODE}') === 1", timeout=15_000)
+        front.page.wait_for_timeout(1000)
+        assert front.widget(NODE, "file") == "bear.trajectory.safetensors [input]"
+        assert front.page.locator(".workflow-tabs .p-togglebutton").count() == tabs, "ComfyUI opened no workflow"
+        if new_nodes and required_front_end(front_end_server.checkout).startswith("1.27."):
+            return  # this trial of the new nodes shows no widgets of packs
+        card = chosen(front)
+        card.wait_for(timeout=10_000)
+        assert card.locator(".li-name").inner_text() == "bear"
+        told = card.inner_text()
+        assert "128 × 128 · 3 steps · ddim" in told and "toybox" in told and "a photo of" in told
+        picture = card.locator("img")
+        assert picture.evaluate("(one) => one.decode().then(() => one.naturalWidth)") == 128
+        front.screenshot(tmp_path / "dropped.png")
+        left, top, width, height = front.page.evaluate(PLACE, NODE)
+        drop(front, "bear.trajectory.safetensors", saved[1], (left + width / 2, top + height - 40))
+        front.page.wait_for_function("() => document.querySelectorAll('.li-card').length === 2", timeout=15_000)
+        front.page.wait_for_timeout(500)
+        assert front.page.evaluate(COUNT, NODE) == 1, "it replaced the node's file"
+        assert front.widget(NODE, "file") == "bear.trajectory (1).safetensors [input]"
+        drop(front, "bear.trajectory.safetensors", saved[0], (left + width / 2, top + height - 40))
+        front.page.wait_for_timeout(2000)
+        assert len(list((front_end_server.base / "input").glob("*.safetensors"))) == 2, "the same does not pile up"
+        assert front.widget(NODE, "file") == "bear.trajectory.safetensors [input]"
+        front.page.locator('.li-card[data-file*="(1)"]').click()
+        assert front.widget(NODE, "file") == "bear.trajectory (1).safetensors [input]"
+        (sent,) = (node for node in front.prompt().values() if node["class_type"] == NODE)
+        assert sent["inputs"] == {"file": "bear.trajectory (1).safetensors [input]"}
+        front.screenshot(tmp_path / "chosen.png")
+        drop(front, "torn.trajectory.safetensors", saved[0][:-5], (200, 700))
+        front.page.locator(".p-toast-message").first.wait_for(timeout=5000)
+        assert "no whole trajectory file" in front.page.locator(".p-toast-message").first.inner_text()
+        assert front.page.evaluate(COUNT, NODE) == 1
+        assert not front.errors
+        saved_graph = front.page.evaluate("() => window.app.graph.serialize()")
+        (node,) = saved_graph["nodes"]
+        assert node["widgets_values"] == ["bear.trajectory (1).safetensors [input]"], json.dumps(node)
