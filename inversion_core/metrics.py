@@ -16,7 +16,7 @@ def psnr(
     picture: Picture, other: Picture, mask: Shaped[Tensor, "batch 1 height width"] | None = None
 ) -> Float[Tensor, " batch"]:
     """Peak signal-to-noise ratio in dB of each pair, over the pixels where `mask` is 1 if one is given; inf if equal, nan if the mask is empty."""
-    error = (picture.double() - other.double()).square()
+    error = (picture.cpu().double() - other.cpu().double()).square()
     weight = torch.ones_like(error) if mask is None else mask.to(error).expand_as(error)
     mse = (error * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)
     return -10 * mse.log10()

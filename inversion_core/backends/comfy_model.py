@@ -40,7 +40,7 @@ def path_of(model: ModelPatcher) -> NoisePath:
 def sigmas_of(model: ModelPatcher, scheduler: str, steps: int) -> Sigmas:
     """The levels of one of ComfyUI's schedulers, as it gives them: not every scheduler falls at every step."""
     levels = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
-    return levels.to("cpu", torch.float64).clone()
+    return levels.cpu().to(torch.float64, copy=True)
 
 
 def latent_of(model: ModelPatcher, samples: Tensor) -> Latent:

@@ -93,5 +93,5 @@ class DiffusersDenoiser(NetworkDenoiser):
 
 def levels_of(abar: Float[Tensor, " levels"]) -> Sigmas:
     """The finite levels of a scheduler's `alphas_cumprod`, increasing; zero-terminal-SNR's last one, sigma infinity, is left out."""
-    table = abar_to_sigmas(abar.double().cpu())
+    table = abar_to_sigmas(abar.cpu().double())
     return table[torch.isfinite(table)]

@@ -44,5 +44,5 @@ def prompt_errors(
             x = denoiser.path.add_noise(x0, noise, sigma)
             for number, prompt in enumerate(prompts):
                 found = denoiser.path.noise(x, denoiser(x, sigma, prompt.alone()), sigma)
-                errors[:, number] += (found - noise).double().square().flatten(1).mean(1).cpu()
+                errors[:, number] += (found - noise).cpu().double().square().flatten(1).mean(1)
     return errors / (count * noises)
