@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def load_header(path: str | os.PathLike[str], wanted: str = "latent-inversion tr
         shapes = _checked({name: _tensor(name, entry) for name, entry in head.items()}, kind, size)
         facts, notes = (_json(metadata.get(name, "{}")) for name in ("facts", "notes"))
         provenance = _provenance(facts["provenance"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StorageError(
             f"{path} is a damaged {kind.removeprefix('latent-inversion ')} file: {_said(error)}. Ask for it again."
         ) from error
@@ -130,8 +130,6 @@ def _checked(tensors: Tensors, kind: str, size: int) -> Tensors:
         raise ValueError(f"it holds tensors that do not belong there: {', '.join(odd[:5])}")
     if missing := [name for name in wanted if name not in tensors]:
         raise ValueError(f"it lacks {', '.join(missing)}")
-    if max(end for _, _, end in tensors.values()) != size:
-        raise ValueError("its tensors do not fill the file: it is truncated, or something was added")
     levels, main = tensors["sigmas"], tensors[wanted[1]]
     if levels[0] != "F64" or len(levels[1]) != 1 or not 2 <= levels[1][0] <= LEVELS:
         raise ValueError(f"its sigmas are {levels[0]} of shape {list(levels[1])}; wanted F64, 2 to {LEVELS} in one row")
@@ -142,16 +140,16 @@ def _checked(tensors: Tensors, kind: str, size: int) -> Tensors:
     dtype, shape, _ = tensors.get("thumbnail", ("U8", (1, 1, 3), 0))
     if dtype != "U8" or len(shape) != 3 or shape[2] != 3 or not all(0 < side <= SIDE for side in shape):
         raise ValueError(f"its thumbnail is {dtype} of shape {list(shape)}; wanted U8, [height, width, 3]")
+    if max(end for _, _, end in tensors.values()) != size:
+        raise ValueError("its tensors do not fill the file: it is truncated, or something was added")
     return tensors
 
 
 def _provenance(kept: Any) -> Provenance:
-    made = Provenance(**kept)
-    for one in fields(Provenance):
-        value = getattr(made, one.name)
-        if not isinstance(value, str if one.type is str else (int, float)):
-            raise ValueError(f"its {one.name} is {str(value)[:40]!r}")
-    return made
+    for name, value in kept.items():
+        if not isinstance(value, (int, float) if name == "guidance" else str):
+            raise ValueError(f"its {name} is {str(value)[:40]!r}")
+    return Provenance(**kept)
 
 
 def _said(error: Exception) -> str:

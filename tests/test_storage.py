@@ -15,6 +15,7 @@ from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
 from latent_inversion.inversion_core.storage import (
     StorageError,
+    load_header,
     load_notes,
     load_null_text,
     load_thumbnail,
@@ -152,3 +153,132 @@ def test_another_models_trajectory_is_refused():
     require_same_model(Provenance(), "0123abcd")
     with pytest.raises(StorageError, match=r"0123abcd.*ffff"):
         require_same_model(ORIGIN, "ffff")
+
+
+# Heads, and files that are made to do harm
+
+
+def test_the_head_tells_everything_but_the_latents(tmp_path):
+    path = tmp_path / "t.safetensors"
+    kept = trajectory(torch.float16, (2, 16, 3, 4, 5))
+    notes = {"made": {"prompt": "a bear"}}
+    save(kept, path, thumbnail=torch.zeros(6, 8, 3, dtype=torch.uint8), notes=notes, texts={"workflow": "{}"})
+    header = load_header(path)
+    assert (header.steps, header.shape, header.dtype, header.thumbnail) == (3, (2, 16, 3, 4, 5), "F16", (6, 8))
+    assert (header.provenance, header.notes, header.texts) == (ORIGIN, notes, {"workflow": "{}"})
+    assert header.bytes == 4 * 8 + 4 * 2 * 16 * 3 * 4 * 5 * 2 + 6 * 8 * 3
+    with pytest.raises(StorageError, match="not a latent-inversion null-text file"):
+        load_header(path, "latent-inversion null-text")
+
+
+def test_further_texts_never_take_the_place_of_the_files_own(tmp_path):
+    save(trajectory(), tmp_path / "t.safetensors", texts={"format": "other", "facts": "no"})
+    assert load_trajectory(tmp_path / "t.safetensors").solver == "euler"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_neither_written_nor_read(tmp_path, value):
+    kept = trajectory()
+    kept.xs[1][0, 0, 0, 0] = value
+    with pytest.raises(StorageError, match=r"was not written.*hold 1 values that are not finite"):
+        save(kept, tmp_path / "t.safetensors")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(StorageError, match=r"damaged.*its xs hold 1 values that are not finite"):
+        load_trajectory(rewritten(tmp_path, tensors={"xs": torch.stack(kept.xs)}))
+
+
+def head_of(path):
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def with_head(path, head, body):
+    text = head if isinstance(head, bytes) else json.dumps(head).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + body)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"xs": {"dtype": "F32", "shape": [4, 1, 4, 6, 10**12], "data_offsets": [0, 10]}}, "said to have the shape"),
+        ({"xs": {"dtype": "F32", "shape": [4, 1, 4, 6, 10**20], "data_offsets": [0, 10]}}, "no usable shape"),
+        ({"xs": {"dtype": "F32", "shape": [4, 1, 4, 6, -5], "data_offsets": [0, 10]}}, "no usable shape"),
+        ({"xs": {"dtype": "F32", "shape": [4, 1, 4, 6, 2.5], "data_offsets": [0, 10]}}, "no usable shape"),
+        ({"xs": {"dtype": "I64", "shape": [4], "data_offsets": [0, 32]}}, "is of type I64"),
+        ({"xs": {"dtype": ["F32"], "shape": [4], "data_offsets": [0, 32]}}, "damaged"),
+        ({"xs": {"dtype": "F32"}}, "lacks 'shape'"),
+        ({"xs": 7}, "damaged"),
+        ({"xs": {"dtype": "U8", "shape": [4, 1, 4, 6, 5], "data_offsets": [0, 480]}}, "no latents of one picture"),
+        ({"xs": {"dtype": "F32", "shape": [480], "data_offsets": [0, 1920]}}, "no latents of one picture"),
+        ({"sigmas": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}, "its sigmas are F32"),
+        ({"sigmas": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}}, "2 to 10000 in one row"),
+        ({"noise": {"dtype": "F32", "shape": [3, 1, 4, 1, 1], "data_offsets": [0, 48]}}, "no latents of one picture"),
+        ({"secret": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, "do not belong there: secret"),
+        ({"thumbnail": {"dtype": "U8", "shape": [9999, 1, 3], "data_offsets": [0, 29997]}}, "thumbnail is U8"),
+        ({"__metadata__": 3}, "not texts by name"),
+        ({"__metadata__": {"format": 3}}, "not texts by name"),
+    ],
+    ids=str,
+)
+def test_heads_that_lie_are_refused(tmp_path, changes, message):
+    path = rewritten(tmp_path)
+    head, body = head_of(path)
+    with_head(path, head | changes, body)
+    for load in (load_header, load_trajectory):
+        with pytest.raises(StorageError, match=message):
+            load(path)
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (b"[" * 100_000, "nested too deeply|cannot be read"),
+        (b'{"a": ' * 100_000, "nested too deeply|cannot be read"),
+        (b'{"a": ' + b"9" * 100_000 + b"}", "cannot be read|damaged"),
+        (b"[]", "its JSON is no object"),
+        (b"{}", "some other safetensors file"),
+        (b"\xff\xfe" * 10, "cannot be read"),
+    ],
+    ids=["lists", "objects", "number", "list", "empty", "no text"],
+)
+def test_heads_that_are_bombs_are_refused(tmp_path, head, message):
+    path = with_head(tmp_path / "t.safetensors", head, b"")
+    with pytest.raises(StorageError, match=message):
+        load_header(path)
+
+
+def test_a_head_of_any_size_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "t.safetensors"
+    for length in (2**63, 10**12, 50_000_000):
+        with path.open("wb") as file:
+            file.write(length.to_bytes(8, "little"))
+            file.truncate(60_000_000)
+        with pytest.raises(StorageError, match=f"said to be {length} bytes long"):
+            load_header(path)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"provenance": {"model": 7}}, "its model is '7'"),
+        ({"provenance": {"guidance": "much"}}, "its guidance is 'much'"),
+        ({"provenance": None}, "damaged"),
+        ({"solver": ["euler"]}, "damaged"),
+        ({"path": {}}, "damaged"),
+        ({"residuals": 3}, "damaged"),
+    ],
+    ids=str,
+)
+def test_facts_of_another_kind_are_refused(tmp_path, facts, message):
+    with pytest.raises(StorageError, match=message):
+        load_trajectory(rewritten(tmp_path, facts=facts))
+
+
+def test_what_was_read_outlives_its_file(tmp_path):
+    path = rewritten(tmp_path)
+    kept = load_trajectory(path)
+    before = [x.clone() for x in kept.xs]
+    path.write_bytes(b"")
+    assert all(torch.equal(a, b) for a, b in zip(kept.xs, before, strict=True))
