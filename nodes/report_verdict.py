@@ -17,9 +17,8 @@ SENTENCES = {
     "preset 'keep the shape', lengthen the cross and self windows in Attention Edit, or change fewer words of the prompt.",
     "verdictLostMask": "Outside the mask nothing like the picture came out ({likeness} % of its outlines are left). Turn "
     "strength down, give the mask to Inversion Edit Sampler too, or put the original back outside it in Inversion Decode.",
-    "verdictEdited": "{changed} % of the picture changed; the rest of it is recognisable ({likeness} % of its outlines).",
-    "verdictEditedMask": "{changed} % of the mask changed; outside it the picture is recognisable ({likeness} % of its "
-    "outlines).",
+    "verdictEdited": "{changed} % of the picture changed; {likeness} % of its outlines are kept.",
+    "verdictEditedMask": "{changed} % of the mask changed; outside it {likeness} % of the outlines are kept.",
 }
 """The sentences of each outcome by the ids under which locales/<language>/main.json translates them."""
 

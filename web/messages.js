@@ -33,8 +33,8 @@ const ENGLISH = {
   runToCompare: "Run the workflow to compare the pictures.",
   runToSeeWords: "Run the workflow to see the words.",
   thePicture: "the picture",
-  verdictEdited: "{changed} % of the picture changed; the rest of it is recognisable ({likeness} % of its outlines).",
-  verdictEditedMask: "{changed} % of the mask changed; outside it the picture is recognisable ({likeness} % of its outlines).",
+  verdictEdited: "{changed} % of the picture changed; {likeness} % of its outlines are kept.",
+  verdictEditedMask: "{changed} % of the mask changed; outside it {likeness} % of the outlines are kept.",
   verdictLost:
     "Nothing like the picture came out ({likeness} % of its outlines are left). Turn strength down, take the preset " +
     "'keep the shape', lengthen the cross and self windows in Attention Edit, or change fewer words of the prompt.",

@@ -1,5 +1,6 @@
 """Before / After in the browser: a line that pointer and keys move, pictures of a batch, and the verdict in words."""
 
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,7 @@ def test_pictures_of_a_batch_and_their_verdicts(
 
 def test_messages_come_in_the_language_of_the_user(browser: Any, front_end_server: ComfyServer) -> None:
     with FrontEnd.opened(browser, front_end_server) as front:
-        front.page.route("**/i18n*", lambda route: route.fulfill(json=FRENCH))
+        front.page.route(re.compile(r"/i18n$"), lambda route: route.fulfill(json=FRENCH))
         front.page.evaluate("() => window.app.extensionManager.setting.set('Comfy.Locale', 'fr')")
         front.page.reload(wait_until="domcontentloaded")
         front.page.wait_for_function(READY, timeout=120_000)

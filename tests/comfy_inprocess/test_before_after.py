@@ -59,7 +59,7 @@ def test_the_node_says_what_came_out() -> None:
         "Nearly the same picture",
         "Nothing like the picture",
     ]
-    assert "recognisable" in said.splitlines()[1]
+    assert "of its outlines are kept" in said.splitlines()[1]
     assert len(side_by_side) == 3 and 0.3 < changed < 0.8
     (view,) = node.ui["before_after"]
     assert len(view["before"]) == len(view["after"]) == 3
