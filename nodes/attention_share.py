@@ -13,7 +13,7 @@ from .share_plans import INJECTIONS, KVInjection, MutualAttention, Words, outsid
 from .sockets import all_edits, another_edit
 
 AUTO, BY_DEPTH = "auto", "by depth"
-ABOUT = " ".join(f"{name}: {preset.source}." for name, preset in PRESETS.items())
+ABOUT = " ".join(f"{name}: {preset.source.rstrip('.')}." for name, preset in PRESETS.items())
 
 
 class InversionMutualAttention(io.ComfyNode):
