@@ -160,7 +160,10 @@ def check_references(trajectory: Trajectory, denoiser: EditableDenoiser, targets
     for reference in (t.reference for target in targets for t in target.techniques if t.reference is not None):
         check_usable(reference.trajectory, denoiser, start)
         if not torch.equal(reference.trajectory.sigmas, trajectory.sigmas):
-            theirs, ours = (f"{t.steps} steps from sigma {t.sigmas[0]:.4g}" for t in (reference.trajectory, trajectory))
+            theirs, ours = (
+                f"{t.steps} step{'s' * (t.steps != 1)} from sigma {t.sigmas[0]:.4g}"
+                for t in (reference.trajectory, trajectory)
+            )
             raise ValueError(f"The reference was inverted on {theirs}, the picture on {ours}. Invert both on one grid.")
 
 

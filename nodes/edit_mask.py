@@ -87,6 +87,11 @@ class InversionEditMask(io.ComfyNode):
         wanted = Wanted(trajectory.trajectory, level, threshold, seed)
         prompts = framed({"source": source, "target": target}, trajectory.frame)
         mask = mask_of(model, trajectory, prompts, MAKERS[method], wanted)
+        if not bool(mask.any()):
+            raise ValueError(
+                "The prompts 'source' and 'target' make no difference to this picture: are they the same? Say in 'target' what "
+                "is to be changed, or lower the threshold."
+            )
         return io.NodeOutput(of_picture(widened(mask, grow), trajectory.frame))
 
 

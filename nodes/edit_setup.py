@@ -13,6 +13,7 @@ from ..inversion_core.memory import edit_within
 from ..inversion_core.methods import direct, with_null_text
 from ..inversion_core.storage import require_same_model
 from ..inversion_core.trajectory import NullText, Trajectory
+from .checks import counted
 from .common import check_model, check_unconditional
 from .hints import framed
 from .memory import memory_of
@@ -89,7 +90,7 @@ def check_null_text(null_text: NullText, trajectory: Trajectory, fingerprint: st
     require_same_model(null_text.provenance, fingerprint, "null-text result")
     if not torch.equal(null_text.sigmas, trajectory.sigmas):
         raise ValueError(
-            f"The null-text result was made on {len(null_text.embeddings)} steps from sigma {null_text.sigmas[0]:.4g}, the "
+            f"The null-text result was made on {counted(len(null_text.embeddings), 'step')} from sigma {null_text.sigmas[0]:.4g}, the "
             f"trajectory has {trajectory.steps} from {trajectory.sigmas[0]:.4g}. Optimise it on this trajectory."
         )
     rows, batch = len(null_text.embeddings[0]), trajectory.shape[0]

@@ -66,13 +66,13 @@ class InversionEncode(io.ComfyNode):
     def execute(
         cls, image: Tensor, vae: Any, mask: Tensor | None = None, multiple: int = 64, refine_steps: int = 0
     ) -> io.NodeOutput:
-        return io.NodeOutput(encode(vae, image, mask, multiple, refine_steps))
+        return io.NodeOutput(encode(vae, image, painted(mask), multiple, refine_steps))
 
 
 def encode(vae: Any, image: Tensor, mask: Tensor | None, multiple: int, refine_steps: int = 0) -> dict[str, Any]:
-    """The LATENT of pictures `[batch, height, width, channels]`. Raises ValueError if they are no pictures, there is no VAE, or the mask is empty or does not fit."""
+    """The LATENT of pictures `[batch, height, width, channels]`. Raises ValueError if they are no pictures, there is no VAE, or the mask does not fit."""
     check_vae(vae)
-    picture, mask = rgb(image), painted(mask)
+    picture = rgb(image)
     height, width = image.shape[1:3]
     frame = Frame(height, width, *(-(-size // multiple) * multiple for size in (height, width)))
     pixels = padded(picture, frame.padded_height, frame.padded_width)

@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from .common import schema
 from .keepsake import told
-from .saved import beside, load_files, path_of, save_files, saved_files
+from .saved import PREFIX, beside, check_name, load_files, path_of, save_files, saved_files
 from .sockets import NullTextSocket, TrajectorySocket
 
 NO_FILES = "no saved trajectories"
@@ -42,6 +42,14 @@ class InversionSaveTrajectory(io.ComfyNode):
                 io.String.Output("file", display_name="file", tooltip="The file's name inside the output folder.")
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        try:
+            check_name(filename_prefix or "", filename_prefix or "", PREFIX)
+        except ValueError as error:
+            return str(error)
+        return True
 
     @classmethod
     def execute(cls, trajectory, filename_prefix, null_text=None, image=None) -> io.NodeOutput:

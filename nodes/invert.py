@@ -10,7 +10,7 @@ from torch import Tensor
 from ..inversion_core.backends.comfy import fingerprint_of, latent_of, sigmas_of
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.trajectory import Provenance, check_decreasing
-from .checks import NOT_CONNECTED
+from .checks import NOT_CONNECTED, counted
 from .common import frame_of, schema
 from .hints import framed
 from .noise import InvertedNoise
@@ -157,8 +157,8 @@ def decreasing(model: Any, scheduler: str, steps: int) -> Tensor:
         check_decreasing(sigmas)
     except ValueError as error:
         raise ValueError(
-            f"The scheduler '{scheduler}' gives no usable noise levels for this model in {steps} steps. Take fewer steps "
-            f"or another scheduler. ({error})"
+            f"The scheduler '{scheduler}' gives no usable noise levels for this model in {counted(steps, 'step')}. Take another "
+            f"scheduler, or other steps. ({error})"
         ) from error
     return sigmas
 

@@ -1,5 +1,6 @@
 """Trajectories in files, inside ComfyUI's output and input folders only."""
 
+import math
 import os
 import re
 from dataclasses import asdict
@@ -18,6 +19,10 @@ NAME = re.compile(r"\.trajectory( \(\d+\))?\.safetensors$")
 """How the name of a trajectory's file ends; ComfyUI puts a number before the last point if a name is taken."""
 
 
+LONGEST, PREFIX = 255, 200
+"""The most letters of a file's name, and of one to which a number and the ending are still added."""
+
+
 def beside(path: Path) -> Path:
     """Where the null-text result of a trajectory's file lies."""
     return path.with_name(NAME.sub(r".null-text\1.safetensors", path.name))
@@ -34,9 +39,23 @@ def saved_files() -> list[str]:
     return [f"{path.as_posix()} [{kind}]" for _, kind, path in sorted(found, reverse=True)]
 
 
+def check_name(name: str, shown: str, longest: int) -> None:
+    """Raises ValueError if a name, on any system, leads out of the folder that it is for, or cannot be a file's."""
+    parts = re.split(r"[/\\]", name)
+    if any(ord(letter) < 32 for letter in name):
+        raise ValueError(f"{shown[:60]!r} holds a character that a file's name cannot hold. Choose another name.")
+    if ".." in parts or (len(parts) > 1 and not parts[0]) or re.match("[A-Za-z]:", name):
+        raise ValueError(
+            f"'{shown[:60]}' leads out of ComfyUI's folders. Write a name inside them, without a drive or '..'."
+        )
+    if len(most := max(parts, key=len)) > longest:
+        raise ValueError(f"'{most[:40]}...' is too long for a file's name: {len(most)} letters, of at most {longest}.")
+
+
 def path_of(file: str) -> Path:
-    """The path of `name [folder]`. Raises ValueError if it leads out of ComfyUI's output and input folders."""
+    """The path of `name [folder]`. Raises ValueError if it leads out of ComfyUI's output and input folders, or is no name."""
     name, folder = folder_paths.annotated_filepath(file)
+    check_name(name, file, LONGEST)
     if folder is None:
         folder = folder_paths.get_input_directory()
     if Path(folder).resolve() not in {
@@ -64,6 +83,7 @@ def save_files(
 
     `made` is noted in the file, `texts` are its further metadata. ComfyUI refuses a prefix that leads out of the folder.
     """
+    check_name(prefix, prefix, PREFIX)
     output = folder_paths.get_output_directory()
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output)
     while any(Path(folder, f"{name}_{counter:05}_{end}").exists() for end in (SUFFIX, NULL_TEXT)):
@@ -83,11 +103,18 @@ def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
     trajectory, notes = load_trajectory(path), load_notes(path)
     try:
         frame = None if notes["frame"] is None else Frame(**notes["frame"])
-        record = LatentTrajectory(trajectory, tuple(notes["scale"]), tuple(notes["shift"]), frame)
-        record.samples(trajectory.xs[-1])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        scale, shift = (_numbers(notes[name], trajectory.shape[1]) for name in ("scale", "shift"))
+    except (KeyError, TypeError, ValueError) as error:
         raise StorageError(
-            f"{path.name} was not saved by Save Trajectory: it does not say how its latents are scaled ({error})."
+            f"{path.name} was not saved by Save Trajectory: it does not say how its latents are scaled and how large its "
+            f"picture is ({error}). Save the trajectory with that node."
         ) from error
+    record = LatentTrajectory(trajectory, scale, shift, frame)
     null_text = beside(path)
     return record, NullTextResult(load_null_text(null_text)) if null_text.is_file() else None
+
+
+def _numbers(values: Any, channels: int) -> tuple[float, ...]:
+    if len(values) != channels or not all(map(math.isfinite, values)):
+        raise ValueError(f"wanted are {channels} numbers, one a channel; got {str(values)[:40]}")
+    return tuple(values)

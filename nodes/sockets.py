@@ -37,6 +37,13 @@ class Frame:
     padded_height: int
     padded_width: int
 
+    def __post_init__(self) -> None:
+        """Raises ValueError if there is no such picture."""
+        if not (0 < self.height <= self.padded_height and 0 < self.width <= self.padded_width):
+            raise ValueError(
+                f"a picture of {self.width} x {self.height} is not padded to {self.padded_width} x {self.padded_height}"
+            )
+
 
 @dataclass(frozen=True)
 class Scale:

@@ -261,17 +261,9 @@ def test_a_latent_of_another_model_is_refused(comfy_server: ComfyServer, studio:
     assert "has 16 channels, but this model works on 4" in failure(comfy_server, studio, studio.invert(model=other)[1])
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"guidance": 3.0}, "needs the negative prompt"),
-        ({"steps": 1, "scheduler": "kl_optimal"}, "gives no usable noise levels"),
-    ],
-)
-def test_inversions_that_cannot_be_are_refused(
-    comfy_server: ComfyServer, studio: Studio, settings: dict[str, Any], message: str
-) -> None:
-    assert message in failure(comfy_server, studio, studio.invert(**settings)[1])
+def test_inversions_that_cannot_be_are_refused(comfy_server: ComfyServer, studio: Studio) -> None:
+    inverted = studio.invert(steps=1, scheduler="kl_optimal")
+    assert "gives no usable noise levels" in failure(comfy_server, studio, inverted[1])
 
 
 @pytest.mark.parametrize(
@@ -361,7 +353,7 @@ def test_files_elsewhere_are_refused(comfy_server: ComfyServer, studio: Studio, 
 
 def test_saving_elsewhere_is_refused(comfy_server: ComfyServer, studio: Studio) -> None:
     studio.graph.add("InversionSaveTrajectory", trajectory=studio.inverted, filename_prefix="../../out")
-    with pytest.raises(ExecutionFailed, match="outside"):
+    with pytest.raises(PromptRejected, match="leads out of ComfyUI's folders"):
         comfy_server.run(studio.graph.prompt)
 
 

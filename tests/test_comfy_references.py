@@ -60,19 +60,22 @@ def test_references_change_an_edit_and_neutral_ones_do_not(comfy_server: ComfySe
     neutral = [
         difference(studio, style(studio, weight=0.0), plain),
         difference(studio, style(studio, method="StyleID", end=0.0, start_statistics=False), plain),
-        difference(studio, garment(studio, garment_mask=studio.none), plain),
+        difference(studio, garment(studio, attention_end=0.0, statistics_start=1.0, composed=False), plain),
     ]
     result = comfy_server.run(studio.graph.prompt)
     assert all(error_of(result, node) > 0.01 for node in acting.values())
     assert all(error_of(result, node) == 0 for node in neutral)
 
 
-def test_an_empty_region_keeps_the_picture(comfy_server: ComfyServer) -> None:
+def test_outside_the_region_the_picture_is_kept(comfy_server: ComfyServer) -> None:
     studio = make(comfy_server)
-    edited = studio.sample(attention_edit=garment(studio, region=studio.none))
-    same = studio.compare(edited[0], studio.latent)
+    add, half = studio.graph.add, studio.graph.add("SolidMask", value=1.0, width=64, height=128)
+    region = add("MaskComposite", destination=studio.none, source=half, x=0, y=0, operation="add")
+    edited = studio.sample(attention_edit=garment(studio, region=region))
+    kept = add("LatentCompositeMasked", destination=studio.latent, source=edited, x=0, y=0, mask=region)
+    same, changed = studio.compare(edited, kept), studio.compare(edited, studio.latent)
     result = comfy_server.run(studio.graph.prompt)
-    assert error_of(result, same) < 1e-6
+    assert error_of(result, same) < 1e-6 < error_of(result, changed)
 
 
 def test_a_garment_is_brought_to_the_regions_size_and_place(comfy_server: ComfyServer) -> None:
