@@ -91,7 +91,7 @@ def look(model: Any, record: LatentTrajectory, clip: Any, image: Tensor, prompt:
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Tensor:
         options = {"active": active, "looks": looks.looks, "spreads": looks.spread, "where": where}
-        return word_attention(trajectory, denoiser, prepared("prompt"), tokens, **options, on_step=reporter(model))
+        return word_attention(trajectory, denoiser, prepared("prompt"), tokens, **options, on_step=reporter())
 
     prompts = {"prompt": clip.encode_from_tokens_scheduled(clip.tokenize(prompt))}
     raw = run(model, prompts, record.samples(trajectory.xs[-1]), trajectory.sigmas, body)

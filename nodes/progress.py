@@ -65,9 +65,9 @@ def run(
         return host.run(model, prompts, latent, sigmas, body, gradients=gradients, seed=seed)
 
 
-def reporter(model: Any) -> OnStep:
-    """Bar, picture and words after every step; in an edit the picture is the source's beside the edit's."""
-    bar = cache(lambda: latent_preview.prepare_callback(model, SHARES))
+def reporter(model: Any = None) -> OnStep:
+    """Bar and words after every step, and a picture if there is a model; in an edit the source's beside the edit's."""
+    bar = cache(lambda: plain_bar() if model is None else latent_preview.prepare_callback(model, SHARES))
     said: list[tuple[float, Moment]] = []
 
     def on_step(progress: Progress) -> None:
@@ -80,6 +80,12 @@ def reporter(model: Any) -> OnStep:
             bar()(place - 1, picture(progress), progress.x, length)
 
     return on_step
+
+
+def plain_bar() -> Callable[..., None]:
+    """What ComfyUI's `prepare_callback` gives, without pictures."""
+    bar = comfy.utils.ProgressBar(SHARES)
+    return lambda step, x0, x, total: bar.update_absolute(step + 1, total)
 
 
 def counter(stage: str, total: int) -> Callable[[int], None]:
