@@ -1,6 +1,7 @@
 """Attention View in the browser: words below the picture, a map for each, chosen words become the mask."""
 
 import json
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def picture(front: FrontEnd) -> np.ndarray:
 
 @pytest.mark.parametrize("new_nodes", [False, True], ids=["canvas", "vue"])
 def test_a_word_shows_its_map_and_becomes_the_mask(
-    browser: Any, front_end_server: ComfyServer, new_nodes: bool, tmp_path: Path
+    browser: Any, front_end_server: ComfyServer, new_nodes: bool, shot: Callable[[str], Path]
 ) -> None:
     with FrontEnd.opened(browser, front_end_server, new_nodes=new_nodes) as front:
         front.load(short_workflow())
@@ -63,7 +64,7 @@ def test_a_word_shows_its_map_and_becomes_the_mask(
         shirt, bear = (chips.nth(WORDS.index(word)) for word in ("shirt", "bear"))
         shirt.hover()
         over_shirt = picture(front)
-        front.screenshot(tmp_path / "shirt.png")
+        front.screenshot(shot("shirt"))
         bear.focus()
         over_bear = picture(front)
         assert np.abs(over_shirt - bare).mean() > 10 and np.abs(over_bear - over_shirt).mean() > 10

@@ -10,13 +10,13 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from . import checkouts
 from .server import ComfyServer
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -65,9 +65,7 @@ def front_end_options(checkout: Path) -> tuple[str, ...] | None:
 
 def required_front_end(checkout: Path) -> str:
     """The version that a checkout of ComfyUI asks for."""
-    text = (checkout / "requirements.txt").read_text(encoding="utf-8")
-    found = re.search(r"^comfyui-frontend-package==(\S+)", text, re.MULTILINE)
-    return found[1] if found else "that ComfyUI names"
+    return checkouts.required_front_end(checkout / "requirements.txt") or "that ComfyUI names"
 
 
 def _is_front_end(one: importlib.metadata.Distribution) -> bool:
