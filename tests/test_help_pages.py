@@ -112,7 +112,7 @@ def tells(written: str, default: Any) -> bool:
 
 def test_pages_name_what_the_nodes_have(comfy_server: ComfyServer) -> None:
     infos, wrong = comfy_server.object_info(), []
-    for node in IDS:
+    for node in (one for one in IDS if (DOCS / f"{one}.md").is_file()):  # another test tells which are not there
         info, inputs, outputs = infos[node], items(node, "Inputs"), items(node, "Outputs")
         wanted = defaults(info)
         if not page(node).startswith(f"# {info['display_name']}\n"):
