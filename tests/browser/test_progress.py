@@ -1,0 +1,38 @@
+"""What a node shows in the browser while it works and after: words on it, and the source beside the edit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.browser import FrontEnd
+from harness.server import ComfyServer
+
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "latent_inversion_see_words.json"
+STEPS = 5
+LISTEN = """() => {
+    window.__said = [];
+    window.app.api.addEventListener('progress_text', (event) => window.__said.push([event.detail.nodeId, event.detail.text]));
+}"""
+SHOWN = """() => Object.fromEntries(window.app.graph._nodes.map((node) =>
+    [node.type, node.widgets?.find((one) => one.name === '$$node-text-preview')?.value ?? null]))"""
+"""The words that stand on each type of node."""
+
+
+def test_a_node_says_what_it_does_and_how_long_it_took(browser: Any, front_end_server: ComfyServer) -> None:
+    workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    for node in workflow["nodes"]:
+        if node["type"] == "InversionDDIMInvert":
+            node["widgets_values"][0] = STEPS
+    with FrontEnd.opened(browser, front_end_server) as front:
+        front.load(workflow)
+        front.page.evaluate(LISTEN)
+        front.run()
+        said = [text for _, text in front.page.evaluate("() => window.__said")]
+        shown = front.page.evaluate(SHOWN)
+        visible = front.page.get_by_text("done in ").all_inner_texts()
+    for name in ("InversionDDIMInvert", "InversionAttentionView", "InversionEditSampler"):
+        assert shown[name].startswith("done in "), shown
+    assert shown["InversionToyboxScene"] is None and shown["InversionDecode"] is None, "what is short says nothing"
+    assert any(text.startswith("inverting, step 1 of ") for text in said), said
+    assert any(text.startswith("editing, step 1 of ") for text in said), said
+    assert len(visible) >= 3, visible
