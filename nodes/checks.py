@@ -124,7 +124,7 @@ def mistaken_foreground(
     """The sentence about inputs that do not belong together: which are connected, and what is written (None: linked)."""
     named = [None if words is None else word_list(words) for words in (source_words, target_words)]
     if target_mask and not source_mask:
-        return "MasaCtrl needs a source mask beside the target mask: connect 'source_mask', alone if there is one mask only."
+        return "MasaCtrl needs a source mask beside the one at 'target_mask': connect 'source_mask', alone if there is only one mask."
     if not any(named):
         return ""
     if source_mask:

@@ -33,6 +33,9 @@ class Bench(Studio):
     def invert(self, **settings: Any) -> Node:
         return super().invert(**{"steps": 2} | settings)
 
+    def null_text(self, **settings: Any) -> Node:
+        return super().null_text(**{"inner_steps": 0} | settings)
+
     def add(self, kind: str, **inputs: Any) -> Node:
         return self.graph.add(kind, **inputs)
 
@@ -116,7 +119,7 @@ class Mistake:
     name: str
     build: Callable[[Bench], Node]
     says: tuple[str, ...]
-    before: bool = False
+    where: str = "at its node"
 
     def __str__(self) -> str:
         return self.name
@@ -124,7 +127,12 @@ class Mistake:
 
 def before(name: str, build: Callable[[Bench], Node], *says: str) -> Mistake:
     """A mistake that is refused before anything runs."""
-    return Mistake(name, build, says, before=True)
+    return Mistake(name, build, says, "before")
+
+
+def choice(name: str, build: Callable[[Bench], Node], *says: str) -> Mistake:
+    """A choice that does not exist: newer ComfyUIs refuse it before anything runs, older ones leave it to the node."""
+    return Mistake(name, build, says, "either")
 
 
 def late(name: str, build: Callable[[Bench], Node], *says: str) -> Mistake:
@@ -243,7 +251,8 @@ INVERSIONS = [
     before("too much guidance", lambda b: b.invert(guidance=31.0, negative=b.negative), "31", "30"),
     before("no steps", lambda b: b.invert(steps=0), "0", "min", "1"),
     before("too many steps", lambda b: b.invert(steps=1001), "1001", "1000"),
-    before("a scheduler that does not exist", lambda b: b.invert(scheduler="fast"), "'fast'"),
+    choice("a method that does not exist", lambda b: b.invert(method="magic"), "'magic'", "method"),
+    choice("a scheduler that does not exist", lambda b: b.invert(scheduler="fast"), "'fast'"),
     before("a seed out of range", lambda b: b.other_inversion("InversionRFInvert", seed=-1), "-1", "0"),
     late(
         "a scheduler that does not fall at every step",
@@ -412,7 +421,7 @@ EDITS = [
         "3 values",
     ),
     before(
-        "a method that does not exist",
+        "a method to compare that does not exist",
         lambda b: b.add(
             "InversionCompare", model=b.model, vae=b.vae, image=b.scene, methods="direct, magic", **b.words
         ),
@@ -719,7 +728,7 @@ OTHERS = [
         "already shows",
         "seed 23",
     ),
-    before(
+    choice(
         "a change that the toybox has not", lambda b: b.add("InversionToyboxScene", change="hat: top"), "'hat: top'"
     ),
     before("a negative seed", lambda b: b.add("InversionToyboxScene", seed=-1), "-1", "0"),
@@ -736,7 +745,14 @@ OTHERS = [
     ),
     late(
         "an edit mask of one prompt",
-        lambda b: b.add("InversionEditMask", model=b.model, trajectory=b.inverted, source=b.source, target=b.source),
+        lambda b: b.add(
+            "InversionEditMask",
+            model=b.model,
+            trajectory=b.inverted,
+            source=b.source,
+            target=b.source,
+            method="Uni-Edit",
+        ),
         "source",
         "target",
         "same",
