@@ -31,7 +31,7 @@ def test_there_are_workflows_for_every_way() -> None:
     wanted = ("reconstruct_and_report", "ddim_prompt_to_prompt", "null_text_prompt_to_prompt", "direct_local_blend")
     wanted += ("compare_methods", "flow_edit", "exact_and_stochastic", "controlnet")
     wanted += ("see_words", "kv_edit", "style_from_picture", "try_on")
-    wanted += ("video",)
+    wanted += ("video", "invert_once_edit_many")
     assert names == {f"latent_inversion_{name}" for name in (*wanted, "null_text_sd15", "flow_edit_sd3")}
     assert len(TOYBOX) == len(wanted)
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 UI_ONLY = {"Note", "MarkdownNote"}
+OFF = (2, 4)
+"""The modes of nodes that the front end leaves out: muted and bypassed."""
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 SEEDS = ("seed", "noise_seed")
 """Numbers of these names get a control from the front end, whether their node asks for it or not."""
@@ -30,11 +32,15 @@ def api_prompt(workflow: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]
         for output in node["outputs"]:
             for link in output["links"] or []:
                 require(link in links, f"node {node['id']} names a link {link} that is not there")
-    return {
-        str(node["id"]): {"class_type": node["type"], "inputs": inputs_of(node, links, info)}
+    off = {number for number, node in nodes.items() if node["mode"] in OFF}
+    for number, source, _, target, *_ in links.values():
+        require(target in off or source not in off, f"link {number} comes from a node that is switched off")
+    made = {
+        node["id"]: {"class_type": node["type"], "inputs": inputs_of(node, links, info)}
         for node in nodes.values()
         if node["type"] not in UI_ONLY
     }
+    return {str(number): entry for number, entry in made.items() if number not in off}
 
 
 def check_link(link: list[Any], nodes: dict[int, Any]) -> None:
@@ -112,5 +118,5 @@ def check_value(name: str, kind: Any, options: dict[str, Any], value: Any) -> No
         require(isinstance(value, bool), f"{name} is {value!r}, not true or false")
     else:
         choices = kind if isinstance(kind, list) else options.get("options", [])
-        from_disk = not choices or options.get("image_upload") or name.endswith("_name")  # files: not here, but there
+        from_disk = not choices or options.get("image_upload") or name.endswith(("_name", "Trajectory.file"))  # files: not here, but there
         require(value in choices or from_disk, f"{name} is {value!r}, none of {choices}")
