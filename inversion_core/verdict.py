@@ -22,9 +22,18 @@ PATCH = 5
 VISIBLE = 0.08
 """How much a patch's colour must differ, in 0..1, to count as changed."""
 SAME = 0.025
-"""The share changed below which it is the same picture. Of 400 true edits of the toybox the least changed 0.032."""
+"""The share changed below which it is the same picture.
+
+Chosen on 400 true edits of the toybox, of which the least changed 0.032 (0.038 and more of 64 through the autoencoder); of
+the same pictures grain of 3 % changed nothing, a blur of 3 pixels at most 0.001, JPEG of quality 50 at most 0.018, of
+quality 25 half of them more than 0.014, and the autoencoder at most 0.008.
+"""
 LOST = 0.28
-"""The likeness of outlines below which it is another picture."""
+"""The likeness of outlines below which it is another picture.
+
+Of the same true edits all had 0.293 or more (styles the least, the others 0.468), of 400 other scenes 95 % at most 0.254
+and 98 % at most 0.284, of noise none more than 0.128.
+"""
 SCALES = (1, 2, 4)
 """Outlines are compared in cells of so many of the grid's."""
 ENOUGH = 0.05
@@ -59,34 +68,32 @@ def judge(
     cannot know what was asked for: a change of a few hundredths of the picture (the colour of eyes) counts as the same
     picture unless a mask says where to look, and a subject that moved or a picture redrawn from another angle counts as
     lost. A picture that is mostly texture (water, grass) keeps little likeness under any change of it.
-
-    Raises:
-        ValueError: pictures or masks of different sizes or numbers.
     """
-    for name, other in (("edited", edited), ("reconstruction", reconstruction), ("mask", mask)):
-        if other is not None and (len(other), *other.shape[2:]) != (len(source), *source.shape[2:]):
-            sizes = [f"{len(one)} of {one.shape[3]} x {one.shape[2]}" for one in (source, other)]
-            raise ValueError(f"The verdict compares equal sizes; source: {sizes[0]}, {name}: {sizes[1]}.")
-    region = None if mask is None else _seen(mask.float())
-    outside = torch.ones_like(_seen(source)[:, :1]) if region is None else 1 - region
+    before, after = _seen(source), _seen(edited)
+    back = None if reconstruction is None else _seen(reconstruction)
+    region = None if mask is None else _seen(mask)
+    outside = torch.ones_like(before[:, :1]) if region is None else 1 - region
     outside = torch.where(outside.mean((1, 2, 3), keepdim=True) < ENOUGH, 1.0, outside)
-    shares = changed(source, edited, reconstruction, region)
-    alike = likeness(_seen(source), _seen(edited), outside)
-    distances = psnr(source, edited)
+    shares, beside = (changed(before, after, back, where) for where in (region, outside))
+    alike = likeness(before, after, outside)
+    figures = zip(*(each.tolist() for each in (shares, beside, alike, psnr(source, edited))), strict=True)
     return tuple(
-        Verdict(_outcome(share, like), share, like, distance, mask is not None)
-        for share, like, distance in zip(shares.tolist(), alike.tolist(), distances.tolist(), strict=True)
+        Verdict(_outcome(share, elsewhere, like), share, like, distance, mask is not None)
+        for share, elsewhere, like, distance in figures
     )
 
 
 def changed(
     source: Picture, edited: Picture, reconstruction: Picture | None = None, region: Plane | None = None
 ) -> Float[Tensor, " batch"]:
-    """The share of each picture, or of its region, whose patches visibly differ from the source's beyond the reconstruction's."""
-    before, after = (_patches(_seen(one)) for one in (source, edited))
+    """The share of each picture, or of its region, whose patches visibly differ from the source's beyond the reconstruction's.
+
+    All are on the grid.
+    """
+    before, after = _patches(source), _patches(edited)
     excess = (after - before).abs().amax(1, keepdim=True)
     if reconstruction is not None:
-        own = (_patches(_seen(reconstruction)) - before).abs().amax(1, keepdim=True)
+        own = (_patches(reconstruction) - before).abs().amax(1, keepdim=True)
         excess = excess - F.max_pool2d(own, PATCH, 1, PATCH // 2)
     weight = torch.ones_like(excess) if region is None else region
     return ((excess > VISIBLE) * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(1e-6)
@@ -101,16 +108,18 @@ def likeness(source: Picture, edited: Picture, weight: Plane) -> Float[Tensor, "
     return torch.stack(found).mean(0)
 
 
-def _outcome(share: float, like: float) -> Outcome:
-    if share < SAME:
-        return "same"
-    return "lost" if like < LOST else "edited"
+def _outcome(share: float, elsewhere: float, like: float) -> Outcome:
+    """Grain alone may hide outlines: lost is only what visibly changed where it was not meant to."""
+    if elsewhere >= SAME and like < LOST:
+        return "lost"
+    return "same" if share < SAME else "edited"
 
 
-def _seen(picture: Float[Tensor, "batch c height width"]) -> Float[Tensor, "batch c rows columns"]:
+def _seen(picture: Shaped[Tensor, "batch c height width"]) -> Float[Tensor, "batch c rows columns"]:
     """On the grid: the longer side at most `GRID`."""
-    scale = min(1.0, GRID / max(picture.shape[-2:]))
-    return F.adaptive_avg_pool2d(picture.float(), [max(1, round(side * scale)) for side in picture.shape[-2:]])
+    height, width = picture.shape[-2:]
+    scale = min(1.0, GRID / max(height, width))
+    return F.adaptive_avg_pool2d(picture.float(), (max(1, round(height * scale)), max(1, round(width * scale))))
 
 
 def _patches(picture: Picture) -> Picture:
