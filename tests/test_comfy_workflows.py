@@ -14,6 +14,18 @@ from harness.workflows import WorkflowError, api_prompt
 FOLDER = Path(__file__).resolve().parent.parent / "workflows"
 FILES = sorted(FOLDER.glob("*.json"))
 TOYBOX = [path for path in FILES if "InversionToyboxLoader" in path.read_text(encoding="utf-8")]
+OWN_PICTURES = ("null_text_sd15", "flow_edit_sd3", "edit_photo_sd15", "edit_photo_sdxl", "edit_photo_flux")
+OWN_PICTURES += ("edit_photo_qwen_image", "edit_video_wan")
+"""For pictures of one's own, with models that are downloaded."""
+LOADERS = {
+    "CheckpointLoaderSimple": "checkpoints",
+    "UNETLoader": "diffusion_models",
+    "CLIPLoader": "text_encoders",
+    "DualCLIPLoader": "text_encoders",
+    "VAELoader": "vae",
+}
+"""ComfyUI's nodes that load models, and the folder below `models` of each."""
+PACK = "latent-inversion"
 SHORT = {"steps": 5, "inner_steps": 2}
 """Fewer steps than the workflows have: here they need only run."""
 
@@ -32,7 +44,7 @@ def test_there_are_workflows_for_every_way() -> None:
     wanted += ("compare_methods", "flow_edit", "exact_and_stochastic", "controlnet")
     wanted += ("see_words", "kv_edit", "style_from_picture", "try_on")
     wanted += ("video", "invert_once_edit_many")
-    assert names == {f"latent_inversion_{name}" for name in (*wanted, "null_text_sd15", "flow_edit_sd3")}
+    assert names == {f"latent_inversion_{name}" for name in (*wanted, *OWN_PICTURES)}
     assert len(TOYBOX) == len(wanted)
 
 
@@ -60,13 +72,35 @@ def test_it_fits_the_schemas(comfy_server: ComfyServer, path: Path) -> None:
     assert api_prompt(read(path), comfy_server.object_info())
 
 
-@pytest.mark.parametrize("name", ["null_text_sd15", "flow_edit_sd3"])
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_it_reads_from_left_to_right_and_ends_in_a_comparison(path: Path) -> None:
+    workflow = read(path)
+    spans = {node["id"]: (node["pos"][0], node["pos"][0] + node["size"][0]) for node in workflow["nodes"]}
+    back = [link for link in workflow["links"] if spans[link[3]][1] <= spans[link[1]][0]]
+    assert not back, "links lead to nodes that lie left of where they come from"
+    assert any(node["type"] == "InversionBeforeAfter" for node in workflow["nodes"])
+
+
+@pytest.mark.parametrize("name", OWN_PICTURES)
 def test_missing_models_come_with_their_address(name: str) -> None:
-    nodes = read(FOLDER / f"latent_inversion_{name}.json")["nodes"]
-    (loader,) = (node for node in nodes if node["type"] == "CheckpointLoaderSimple")
-    (model,) = loader["properties"]["models"]
-    assert model["name"] == loader["widgets_values"][0] and model["directory"] == "checkpoints"
-    assert model["url"].startswith("https://huggingface.co/") and model["url"].split("?")[0].endswith(model["name"])
+    loaders = [node for node in read(FOLDER / f"latent_inversion_{name}.json")["nodes"] if node["type"] in LOADERS]
+    assert loaders
+    for node in loaders:
+        files = [value for value in node["widgets_values"] if str(value).endswith(".safetensors")]
+        models = node["properties"]["models"]
+        assert files and [model["name"] for model in models] == files
+        for model in models:
+            assert model["directory"] == LOADERS[node["type"]]
+            assert model["url"].startswith("https://huggingface.co/") and model["url"].endswith("/" + model["name"])
+
+
+def test_the_template_browser_finds_them(comfy_server: ComfyServer) -> None:
+    names = comfy_server.get("/workflow_templates")[PACK]
+    assert sorted(names) == [path.stem for path in FILES]
+    for path in FILES:
+        for kind in (".json", ".jpg"):  # what the front end asks for
+            served = comfy_server.request(f"/api/workflow_templates/{PACK}/{path.stem}{kind}")
+            assert served == path.with_suffix(kind).read_bytes()
 
 
 @pytest.mark.parametrize("path", TOYBOX, ids=name_of)

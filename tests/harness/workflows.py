@@ -100,7 +100,7 @@ def widget_values(node: dict[str, Any], specs: dict[str, Any]) -> dict[str, Any]
         check_value(f"{node['type']}.{name}", kind, options, found[name])
         if options.get("control_after_generate", kind == "INT" and name in SEEDS):
             require(rest.pop(0) in ("fixed", "increment", "decrement", "randomize"), f"{name} lacks its control")
-        if options.get("image_upload"):
+        if options.get("image_upload") or options.get("video_upload"):
             require(rest.pop(0) == "image", f"{name} lacks its upload button")
     require(not rest, f"{node['type']} has values left over: {rest}")
     return found
@@ -118,5 +118,6 @@ def check_value(name: str, kind: Any, options: dict[str, Any], value: Any) -> No
         require(isinstance(value, bool), f"{name} is {value!r}, not true or false")
     else:
         choices = kind if isinstance(kind, list) else options.get("options", [])
-        from_disk = not choices or options.get("image_upload") or name.endswith(("_name", "Trajectory.file"))  # files: not here, but there
+        uploads = options.get("image_upload") or options.get("video_upload")
+        from_disk = not choices or uploads or name.endswith(("_name", "Trajectory.file"))  # files: not here, but there
         require(value in choices or from_disk, f"{name} is {value!r}, none of {choices}")
