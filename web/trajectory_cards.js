@@ -112,7 +112,7 @@ export class Cards {
       : element("div", "li-thumb");
     const told = element("div", "li-told");
     const line = (className, textContent) => textContent && told.append(element("div", className, { textContent }));
-    line("li-name", card.name.replace(/\.trajectory( \(\d+\))?\.safetensors$/, "$1"));
+    line("li-name", card.name.replace(/_?\.trajectory( \(\d+\))?\.safetensors$/, "$1"));
     line("li-error", card.error);
     if (!card.error) {
       line("li-facts", factsOf(card).join(" · "));

@@ -13,6 +13,7 @@ from harness.server import ComfyServer
 from harness.studio import Studio
 
 NODE = "InversionLoadTrajectory"
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "latent_inversion_invert_once_edit_many.json"
 DROP = """async ([name, data, x, y]) => {
     const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
     const carried = new DataTransfer();
@@ -107,3 +108,53 @@ def test_a_dropped_file_becomes_a_loader_with_its_card(
         saved_graph = front.page.evaluate("() => window.app.graph.serialize()")
         (node,) = saved_graph["nodes"]
         assert node["widgets_values"] == ["bear.trajectory (1).safetensors [input]"], json.dumps(node)
+
+
+def test_once_inverted_is_edited_another_day(
+    browser: Any, front_end_server: ComfyServer, saved: list[bytes], tmp_path: Path
+) -> None:
+    """The workflow's own file is saved, chosen by its card, tells its workflow, and is edited; and files come in by the button."""
+    workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    for node in workflow["nodes"]:
+        if node["type"] == "InversionDDIMInvert":
+            node["widgets_values"][0] = 5
+    with FrontEnd.opened(browser, front_end_server, size=(2400, 1300)) as front:
+        front.load(workflow)
+        front.run()
+        front.page.wait_for_timeout(1500)
+        front.screenshot(tmp_path / "once.png")
+        (path,) = (front_end_server.base / "output" / "latent_inversion").glob("*.trajectory.safetensors")
+        front.look_at(NODE)
+        card = chosen(front)
+        card.wait_for(timeout=10_000)
+        assert card.locator(".li-name").inner_text() == path.name.removesuffix("_.trajectory.safetensors")
+        assert "5 steps" in card.inner_text()
+        front.page.evaluate(
+            "() => { for (const node of window.app.graph._nodes) node.mode = node.mode === 4 ? 0 : node.mode }"
+        )
+        front.run()
+        front.screenshot(tmp_path / "another_day.png")
+        with front.page.expect_file_chooser() as asked:
+            front.page.evaluate(
+                """(type) => window.app.graph._nodes.find((one) => one.type === type)
+                    .widgets.find((one) => one.name === 'bring').callback()""",
+                NODE,
+            )
+        sent = tmp_path / "sent.trajectory.safetensors"
+        sent.write_bytes(saved[1])
+        asked.value.set_files(sent)
+        front.page.locator('.li-card[aria-pressed="true"]', has_text="sent").wait_for(timeout=10_000)
+        front.page.evaluate("() => { window.app.api.getServerFeature = () => 1000 }")
+        drop(front, "large.trajectory.safetensors", saved[0], (1200, 600))
+        front.page.locator(".p-toast-message", has_text="--max-upload-size 2").wait_for(timeout=5000)
+        front.page.evaluate("() => { window.app.api.getServerFeature = () => undefined }")
+        front.page.route("**/upload/image", lambda route: route.fulfill(status=413))
+        drop(front, "refused.trajectory.safetensors", saved[0], (1200, 600))
+        front.page.locator(".p-toast-message", has_text="refused").wait_for(timeout=5000)
+        assert front.page.evaluate(COUNT, NODE) == 1
+        front.page.locator(".li-card", has_text=path.name.removesuffix("_.trajectory.safetensors")).click()
+        front.page.locator(".li-open:visible").click()
+        front.page.wait_for_timeout(1500)
+        title = front.page.evaluate("() => document.title")
+        assert front.page.evaluate(COUNT, "InversionSaveTrajectory") == 1 and path.name.split(".")[0] in title
+        assert not front.errors
