@@ -12,7 +12,7 @@ from harness.long_nodes import WORKS, Bench, Toybox, Work
 from harness.server import ComfyServer
 from harness.studio import Studio
 
-EVALUATIONS = 400
+EVALUATIONS = 200
 NONCE = itertools.count(5000)
 BROKEN = ("ddim", "null text", "edit sampler", "edit by null-text", "video edit", "Uni-Edit mask")
 
