@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from harness.events import ExecutionFailed
 from harness.graph import Graph
-from harness.server import ComfyServer, ExecutionFailed
+from harness.server import ComfyServer
 from harness.studio import Studio
 
 
