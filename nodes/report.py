@@ -8,6 +8,7 @@ from torch import Tensor
 from ..inversion_core.verdict import Verdict
 from .checks import NOT_CONNECTED, decoding
 from .common import frame_of, schema
+from .progress import by_parts
 from .report_compare import half_a_pair, other_inputs, others_of, side_by_side
 from .report_figures import Figures, advice, figures_of, table
 from .report_sheet import curves_page, sheet
@@ -116,7 +117,7 @@ def ceiling_of(vae: Any, record: LatentTrajectory) -> Tensor | None:
         return None
     latent: dict[str, Any] = record.latent(record.trajectory.xs[-1])
     with decoding(vae, latent["samples"]):
-        pixels = vae.decode(latent["samples"]).cpu()
+        pixels = by_parts(lambda samples: vae.decode(samples).cpu(), latent["samples"], "decode")
     pixels = pixels.reshape(-1, *pixels.shape[-3:])
     frame = frame_of(latent)
     return pixels if frame is None else pixels[:, : frame.height, : frame.width]
