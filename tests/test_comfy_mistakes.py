@@ -110,3 +110,40 @@ def test_the_table_is_long_and_its_names_are_its_own() -> None:
     names = [mistake.name for mistake in MISTAKES]
     assert len(set(names)) == len(names) >= 90
     assert all(mistake.says for mistake in MISTAKES)
+
+
+# What looks like a mistake and is none
+
+
+def test_alpha_is_left_out_and_grey_is_taken_as_grey(shop: Shop) -> None:
+    bench = shop.bench()
+    clear, grey = bench.tensor("1,64,64,4"), bench.tensor("1,64,64,1")
+    plain = bench.add("SplitImageWithAlpha", image=clear)
+    shown = bench.add("MaskToImage", mask=bench.tensor("1,64,64")[1])
+    pairs = [[bench.encode(image=one) for one in pair] for pair in ((clear, plain), (grey, shown))]
+    same = [bench.compare(*pair) for pair in pairs]
+    apart = bench.compare(pairs[0][0], pairs[1][0])
+    result = shop.server.run(bench.graph.prompt)
+    assert [result.outputs[node.id]["error"][0] for node in same] == [0, 0]
+    assert result.outputs[apart.id]["error"][0] > 0.1
+
+
+def test_the_ends_of_what_is_allowed_are_allowed(shop: Shop) -> None:
+    """One step, the last start, no strength, one frame, a word that comes twice, a very long picture."""
+    bench = shop.bench()
+    long = bench.encode(image=bench.tensor("1,3,700,3"))
+    one = bench.invert(steps=1, latent=long)
+    free = {"model": bench.model, "latent": bench.latent, "steps": 2, "settings": "as set below", "strength": 0.0}
+    twice = bench.edit(source_prompt="a cat, a cat", target_prompt="a dog, a cat", blend_source_words="cat")
+    edits = {
+        "one step": bench.sample(trajectory=one),
+        "the last start": bench.sample(preset="as set below", start=1.0),
+        "no strength": bench.add("InversionFreeEdit", **free, **bench.words),
+        "one frame": bench.by("InversionVideoEdit"),
+        "twice": bench.with_edit(twice),
+    }
+    checked = {name: bench.compare(latent, latent) for name, latent in edits.items()}
+    picture = bench.show(edits["one step"])
+    result = shop.server.run(bench.graph.prompt)
+    assert all(result.outputs[node.id]["finite"] == [True] for node in checked.values())
+    assert shop.server.images(result, picture.id)[0].size == (700, 3)
