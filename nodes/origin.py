@@ -107,11 +107,13 @@ def origin_of(graph: Mapping[str, Any] | None, node_id: Any, *, classes: Mapping
     return Origin(texts["source"], texts.get("negative", ""), model, loras)
 
 
-def prompts_of(found: tuple[Spot, int] | None) -> list[str]:
-    """The texts in a conditioning, from the node that gives it upwards."""
-    if found is None:
+def prompts_of(found: tuple[Spot, int] | None, met: set[tuple[str, int]] | None = None) -> list[str]:
+    """The texts in a conditioning, from the node that gives it upwards; what was `met` is not asked again."""
+    met = set() if met is None else met
+    if found is None or (found[0].id, found[1]) in met:
         return []
     node, output = found
+    met.add((node.id, output))
     if node.kind in SAID_BY:
         return [node.text(SAID_BY[node.kind].get(output, ""))]
     if own := [node.text(name) for name in _texts(node.classes.get(node.kind)) if name in node.inputs]:
@@ -120,7 +122,7 @@ def prompts_of(found: tuple[Spot, int] | None) -> list[str]:
     given = [place for place, kind in enumerate(_outputs(node.classes.get(node.kind))) if kind == "CONDITIONING"]
     if len(given) > 1 and len(given) == len(above) and output in given:  # positive and negative side by side
         above = [above[given.index(output)]]
-    return [text for one in above for text in prompts_of(one)]
+    return [text for one in above for text in prompts_of(one, met)]
 
 
 def model_of(node: Spot) -> tuple[str, tuple[str, ...]]:
