@@ -1,6 +1,7 @@
 """Before / After in the browser: a line that pointer and keys move, pictures of a batch, and the verdict in words."""
 
 import re
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def columns(front: FrontEnd) -> tuple[str, float]:
 
 @pytest.mark.parametrize("new_nodes", [False, True], ids=["canvas", "vue"])
 def test_a_line_is_moved_by_pointer_and_keys(
-    browser: Any, front_end_server: ComfyServer, new_nodes: bool, tmp_path: Path
+    browser: Any, front_end_server: ComfyServer, new_nodes: bool, shot: Callable[[str], Path]
 ) -> None:
     with FrontEnd.opened(browser, front_end_server, new_nodes=new_nodes) as front:
         front.load(workflow())
@@ -80,7 +81,7 @@ def test_a_line_is_moved_by_pointer_and_keys(
         line, stage = front.page.locator(".li-line"), front.page.locator(".li-stage")
         assert front.page.evaluate(IMAGES) == 0, "both are shown side by side besides"
         assert line.get_attribute("role") == "slider" and line.get_attribute("aria-valuenow") == "50"
-        front.screenshot(tmp_path / "middle.png")
+        front.screenshot(shot("middle"))
         assert columns(front) == ("rb", pytest.approx(0.5, abs=0.03)), "before on the left, after on the right"
         box, place = stage.bounding_box(), node_place(front)
         assert box["width"] / box["height"] == pytest.approx(2, rel=0.02), "the stage has the picture's shape"
@@ -108,7 +109,7 @@ def test_a_line_is_moved_by_pointer_and_keys(
 
 @pytest.mark.parametrize("new_nodes", [False, True], ids=["canvas", "vue"])
 def test_pictures_of_a_batch_and_their_verdicts(
-    browser: Any, front_end_server: ComfyServer, new_nodes: bool, tmp_path: Path
+    browser: Any, front_end_server: ComfyServer, new_nodes: bool, shot: Callable[[str], Path]
 ) -> None:
     if new_nodes and required_front_end(front_end_server.checkout).startswith("1.27."):
         pytest.skip("this trial of the new nodes shows no widgets of packs")
@@ -124,7 +125,7 @@ def test_pictures_of_a_batch_and_their_verdicts(
         following.click()
         assert said.inner_text().startswith("Nearly the same picture came out (0 % of it changed). Turn strength up")
         assert columns(front)[0] == "g" and following.is_disabled()
-        front.screenshot(tmp_path / "second.png")
+        front.screenshot(shot("second"))
         front.leave_and_return()
         front.page.locator(".li-stage").wait_for(timeout=10_000)
         assert said.inner_text().startswith("100 % of the picture changed"), "what was seen comes back with its tab"

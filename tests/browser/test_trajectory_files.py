@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def chosen(front: FrontEnd) -> Any:
 
 @pytest.mark.parametrize("new_nodes", [False, True], ids=["canvas", "vue"])
 def test_a_dropped_file_becomes_a_loader_with_its_card(
-    browser: Any, front_end_server: ComfyServer, saved: list[bytes], new_nodes: bool, tmp_path: Path
+    browser: Any, front_end_server: ComfyServer, saved: list[bytes], new_nodes: bool, shot: Callable[[str], Path]
 ) -> None:
     for path in (front_end_server.base / "input").glob("*.safetensors"):
         path.unlink()
@@ -85,7 +86,7 @@ def test_a_dropped_file_becomes_a_loader_with_its_card(
         assert "128 × 128 · 3 steps · ddim" in told and "toybox" in told and "a photo of" in told
         picture = card.locator("img")
         assert picture.evaluate("(one) => one.decode().then(() => one.naturalWidth)") == 128
-        front.screenshot(tmp_path / "dropped.png")
+        front.screenshot(shot("dropped"))
         left, top, width, height = front.page.evaluate(PLACE, NODE)
         drop(front, "bear.trajectory.safetensors", saved[1], (left + width / 2, top + height - 40))
         front.page.wait_for_function("() => document.querySelectorAll('.li-card').length === 2", timeout=15_000)
@@ -100,7 +101,7 @@ def test_a_dropped_file_becomes_a_loader_with_its_card(
         assert front.widget(NODE, "file") == "bear.trajectory (1).safetensors [input]"
         (sent,) = (node for node in front.prompt().values() if node["class_type"] == NODE)
         assert sent["inputs"] == {"file": "bear.trajectory (1).safetensors [input]"}
-        front.screenshot(tmp_path / "chosen.png")
+        front.screenshot(shot("chosen"))
         drop(front, "torn.trajectory.safetensors", saved[0][:-5], (200, 700))
         front.page.locator(".p-toast-message", has_text="no whole trajectory file").wait_for(timeout=5000)
         assert front.page.evaluate(COUNT, NODE) == 1
@@ -111,7 +112,7 @@ def test_a_dropped_file_becomes_a_loader_with_its_card(
 
 
 def test_once_inverted_is_edited_another_day(
-    browser: Any, front_end_server: ComfyServer, saved: list[bytes], tmp_path: Path
+    browser: Any, front_end_server: ComfyServer, saved: list[bytes], tmp_path: Path, shot: Callable[[str], Path]
 ) -> None:
     """The workflow's own file is saved, chosen by its card, tells its workflow, and is edited; and files come in by the button."""
     workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
@@ -122,7 +123,7 @@ def test_once_inverted_is_edited_another_day(
         front.load(workflow)
         front.run()
         front.page.wait_for_timeout(1500)
-        front.screenshot(tmp_path / "once.png")
+        front.screenshot(shot("once"))
         (path,) = (front_end_server.base / "output" / "latent_inversion").glob("*.trajectory.safetensors")
         front.look_at(NODE)
         card = chosen(front)
@@ -133,7 +134,7 @@ def test_once_inverted_is_edited_another_day(
             "() => { for (const node of window.app.graph._nodes) node.mode = node.mode === 4 ? 0 : node.mode }"
         )
         front.run()
-        front.screenshot(tmp_path / "another_day.png")
+        front.screenshot(shot("another day"))
         with front.page.expect_file_chooser() as asked:
             front.page.evaluate(
                 """(type) => window.app.graph._nodes.find((one) => one.type === type)
