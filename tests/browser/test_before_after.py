@@ -31,11 +31,14 @@ FRENCH = {
 
 
 def workflow() -> dict[str, Any]:
-    """Red and then green before, blue and then green after."""
+    """Red and then green before, blue and then green after.
+
+    The pictures are large: front ends forget the outputs of a run that ends before their request for it is answered.
+    """
     nodes, links = [], []
     for number, colour in enumerate((RED, GREEN, BLUE), 1):
         output = {"name": "IMAGE", "type": "IMAGE", "links": []}
-        values = [320, 160, 1, colour]
+        values = [1600, 800, 1, colour]
         nodes.append(node(number, "EmptyImage", [0, 220 * number], [], [output], values))
     for number, sources in ((4, (1, 2)), (5, (3, 2))):
         ends = [{"name": name, "type": "IMAGE", "link": None} for name in ("image1", "image2")]
