@@ -94,7 +94,7 @@ def test_levels_that_were_drawn_one_by_one_have_no_slope(comfy_server: ComfyServ
         guidance=1.0,
     )
     studio.graph.add("InversionTrajectoryView", trajectory=drawn, vae=studio.vae, frames=3, show="expected pictures")
-    with pytest.raises(ExecutionFailed, match="edit-friendly DDPM were drawn one by one.*'noisy latents'"):
+    with pytest.raises(ExecutionFailed, match=r"edit-friendly DDPM were drawn one by one.*'noisy latents'"):
         comfy_server.run(studio.graph.prompt)
 
 
