@@ -100,7 +100,6 @@ def test_an_edit_shows_the_source_on_the_left_and_ends_with_its_result(comfy_ser
     halves = [np.split(np.asarray(image, dtype=np.float64), 2, axis=1) for image in pictures(result, same)]
     assert all(np.abs(left - right).mean() < 2 for left, right in halves) and len(halves) == 5
     shown = pictures(result, changed)
-    [image.save(f"/tmp/b_prev_{number}.png") for number, image in enumerate(shown)]
     assert len(shown) == 5 and {image.size for image in shown} == {(512, 256)}
     source, target = np.split(np.asarray(shown[-1], dtype=np.float64), 2, axis=1)
     finals = [
