@@ -87,7 +87,9 @@ class InversionReport(io.ComfyNode):
     ) -> io.NodeOutput:
         strayed = (reconstructed or {}).get("inversion_drift", ())
         figures = figures_of(original, reconstruction, trajectory, ceiling_of(vae, trajectory), strayed)
-        text = words(figures, None if edited is None else edit_verdict(original, reconstruction, edited))
+        text = words(
+            figures, None if edited is None else edit_verdict(original, reconstruction, edited, trajectory.mask)
+        )
         picture = sheet(original, reconstruction, edited, trajectory.trajectory, figures, text)
         others = others_of(more)
         page = side_by_side(original, figures, reconstruction, others)
@@ -103,12 +105,16 @@ def words(figures: Figures, edit: Verdict | None = None) -> str:
     return "\n".join([*table(figures), *share, "", *came_out, *advice(figures)])
 
 
-def edit_verdict(original: Tensor, reconstruction: Tensor, edited: Tensor) -> Verdict:
-    """The verdict on the first picture of the batch. Raises ValueError if the edit is of another size."""
+def edit_verdict(original: Tensor, reconstruction: Tensor, edited: Tensor, mask: Tensor | None) -> Verdict:
+    """The verdict on the first picture of the batch, where the trajectory's mask allows an edit.
+
+    Raises ValueError if the edit is of another size.
+    """
     if edited.shape[1:3] != original.shape[1:3]:
         (a, b) = (f"{one.shape[2]} x {one.shape[1]}" for one in (original, edited))
         raise ValueError(f"The report compares equal sizes; original: {a}, edited: {b}. Use Inversion Decode.")
-    return verdicts(original[:1], edited[:1], reconstruction[:1])[0]
+    region = None if mask is None else mask[:1, 0, : original.shape[1], : original.shape[2]]
+    return verdicts(original[:1], edited[:1], reconstruction[:1], region)[0]
 
 
 def ceiling_of(vae: Any, record: LatentTrajectory) -> Tensor | None:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from latent_inversion.nodes import before_after, report_verdict
+from latent_inversion.nodes import before_after, report, report_verdict
 from latent_inversion.toybox.world import held_out_edits, render
 
 
@@ -73,6 +73,8 @@ def test_a_mask_says_where_to_look() -> None:
     assert inside.changed > 0.9 > whole.changed
     assert inside.likeness > whole.likeness
     assert report_verdict.message(inside)["id"] == "verdictEditedMask"
+    padded = torch.nn.functional.pad(mask, (0, 8, 0, 16))[:, None]  # as a trajectory keeps it
+    assert report.edit_verdict(source, source, edited, padded) == inside
     with pytest.raises(ValueError, match=r"mask is 64 x 64, but the pictures are 128 x 128"):
         report_verdict.verdicts(source, edited, None, mask[:, :64, :64])
     with pytest.raises(ValueError, match="empty"):
