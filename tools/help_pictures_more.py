@@ -368,7 +368,7 @@ def drawn(server: ComfyServer, node: str) -> Image.Image:
 
 
 def write(page: Image.Image, path: Path) -> None:
-    """A JPEG of at most HEAVY bytes, made smaller before its quality suffers; what is full of small letters stays wide."""
+    """A JPEG of HEAVY bytes if that can be: its quality goes first, then its size. Pages with small letters stay wide."""
     widths, limit = ((WIDE, 840, 720), HEAVIEST) if page.width > WIDE else ((640, 560, 500), HEAVY)
     for width, quality in product(widths, (85, 78, 70, 62)):
         width = min(width, page.width)
