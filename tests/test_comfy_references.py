@@ -69,10 +69,14 @@ def test_references_change_an_edit_and_neutral_ones_do_not(comfy_server: ComfySe
 
 def test_outside_the_region_the_picture_is_kept(comfy_server: ComfyServer) -> None:
     studio = make(comfy_server)
-    add, half = studio.graph.add, studio.graph.add("SolidMask", value=1.0, width=64, height=128)
-    region = add("MaskComposite", destination=studio.none, source=half, x=0, y=0, operation="add")
-    edited = studio.sample(attention_edit=garment(studio, region=region))
-    kept = add("LatentCompositeMasked", destination=studio.latent, source=edited, x=0, y=0, mask=region)
+    add = studio.graph.add
+
+    def left(width: int) -> Any:
+        part = add("SolidMask", value=1.0, width=width, height=128)
+        return add("MaskComposite", destination=studio.none, source=part, x=0, y=0, operation="add")
+
+    edited = studio.sample(attention_edit=garment(studio, region=left(64)))
+    kept = add("LatentCompositeMasked", destination=studio.latent, source=edited, x=0, y=0, mask=left(80))
     same, changed = studio.compare(edited, kept), studio.compare(edited, studio.latent)
     result = comfy_server.run(studio.graph.prompt)
     assert error_of(result, same) < 1e-6 < error_of(result, changed)
