@@ -33,6 +33,8 @@ LOST = 0.28
 
 Of the same true edits all had 0.293 or more (styles the least, the others 0.468), of 400 other scenes 95 % at most 0.254
 and 98 % at most 0.284, of noise none more than 0.128.
+Photographs are further apart: of 240 pairs out of 16, none had more than 0.111; darkened, tinted, smoothed to few colours
+or with a fifth covered, they keep 0.52 and more.
 """
 SCALES = (1, 2, 4)
 """Outlines are compared in cells of so many of the grid's."""
@@ -67,7 +69,8 @@ def judge(
     The thresholds come from the toybox's true edits, whose pictures have 128 x 128 pixels and clear outlines. They
     cannot know what was asked for: a change of a few hundredths of the picture (the colour of eyes) counts as the same
     picture unless a mask says where to look, and a subject that moved or a picture redrawn from another angle counts as
-    lost. A picture that is mostly texture (water, grass) keeps little likeness under any change of it.
+    lost: of 16 photographs moved by a twentieth of their width, 10 do. A picture that is mostly texture (water, grass)
+    keeps little likeness when it is redrawn.
     """
     before, after = _seen(source), _seen(edited)
     back = None if reconstruction is None else _seen(reconstruction)
