@@ -102,6 +102,14 @@ class Bench(Studio):
     def style(self, **settings: Any) -> Node:
         return self.add("InversionStyleReference", **{"style": self.inverted, "style_prompt": self.source} | settings)
 
+    def strip(self, **settings: Any) -> Node:
+        return self.add(
+            "InversionTrajectoryView", **{"trajectory": self.inverted, "vae": self.vae, "frames": 2} | settings
+        )
+
+    def before_after(self, **settings: Any) -> Node:
+        return self.add("InversionBeforeAfter", **{"before": self.scene, "after": self.scene} | settings)
+
     def load(self, name: str) -> Node:
         return self.add("InversionLoadTrajectory", file=f"{FOLDER}/{name}{SUFFIX} [input]")
 
@@ -758,6 +766,34 @@ OTHERS = [
         "same",
     ),
     late("edges of a picture with NaN", lambda b: b.add("InversionEdges", image=b.tensor("1,64,64,3", "nan")), "NaN"),
+    late("no VAE to view a trajectory with", lambda b: b.strip(vae=b.add("TestNothing")[2]), "no VAE"),
+    late(
+        "a trajectory viewed with another VAE",
+        lambda b: b.strip(trajectory=b.inverted_of("sd15")),
+        "4 channels",
+        "Connect the VAE",
+    ),
+    late("a level that the trajectory has not", lambda b: b.strip(index=7), "1 picture", "7"),
+    late(
+        "pictures of other shapes before and after",
+        lambda b: b.before_after(after=b.tensor("1,64,192,3")),
+        "128 x 128",
+        "192 x 64",
+    ),
+    late(
+        "two pictures before and three after",
+        lambda b: b.before_after(before=b.tensor("2,64,64,3"), after=b.tensor("3,64,64,3")),
+        "2 pictures",
+        "3 after",
+    ),
+    late("an edit with NaN", lambda b: b.before_after(after=b.tensor("1,128,128,3", "nan")), "3 values", "NaN"),
+    late(
+        "a mask of another size before and after",
+        lambda b: b.before_after(mask=b.mask(1.0, 96, 64)),
+        "96 x 64",
+        "128 x 128",
+    ),
+    late("an empty foreground", lambda b: b.add("InversionMutualAttention", source_mask=b.mask(0.0)), "'source_mask'"),
 ]
 
 
