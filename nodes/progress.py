@@ -144,7 +144,7 @@ class Moment:
             text = WORDS["step"].format(doing=text, step=self.step, total=self.steps)
         if self.name:
             text = WORDS["named"].format(name=self.name, text=text)
-        return text if left is None else WORDS["left"].format(text=text, time=duration(max(left, 1), digits=0))
+        return text if left is None else WORDS["left"].format(text=text, time=duration(left, digits=0))
 
 
 def tell(moment: Moment, said: list[tuple[float, Moment]]) -> None:
@@ -167,11 +167,11 @@ def left(now: float, moment: Moment, said: list[tuple[float, Moment]]) -> float 
 
 
 def duration(seconds: float, *, digits: int = 1) -> str:
-    """A time in one unit; `digits` after the point of less than ten seconds."""
+    """A time in one unit, never none; `digits` after the point of less than ten seconds."""
     for unit, size, least in (("hours", 3600, 5400), ("minutes", 60, 90)):
         if seconds >= least:
             return WORDS[unit].format(number=f"{seconds / size:.0f}")
-    return WORDS["seconds"].format(number=f"{seconds:.{digits if seconds < 10 else 0}f}")
+    return WORDS["seconds"].format(number=f"{max(seconds, 10**-digits):.{digits if seconds < 10 else 0}f}")
 
 
 def say(text: str) -> None:
