@@ -5,7 +5,7 @@ from comfy_api.latest import io
 
 from .common import schema
 from .editing import edit_without
-from .method_inputs import choices, methods, prompts, request_of
+from .method_inputs import choices, drawing, methods, prompts, request_of
 
 
 class InversionFreeEdit(io.ComfyNode):
@@ -27,6 +27,7 @@ class InversionFreeEdit(io.ComfyNode):
                 io.Latent.Input("latent", tooltip="The picture, from Inversion Encode (or any VAE Encode)."),
                 *prompts(),
                 *choices(methods("delta", "few steps", free=True)),
+                drawing(),
                 io.Int.Input(
                     "steps",
                     default=28,

@@ -37,10 +37,14 @@ def choices(names: list[str]) -> list[Any]:
             1.0,
             "Share of the steps that are edited: 1 starts from pure noise, less stays closer to the picture.",
         ),
-        io.Int.Input(
-            "seed", default=0, min=0, max=2**63 - 1, control_after_generate=True, tooltip="For methods that draw noise."
-        ),
     ]
+
+
+def drawing() -> Any:
+    """The input of methods that draw noise of their own."""
+    return io.Int.Input(
+        "seed", default=0, min=0, max=2**63 - 1, control_after_generate=True, tooltip="For methods that draw noise."
+    )
 
 
 def prompts() -> list[Any]:
@@ -52,7 +56,7 @@ def prompts() -> list[Any]:
 
 
 def request_of(
-    method: str, settings: str, guidance: float, source_guidance: float, strength: float, seed: int
+    method: str, settings: str, guidance: float, source_guidance: float, strength: float, seed: int = 0
 ) -> Request:
     """What the widgets ask for."""
     own = settings == OWN

@@ -143,9 +143,10 @@ def test_pictures_of_any_size_get_masks_of_their_size_each_its_own(comfy_server:
     assert not np.array_equal(*chosen)
 
 
-def test_the_browser_gets_the_script_and_it_needs_nothing_from_elsewhere(comfy_server: ComfyServer) -> None:
-    (path,) = [path for path in comfy_server.get("/extensions") if "latent-inversion" in path]
-    script = comfy_server.request(path).decode()
-    assert path.endswith("/attention_view.js") and '"InversionAttentionView"' in script
-    assert "://" not in script
-    assert len(script.splitlines()) <= 150
+def test_the_browser_gets_the_scripts_and_they_need_nothing_from_elsewhere(comfy_server: ComfyServer) -> None:
+    paths = [path for path in comfy_server.get("/extensions") if "latent-inversion" in path]
+    scripts = {path.rsplit("/", 1)[1]: comfy_server.request(path).decode() for path in paths}
+    assert '"InversionAttentionView"' in scripts["attention_view.js"]
+    assert len(scripts["attention_view.js"].splitlines()) <= 150
+    for name, script in scripts.items():
+        assert "://" not in script, name

@@ -41,17 +41,20 @@ def test_it_is_told_and_changes_nothing_but_the_precision(comfy_server: ComfySer
     errors = [result.outputs[node.id]["error"][0] for node in apart]
     assert errors[:2] == [0, 0] and 0 < errors[2] < 0.05
     said = [result.outputs[node.id]["text"] for node in (*samples, by_method)]
-    assert all(len(words) == 1 and words[0].startswith("attention bank  ") for words in said)
-    sizes = [words[0].split("bank  ")[1].split(" per step")[0] for words in said]
+    banks = [[line for line in lines if line.startswith("attention bank  ")] for lines in said]
+    sizes = [line.split("bank  ")[1].split(" per step")[0] for (line,) in banks]
     assert sizes[0] == sizes[1] == sizes[2] == sizes[4]
     recorded, half = (float(number) * UNITS[unit] for number, unit in (size.split() for size in (sizes[0], sizes[3])))
     assert half == pytest.approx(recorded / 2, rel=0.01)
 
 
-def test_an_edit_without_attention_says_nothing_of_it(comfy_server: ComfyServer, studio: Studio) -> None:
-    plain = studio.sample()
+def test_an_edit_without_attention_says_how_it_was_set_and_nothing_of_memory(
+    comfy_server: ComfyServer, studio: Studio
+) -> None:
+    plain = studio.sample(strength=0.25, guidance=5.0)
     studio.show(plain[0])
-    assert plain.id not in comfy_server.run(studio.graph.prompt).outputs
+    (said,) = comfy_server.run(studio.graph.prompt).outputs[plain.id]["text"]
+    assert said.startswith("balanced, strength 0.25: guidance 4.0, the first 25% of the steps")
 
 
 def test_beyond_the_budget_it_is_refused_before_it_is_sampled(comfy_server: ComfyServer, studio: Studio) -> None:
