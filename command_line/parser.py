@@ -16,7 +16,9 @@ from .video_options import add_video
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _parser_class()(prog="latent-inversion", description=texts.INTRODUCTION, epilog=texts.EXAMPLES)
-    commands = top.add_subparsers(dest="command", required=True, metavar="demo | invert | edit | style | try-on | video | look | report | compare")
+    commands = top.add_subparsers(
+        dest="command", required=True, metavar="demo | invert | edit | style | try-on | video | look | report | compare"
+    )
     _demo(commands)
     _invert(commands)
     add_edit(commands)

@@ -149,7 +149,7 @@ def test_an_unknown_method_is_refused_with_those_that_exist(comfy_server: ComfyS
     given = {"model": studio.model, "vae": studio.vae, "image": studio.scene}
     words = {"source": studio.source, "target": studio.target, "negative": studio.negative}
     studio.graph.add("InversionCompare", **given, **words, methods="direct, magic")
-    with pytest.raises(PromptRejected, match="no method 'magic'. The methods are: ddim, "):
+    with pytest.raises(PromptRejected, match=r"no method 'magic'\. The methods are: ddim, "):
         comfy_server.run(studio.graph.prompt)
 
 

@@ -1,5 +1,7 @@
 """The dial of an edit: three marks, straight between them, and never out of bounds."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ def test_balanced_in_the_middle_leaves_everything_as_it_is() -> None:
 def test_its_marks_are_met_and_more_strength_changes_more(preset: str) -> None:
     assert tuple(turned(preset, strength) for strength in (0.0, 0.5, 1.0)) == PRESETS[preset]
     rising = [turned(preset, strength / 20) for strength in range(21)]
-    for weaker, stronger in zip(rising, rising[1:], strict=False):
+    for weaker, stronger in itertools.pairwise(rising):
         assert stronger.guidance >= weaker.guidance
         assert stronger.start <= weaker.start
         assert stronger.windows <= weaker.windows

@@ -140,7 +140,9 @@ class JointNetwork(AttentionNetwork):
                 for n in names
             )
             h = h + rearrange(call.attend(self.attention, 2 * q, 2 * k, v, [site]), "b h n d -> b n (h d)")
-        out = rearrange(h[:, site.image] @ self.weights("out", self.width, x.shape[1]), "b (h w) c -> b c h w", h=height)
+        out = rearrange(
+            h[:, site.image] @ self.weights("out", self.width, x.shape[1]), "b (h w) c -> b c h w", h=height
+        )
         return x / (1 + sigma**2) + torch.tanh(out.to(x)) * sigma / (1 + sigma)
 
 
