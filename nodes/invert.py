@@ -39,7 +39,7 @@ class InversionDDIMInvert(io.ComfyNode):
             category="inversion/invert",
             description="Walks a picture's latent up to noise along the model's ODE and keeps every latent on the way: "
             "a trajectory that re-creates the picture and can be edited.",
-            search_aliases=["unsampler", "ddim inversion", "invert"],
+            search_aliases=["unsampler", "ddim inversion", "noise inversion", "invert"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that inverts. Edit with the same model and LoRAs."),
                 io.Latent.Input("latent", tooltip="The picture, from Inversion Encode (or any VAE Encode)."),

@@ -28,7 +28,7 @@ class InvertNode(io.ComfyNode):
             display_name=cls.DISPLAY_NAME,
             category="inversion/invert",
             description=cls.DESCRIPTION,
-            search_aliases=["unsampler", "invert", *cls.ALIASES],
+            search_aliases=["unsampler", "noise inversion", "invert", *cls.ALIASES],
             inputs=[
                 io.Model.Input("model", tooltip="The model that inverts. Edit with the same model and LoRAs."),
                 io.Latent.Input("latent", tooltip="The picture, from Inversion Encode (or any VAE Encode)."),
