@@ -16,29 +16,8 @@ from torch import Tensor
 
 from ..inversion_core.backends import comfy as host
 from ..inversion_core.types import OnStep, Progress
+from .words import duration, word
 
-WORDS = {
-    "load": "loading the model",
-    "encode": "encoding",
-    "refine": "refining the latent",
-    "invert": "inverting",
-    "null-text": "optimising",
-    "rehearse": "measuring the memory that the edit takes",
-    "edit": "editing",
-    "look": "looking for the words",
-    "mask": "comparing the prompts",
-    "decode": "decoding",
-    "step": "{doing}, step {step} of {total}",
-    "named": "{name}: {text}",
-    "left": "{text}, {time} left",
-    "done": "done in {time}",
-    "cancelled": "cancelled after {time}",
-    "failed": "stopped by an error after {time}",
-    "seconds": "{number} s",
-    "minutes": "{number} min",
-    "hours": "{number} h",
-}
-"""All that is said on a node: what it does, and the sentences that this stands in."""
 PAUSE = 0.25
 """Seconds between two messages about the same work."""
 TOGETHER = 8
@@ -60,7 +39,7 @@ def run(
     seed: int = 0,
 ) -> T:
     """What the backend's `run` gives; the node says that the model is loaded, and in the end how long it all took."""
-    say(WORDS["load"])
+    say(word("load"))
     with timed():
         return host.run(model, prompts, latent, sigmas, body, gradients=gradients, seed=seed)
 
@@ -124,7 +103,7 @@ def timed() -> Iterator[None]:
         end = "cancelled"
         raise
     finally:
-        say(WORDS[end].format(time=duration(time.monotonic() - began)))
+        say(word(end).format(time=duration(time.monotonic() - began)))
 
 
 @dataclass(frozen=True)
@@ -139,12 +118,12 @@ class Moment:
 
     def text(self, left: float | None) -> str:
         """What the node does, and the seconds left if they are known; before anything is done, the first alone."""
-        text = WORDS[self.stage]
+        text = word(self.stage)
         if self.done > 0:
-            text = WORDS["step"].format(doing=text, step=self.step, total=self.steps)
+            text = word("step").format(doing=text, step=self.step, total=self.steps)
         if self.name:
-            text = WORDS["named"].format(name=self.name, text=text)
-        return text if left is None else WORDS["left"].format(text=text, time=duration(left, digits=0))
+            text = word("named").format(name=self.name, text=text)
+        return text if left is None else word("left").format(text=text, time=duration(left, digits=0))
 
 
 def tell(moment: Moment, said: list[tuple[float, Moment]]) -> None:
@@ -164,14 +143,6 @@ def left(now: float, moment: Moment, said: list[tuple[float, Moment]]) -> float 
     if begun is None or not begun[1] < moment.done < 1:
         return None
     return (now - begun[0]) * (1 - moment.done) / (moment.done - begun[1])
-
-
-def duration(seconds: float, *, digits: int = 1) -> str:
-    """A time in one unit, never none; `digits` after the point of less than ten seconds."""
-    for unit, size, least in (("hours", 3600, 5400), ("minutes", 60, 90)):
-        if seconds >= least:
-            return WORDS[unit].format(number=f"{seconds / size:.0f}")
-    return WORDS["seconds"].format(number=f"{max(seconds, 10**-digits):.{digits if seconds < 10 else 0}f}")
 
 
 def say(text: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from latent_inversion.inversion_core.types import Part, Progress
-from latent_inversion.nodes import progress
+from latent_inversion.nodes import progress, words
 
 X = torch.zeros(2, 4, 8, 8)
 
@@ -57,7 +57,7 @@ def test_tries_are_not_steps_and_what_goes_before_has_none(told: tuple[list[str]
     on_step(Progress("null-text", 7, 33, 1.0, X, X, tries=11))
     clock[0] = 62.0
     on_step(Progress("null-text", 11, 33, 1.0, X, X, tries=11))
-    assert said[0] == progress.WORDS["rehearse"]
+    assert said[0] == words.WORDS["rehearse"]
     assert said[1:] == ["optimising, step 1 of 3", "optimising, step 2 of 3, 10 s left"]
 
 
