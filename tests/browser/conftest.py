@@ -29,7 +29,7 @@ def browser() -> Iterator[Any]:
 def front_end_server(
     browser: Any, comfy_checkout: Path, make_comfy_server: Callable[..., ComfyServer]
 ) -> Iterator[ComfyServer]:
-    """The checkout's running server with its own front end."""
+    """The checkout's running server with its own front end, and live previews."""
     options = front_end_options(comfy_checkout)
     if options is None:
         version = required_front_end(comfy_checkout)
@@ -37,7 +37,7 @@ def front_end_server(
             f"{comfy_checkout.name} wants comfyui-frontend-package {version}: pip install --no-deps --target FOLDER "
             f"comfyui-frontend-package=={version}, and set {FOLDERS}=FOLDER"
         )
-    with make_comfy_server(options=options) as server:
+    with make_comfy_server(options=(*options, "--preview-method", "latent2rgb")) as server:
         yield server
 
 

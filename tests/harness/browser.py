@@ -6,9 +6,11 @@ with chromium() as browser, FrontEnd.opened(browser, server) as front:
     front.screenshot(path)
 """
 
+import base64
 import importlib.metadata
 import importlib.util
 import json
+import mimetypes
 import os
 import shutil
 from collections.abc import Iterator
@@ -35,6 +37,17 @@ WATCH = """() => {
     window.__ends = [];
     for (const type of ['execution_success', 'execution_error', 'execution_interrupted'])
         window.app.api.addEventListener(type, (event) => window.__ends.push([type, event.detail]));
+}"""
+
+DROP = """([data, name, type]) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], name, { type }));
+    const canvas = document.querySelector('#graph-canvas');
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    const place = { clientX: left + width / 2, clientY: top + height / 2 };
+    for (const kind of ['dragenter', 'dragover', 'drop'])
+        canvas.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, composed: true, dataTransfer, ...place }));
 }"""
 
 
@@ -140,6 +153,35 @@ class FrontEnd:
         self.page.wait_for_function("() => window.__ends.length > 0", timeout=1000 * timeout)
         kind, detail = self.page.evaluate("() => window.__ends[0]")
         assert kind == "execution_success", f"{kind}: {detail.get('exception_message')}"
+
+    def press_run(self) -> None:
+        """Click the front end's Run button; `ended` waits for what comes of it."""
+        self.page.evaluate("() => { window.__ends.length = 0 }")
+        button = self.page.get_by_test_id("queue-button")
+        (button.locator("button").first if button.locator("button").count() else button).click()
+
+    def ended(self, *, timeout: float = 240) -> tuple[str, dict[str, Any]]:
+        """How the run ended: execution_success, execution_error or execution_interrupted, and the server's words of it."""
+        self.page.wait_for_function("() => window.__ends.length > 0", timeout=1000 * timeout)
+        kind, detail = self.page.evaluate("() => window.__ends[0]")
+        return kind, detail
+
+    def turn(self, node_type: str, **values: Any) -> None:
+        """Set widgets of every node of a type."""
+        self.page.evaluate(
+            """([type, values]) => {
+                for (const node of window.app.graph._nodes.filter((one) => one.type === type))
+                    for (const [name, value] of Object.entries(values))
+                        node.widgets.find((one) => one.name === name).value = value;
+            }""",
+            [node_type, values],
+        )
+
+    def drop(self, path: Path) -> None:
+        """Drop a file on the middle of the canvas, as from a folder."""
+        data = base64.b64encode(path.read_bytes()).decode()
+        kind = mimetypes.guess_type(path.name)[0] or ""
+        self.page.evaluate(DROP, [data, path.name, kind])
 
     def prompt(self) -> dict[str, Any]:
         """What the front end would send to the server: the prompt in API format."""
