@@ -14,6 +14,8 @@ FORMATS = {"latent-inversion trajectory": Trajectory, "latent-inversion null-tex
 TENSORS = {"latent-inversion trajectory": ("sigmas", "xs"), "latent-inversion null-text": ("sigmas", "embeddings")}
 LONGEST, LEVELS, SIDE = 8_000_000, 10_000, 4096
 """The most bytes of a head, levels of a grid and pixels of a thumbnail's side that are read."""
+HIGHEST = 1e6
+"""What guidance is below; JSON knows numbers that are infinite, no numbers at all, or too large for any."""
 BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8, "U8": 1}
 FLOATS = ("F16", "BF16", "F32", "F64")
 
@@ -149,6 +151,8 @@ def _provenance(kept: Any) -> Provenance:
     for name, value in kept.items():
         if not isinstance(value, (int, float) if name == "guidance" else str):
             raise ValueError(f"its {name} is {str(value)[:40]!r}")
+    if not abs(kept.get("guidance", 1)) < HIGHEST:
+        raise ValueError(f"its guidance is {str(kept['guidance'])[:40]}")
     return Provenance(**kept)
 
 

@@ -63,10 +63,10 @@ def load_trajectory(path: str | os.PathLike[str]) -> Trajectory:
             xs=tuple(tensors["xs"]),
             solver=facts["solver"] if facts["solver"] in SOLVERS else _unknown(facts["solver"]),
             **{name: tuple(tensors[name]) for name in SECONDARY if name in tensors},
-            residuals=None if facts["residuals"] is None else tuple(facts["residuals"]),
+            residuals=None if facts["residuals"] is None else tuple(map(float, facts["residuals"])),
             provenance=Provenance(**facts["provenance"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise StorageError(f"{path} is a damaged trajectory file: {error}. Save the trajectory again.") from error
 
 
@@ -77,12 +77,12 @@ def load_null_text(path: str | os.PathLike[str]) -> NullText:
         return NullText(
             sigmas=tensors["sigmas"],
             embeddings=tuple(tensors["embeddings"]),
-            first=tuple(facts["first"]),
-            last=tuple(facts["last"]),
+            first=tuple(map(float, facts["first"])),
+            last=tuple(map(float, facts["last"])),
             evaluations=int(facts["evaluations"]),
             provenance=Provenance(**facts["provenance"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise StorageError(f"{path} is a damaged null-text file: {error}. Save the result again.") from error
 
 

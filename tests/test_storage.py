@@ -264,10 +264,15 @@ def test_a_head_of_any_size_is_refused_before_it_is_read(tmp_path):
     [
         ({"provenance": {"model": 7}}, "its model is '7'"),
         ({"provenance": {"guidance": "much"}}, "its guidance is 'much'"),
+        ({"provenance": {"guidance": float("nan")}}, "its guidance is nan"),
+        ({"provenance": {"guidance": float("inf")}}, "its guidance is inf"),
+        ({"provenance": {"guidance": 10**400}}, "its guidance is 1000"),
         ({"provenance": None}, "damaged"),
         ({"solver": ["euler"]}, "damaged"),
         ({"path": {}}, "damaged"),
         ({"residuals": 3}, "damaged"),
+        ({"residuals": ["much"] * 3}, "damaged"),
+        ({"residuals": [10**400] * 3}, "damaged"),
     ],
     ids=str,
 )
