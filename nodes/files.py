@@ -87,7 +87,9 @@ class InversionLoadTrajectory(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str) -> bool | str:
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        if file is None:  # linked: known when it runs
+            return True
         try:
             return path_of(file).is_file() or f"There is no trajectory file '{file}'."
         except ValueError as error:

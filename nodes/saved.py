@@ -17,8 +17,6 @@ from .thumbnails import of_latent, of_picture
 SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
 NAME = re.compile(r"\.trajectory( \(\d+\))?\.safetensors$")
 """How the name of a trajectory's file ends; ComfyUI puts a number before the last point if a name is taken."""
-
-
 LONGEST, PREFIX = 255, 200
 """The most letters of a file's name, and of one to which a number and the ending are still added."""
 
@@ -29,14 +27,15 @@ def beside(path: Path) -> Path:
 
 
 def saved_files() -> list[str]:
-    """The trajectories in the output and the input folder, newest first, as `name [folder]`."""
+    """The trajectories in the output and the input folder that can be loaded, newest first, as `name [folder]`."""
     found = []
     for kind in ("output", "input"):
         folder = Path(folder_paths.get_directory_by_type(kind))
         for path in folder.rglob("*.trajectory*.safetensors"):
-            if NAME.search(path.name) and path.is_file():
-                found.append((path.stat().st_mtime, kind, path.relative_to(folder)))
-    return [f"{path.as_posix()} [{kind}]" for _, kind, path in sorted(found, reverse=True)]
+            file = f"{path.relative_to(folder).as_posix()} [{kind}]"
+            if (changed := _changed(file)) is not None:
+                found.append((changed, file))
+    return [file for _, file in sorted(found, reverse=True)]
 
 
 def check_name(name: str, shown: str, longest: int) -> None:
@@ -112,6 +111,15 @@ def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
     record = LatentTrajectory(trajectory, scale, shift, frame)
     null_text = beside(path)
     return record, NullTextResult(load_null_text(null_text)) if null_text.is_file() else None
+
+
+def _changed(file: str) -> int | None:
+    """When a file was written; None if it is gone, is no file, or is refused: a link may lead out of the folders."""
+    try:
+        path = path_of(file)
+        return path.stat().st_mtime_ns if path.is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _numbers(values: Any, channels: int) -> tuple[float, ...]:

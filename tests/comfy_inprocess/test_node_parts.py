@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from latent_inversion.nodes import common, decode, encode, prompt_words, report_figures, saved, sockets
+from latent_inversion.nodes import cards, common, decode, encode, files, prompt_words, report_figures, saved, sockets
 from latent_inversion.toybox.text import vocabulary
 
 
@@ -174,6 +174,23 @@ def test_files_lie_in_the_output_and_input_folders_only(folders: Path) -> None:
             saved.path_of(name)
     with pytest.raises(ValueError, match="no trajectory file"):
         saved.path_of("x.safetensors [output]")
+
+
+def test_what_cannot_be_loaded_is_not_offered(folders: Path) -> None:
+    """A link out of the folders, a name that no system takes, and a folder that is called like a file."""
+    (folders / f"kept{saved.SUFFIX}").write_bytes(b"")
+    (folders / "output" / f"link{saved.SUFFIX}").symlink_to(folders / f"kept{saved.SUFFIX}")
+    (folders / "output" / f"two\nlines{saved.SUFFIX}").write_bytes(b"")
+    (folders / "output" / f"folder{saved.SUFFIX}").mkdir()
+    (folders / "input" / f"torn{saved.SUFFIX}").write_bytes(b"")
+    assert saved.saved_files() == [f"torn{saved.SUFFIX} [input]"]
+    (card,) = cards.cards()
+    assert card["file"] == f"torn{saved.SUFFIX} [input]" and "truncated" in card["error"]
+
+
+def test_a_linked_name_is_judged_when_it_runs() -> None:
+    assert files.InversionLoadTrajectory.validate_inputs() is True
+    assert "no trajectory file" in files.InversionLoadTrajectory.validate_inputs("x.safetensors [output]")
 
 
 def test_saving_and_loading_is_bit_for_bit_and_numbered(folders: Path) -> None:
