@@ -9,7 +9,7 @@ from ..inversion_core.attention import tokens as alignments
 from ..inversion_core.attention.local_blend import START, THRESHOLD
 from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
 from .checks import mistaken_words, ordered, painted
-from .common import fraction, schema
+from .common import advanced, fraction, schema
 from .plans import AttentionPlan, BlendWords, after
 from .prompt_words import prompt_tokens, weights_of, word_list
 from .sockets import all_edits, another_edit
@@ -41,14 +41,18 @@ class InversionAttentionEdit(io.ComfyNode):
                 io.String.Input("source_prompt", multiline=True, tooltip="What the picture shows."),
                 io.String.Input("target_prompt", multiline=True, tooltip="What it is to show; change few words."),
                 io.Combo.Input("mode", options=list(MODES), default="replace", tooltip=WHAT_MODES_DO),
-                fraction("cross_start", 0.0, "Fraction of the steps after which words' attention is controlled."),
+                advanced(
+                    fraction("cross_start", 0.0, "Fraction of the steps after which words' attention is controlled.")
+                ),
                 fraction(
                     "cross_end",
                     CROSS_END,
                     "Fraction of the steps up to which it is; more keeps more of the layout. Transformers (SD3, Flux, Qwen-Image, Wan) want less: 0.2.",
                 ),
-                fraction(
-                    "self_start", 0.0, "Fraction of the steps after which self-attention is taken from the source."
+                advanced(
+                    fraction(
+                        "self_start", 0.0, "Fraction of the steps after which self-attention is taken from the source."
+                    )
                 ),
                 fraction(
                     "self_end",
@@ -70,9 +74,15 @@ class InversionAttentionEdit(io.ComfyNode):
                 io.String.Input(
                     "blend_target_words", default="", tooltip="Local blend: words of the target prompt, likewise."
                 ),
-                fraction("blend_start", START, "Fraction of the steps after which the rest is kept from the source."),
-                fraction(
-                    "blend_threshold", THRESHOLD, "How much of a word's strongest attention counts as its region."
+                advanced(
+                    fraction(
+                        "blend_start", START, "Fraction of the steps after which the rest is kept from the source."
+                    )
+                ),
+                advanced(
+                    fraction(
+                        "blend_threshold", THRESHOLD, "How much of a word's strongest attention counts as its region."
+                    )
                 ),
                 io.Mask.Input(
                     "mask",

@@ -7,7 +7,7 @@ from ..inversion_core.methods.attention_view import LOOKS, SPREADS
 from .attention_view_looks import ALL, COARSE, USUAL, WAYS, Looks, look
 from .attention_view_page import page
 from .checks import absent
-from .common import fraction, schema
+from .common import advanced, fraction, schema
 from .prompt_words import word_list
 from .sockets import TrajectorySocket
 
@@ -43,7 +43,7 @@ class InversionAttentionView(io.ComfyNode):
                     tooltip="Words or phrases of the prompt whose regions together are the mask. Empty: all of 'words', or "
                     "else the prompt's first word. Choosing words below the picture writes them here.",
                 ),
-                *reading(),
+                *map(advanced, reading()),
                 *showing(),
             ],
             outputs=[
