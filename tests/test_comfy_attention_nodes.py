@@ -61,14 +61,17 @@ def test_each_changes_the_edit_in_its_window_and_leaves_the_model_alone(comfy_se
 
 
 @both
-def test_kv_edit_of_nothing_is_the_picture_and_of_all_is_the_edit(comfy_server: ComfyServer, model: str) -> None:
+def test_kv_edit_of_next_to_nothing_is_the_picture_and_of_all_is_the_edit(
+    comfy_server: ComfyServer, model: str
+) -> None:
+    """An empty mask and a full one are refused; these are as near to them as a mask can be."""
     studio = make(comfy_server, model)
-    none, whole = (shared(studio, "InversionKVEdit", mask=solid(studio, value)) for value in (0.0, 1.0))
+    none, whole = (shared(studio, "InversionKVEdit", mask=solid(studio, value)) for value in (1e-7, 1 - 1e-7))
     plain, kept, free = (studio.sample(**({"attention_edit": e} if e else {})) for e in (None, none, whole))
     back, same = studio.compare(kept[0], studio.latent), studio.compare(free[0], plain[0])
     result = comfy_server.run(studio.graph.prompt)
     assert result.outputs[back.id]["error"][0] < 1e-6
-    assert result.outputs[same.id]["error"][0] == 0
+    assert result.outputs[same.id]["error"][0] < 1e-5
 
 
 @both
