@@ -1,11 +1,9 @@
 // Attention View in the browser: the picture, and below it its words. Pointing at a word shows its map over the
 // picture, choosing words writes them into the node's `mask_words`. It works in both of ComfyUI's node renderers.
 
-import { app } from "../../scripts/app.js";
-import { api } from "../../scripts/api.js";
-import { messagesReady, t } from "./messages.js";
+import { t } from "./messages.js";
+import { addressOf, element, registerView } from "./view.js";
 
-const NODE = "InversionAttentionView";
 const STYLE = `
 .li-words { display: flex; flex-direction: column; gap: 6px; height: 100%; min-height: 0; box-sizing: border-box;
   padding: 2px 4px 4px; color: var(--input-text, #ddd); font: 12px/1.4 sans-serif; }
@@ -21,14 +19,6 @@ const STYLE = `
 .li-words button[aria-pressed="true"] { background: #b8860b; border-color: #b8860b; color: #fff; }
 .li-words .li-hint { flex: none; min-height: 17px; opacity: 0.75; }
 `;
-
-function element(tag, className, properties = {}) {
-  return Object.assign(document.createElement(tag), { className, ...properties });
-}
-
-function addressOf(file) {
-  return api.apiURL(`/view?${new URLSearchParams(file)}`);
-}
 
 function listed(text) {
   return text.split(/[,\n]/).map((word) => word.trim()).filter(Boolean);
@@ -66,9 +56,8 @@ class WordView {
     this.mark();
   }
 
-  restore() {
-    const output = app.nodeOutputs?.[this.node.id]?.attention_view;
-    if (output?.length && !this.chips.children.length) this.show(output[0]);
+  get empty() {
+    return !this.chips.children.length;
   }
 
   chip({ word, map }) {
@@ -113,35 +102,11 @@ class WordView {
   }
 }
 
-function attach(node) {
-  const view = new WordView(node);
-  node.addDOMWidget("attention_view", "attention_view", view.root, {
-    serialize: false,
-    hideOnZoom: false,
-    getMinHeight: () => 380,
-  });
-  const executed = node.onExecuted;
-  node.onExecuted = function (output) {
-    executed?.apply(this, arguments);
-    if (!output?.attention_view?.length) return;
-    view.show(output.attention_view[0]);
-    if (!view.root.isConnected) return; // a renderer without such widgets: the grid stays
-    for (const shown of [output, app.nodeOutputs?.[node.id]]) if (shown) shown.images = [];
-  };
-  node.attentionView = view;
-}
-
-app.registerExtension({
+registerView({
   name: "LatentInversion.AttentionView",
-  async setup() {
-    document.head.append(element("style", "", { textContent: STYLE }));
-    await messagesReady;
-  },
-  nodeCreated(node) {
-    if (node.comfyClass === NODE) attach(node);
-  },
-  loadedGraphNode(node) {
-    // Outputs of a workflow that was left and is opened again come back some time after its nodes.
-    if (node.attentionView) for (const wait of [0, 300, 1500]) setTimeout(() => node.attentionView.restore(), wait);
-  },
+  node: "InversionAttentionView",
+  key: "attention_view",
+  height: 380,
+  css: STYLE,
+  make: (node) => new WordView(node),
 });

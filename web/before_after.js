@@ -1,11 +1,9 @@
 // Before / After in the browser: both pictures over each other, a line to drag across them, and what came out of the
 // edit in a sentence. It works in both of ComfyUI's node renderers, with a pointer and with keys.
 
-import { app } from "../../scripts/app.js";
-import { api } from "../../scripts/api.js";
-import { messagesReady, t } from "./messages.js";
+import { t } from "./messages.js";
+import { addressOf, element, registerView } from "./view.js";
 
-const NODE = "InversionBeforeAfter";
 const MIDDLE = 50;
 const STEPS = { ArrowLeft: -2, ArrowDown: -2, ArrowRight: 2, ArrowUp: 2, PageDown: -10, PageUp: 10, Home: -100, End: 100 };
 const STYLE = `
@@ -33,21 +31,12 @@ const STYLE = `
 .li-compare [hidden] { display: none; }
 `;
 
-function element(tag, className, properties = {}) {
-  return Object.assign(document.createElement(tag), { className, ...properties });
-}
-
-function addressOf(file) {
-  return api.apiURL(`/view?${new URLSearchParams(file)}`);
-}
-
 function between(low, value, high) {
   return Math.min(high, Math.max(low, value));
 }
 
 class Comparison {
-  constructor(node) {
-    this.node = node;
+  constructor() {
     this.pairs = [];
     this.number = 0;
     this.root = element("div", "li-compare");
@@ -152,41 +141,16 @@ class Comparison {
     next.disabled = number === this.pairs.length - 1;
   }
 
-  restore() {
-    const output = app.nodeOutputs?.[this.node.id]?.before_after;
-    if (output?.length && !this.pairs.length) this.show(output[0]);
+  get empty() {
+    return !this.pairs.length;
   }
 }
 
-function attach(node) {
-  const view = new Comparison(node);
-  node.addDOMWidget("before_after", "before_after", view.root, {
-    serialize: false,
-    hideOnZoom: false,
-    getMinHeight: () => 320,
-  });
-  const executed = node.onExecuted;
-  node.onExecuted = function (output) {
-    executed?.apply(this, arguments);
-    if (!output?.before_after?.length) return;
-    view.show(output.before_after[0]);
-    if (!view.root.isConnected) return; // a renderer without such widgets: both pictures side by side stay
-    for (const shown of [output, app.nodeOutputs?.[node.id]]) if (shown) shown.images = [];
-  };
-  node.beforeAfter = view;
-}
-
-app.registerExtension({
+registerView({
   name: "LatentInversion.BeforeAfter",
-  async setup() {
-    document.head.append(element("style", "", { textContent: STYLE }));
-    await messagesReady;
-  },
-  nodeCreated(node) {
-    if (node.comfyClass === NODE) attach(node);
-  },
-  loadedGraphNode(node) {
-    // Outputs of a workflow that was left and is opened again come back some time after its nodes.
-    if (node.beforeAfter) for (const wait of [0, 300, 1500]) setTimeout(() => node.beforeAfter.restore(), wait);
-  },
+  node: "InversionBeforeAfter",
+  key: "before_after",
+  height: 320,
+  css: STYLE,
+  make: () => new Comparison(),
 });

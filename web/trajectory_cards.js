@@ -3,6 +3,7 @@
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { t } from "./messages.js";
+import { element } from "./view.js";
 
 const STYLE = `
 .li-files { display: flex; flex-direction: column; gap: 6px; height: 100%; min-height: 0; box-sizing: border-box;
@@ -29,10 +30,6 @@ const STYLE = `
 `;
 
 const IS_FILE = /\.safetensors/;
-
-function element(tag, className, properties = {}) {
-  return Object.assign(document.createElement(tag), { className, ...properties });
-}
 
 function route(name, query) {
   return `/latent_inversion/${name}?${new URLSearchParams(query)}`;
@@ -108,7 +105,7 @@ export class Cards {
     button.dataset.file = card.file;
     const address = card.thumbnail && api.apiURL(route("thumbnail", { file: card.file, changed: card.changed }));
     const picture = address
-      ? element("img", "li-thumb", { src: address, alt: "", loading: "lazy", draggable: false })
+      ? element("img", "li-thumb", { loading: "lazy", alt: "", draggable: false, src: address })
       : element("div", "li-thumb");
     const told = element("div", "li-told");
     const line = (className, textContent) => textContent && told.append(element("div", className, { textContent }));
