@@ -53,8 +53,9 @@ class Setup:
         return AS_SET if self.preset == OWN else turned(self.preset, self.strength)
 
     def __str__(self) -> str:
+        dial = OWN if self.preset == OWN else f"{self.preset}, strength {self.strength:g}"
         return (
-            f"{self.preset}, strength {self.strength:g}: guidance {self.guidance:.1f}, the first {self.start:.0%} of the steps "
+            f"{dial}: guidance {self.guidance:.1f}, the first {self.start:.0%} of the steps "
             f"left out, attention windows x {self.dial.windows:.2g}"
         )
 

@@ -57,7 +57,8 @@ def figures_of(
 
 
 def channels_first(pixels: Tensor) -> Tensor:
-    return rgb(pixels).movedim(-1, 1).float().clamp(0, 1).contiguous().clone()
+    """Pictures for figures, in memory of their own on the CPU: what nodes hand over may lie on several devices."""
+    return rgb(pixels).cpu().movedim(-1, 1).float().clamp(0, 1).contiguous().clone()
 
 
 def table(figures: Figures) -> list[str]:
