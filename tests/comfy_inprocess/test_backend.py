@@ -1,9 +1,8 @@
 """The ComfyUI backend: the promises of every backend, and its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import comfy.samplers
 import pytest
 import torch
 
@@ -24,11 +23,7 @@ PROMPTS = {
 GRID = torch.tensor([1.0, 0.0], dtype=torch.float64)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def in_a_node() -> Iterator[None]:
-    """ComfyUI runs nodes, and loads models, in inference mode."""
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("in_a_node")
 
 
 @pytest.fixture(scope="module", params=["EPS", "V_PREDICTION"])
@@ -117,21 +112,9 @@ def test_patches_that_lie_there_keep_running_below_an_edit(model: Any) -> None:
 
 
 def test_equals_the_stock_guider(model: Any) -> None:
-    stock = comfy.samplers.CFGGuider(model)
-    stock.set_conds(PROMPTS["source"], PROMPTS["empty"])
-    stock.set_cfg(5.0)
-    answers = []
-
-    class Ask(comfy.samplers.Sampler):
-        def sample(
-            self, guider: Any, sigmas: Any, extra: Any, callback: Any, noise: Any, latent_image: Any, *more: Any
-        ) -> Any:
-            answers.append(guider(noisy(latent_image), torch.full((2,), 2.5), **extra))
-            return latent_image
-
-    stock.sample(torch.zeros(2, 4, 8, 12), tiny_comfy.latent(), Ask(), GRID.float(), seed=0)
     ours = inside(model, lambda denoiser, x, prompts: denoiser(noisy(x), SIGMA, prompts("source", "empty", 5.0)))
-    assert torch.equal(ours, answers[0])
+    stock = tiny_comfy.stock_prediction(model, PROMPTS["source"], PROMPTS["empty"], 5.0, noisy, SIGMA)
+    assert torch.equal(ours, stock)
 
 
 def test_a_latent_of_zeros_is_put_to_the_models_scale() -> None:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +39,7 @@ SHARED += ("transformer_depth", "transformer_depth_middle", "use_spatial_transfo
 SOURCE, TARGET, EMPTY = (tiny_comfy.conditioning(seed) for seed in (1, 2, 3))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def in_a_node() -> Iterator[None]:
-    """ComfyUI runs nodes, and loads models, in inference mode."""
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def model() -> Any:
-    with torch.inference_mode():
-        return tiny_comfy.tiny_sd15()
+pytestmark = pytest.mark.usefixtures("in_a_node")
 
 
 @pytest.fixture(scope="module")
@@ -109,21 +99,8 @@ def test_predictions_are_those_of_the_stock_guider(
 ) -> None:
     both = both_steered(control_net, 6)
     target, empty = {"cond": (steered(TARGET, 6), EMPTY), "both": both, "uncond": (TARGET, both[1])}[branches]
-    stock = comfy.samplers.CFGGuider(model)
-    stock.set_conds(target, empty)
-    stock.set_cfg(5.0)
-    answers = []
-
-    class Ask(comfy.samplers.Sampler):
-        def sample(
-            self, guider: Any, sigmas: Any, extra: Any, callback: Any, noise: Any, latent_image: Any, *more: Any
-        ) -> Any:
-            answers.append(guider(noisy(latent_image), torch.full((2,), 2.5), **extra))
-            return latent_image
-
-    stock.sample(torch.zeros(2, 4, 8, 12), tiny_comfy.latent(), Ask(), GRID.float(), seed=0)
     ours = predicted(model, target=target, empty=empty)
-    assert torch.equal(ours, answers[0])
+    assert torch.equal(ours, tiny_comfy.stock_prediction(model, target, empty, 5.0, noisy, SIGMA))
     assert far(ours, predicted(model))
 
 

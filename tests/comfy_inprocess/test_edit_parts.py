@@ -1,6 +1,5 @@
 """Inversion and editing below the nodes, on a tiny model: equal prompts, batches, masks, noise."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,16 +20,7 @@ PROMPTS = {
 WORDS = PromptTokens(tuple(Word(f"word{n}", (n + 1,)) for n in range(5)), 77)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def in_a_node() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def model() -> Any:
-    with torch.inference_mode():
-        return tiny_comfy.tiny_sd15()
+pytestmark = pytest.mark.usefixtures("in_a_node")
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +105,12 @@ def test_the_noise_starts_the_host_at_the_top(model: Any, record: Any, empty: bo
     torch.testing.assert_close(sampling.noise_scaling(sigma.float(), noise, start, at_top), top, rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match="of the size"):
         InvertedNoise(top, float(sigma), sampling, latents).generate_noise({"samples": image[:1]})
+
+
+def test_a_setup_says_what_the_dial_made_of_it_and_nothing_of_a_dial_that_is_not_used(record: Any) -> None:
+    used = setup(record, preset="balanced", strength=0.25).turned()
+    assert str(used).startswith("balanced, strength 0.25: guidance 4.0, the first 25% of the steps")
+    assert str(setup(record, start=0.1).turned()).startswith("as set below: guidance 5.0, the first 10% of the steps")
 
 
 def test_scale_leads_back_to_the_vaes_latents(record: Any) -> None:

@@ -1,6 +1,5 @@
 """The exact schemes in ComfyUI: states in float64 around a network that sees float32."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,12 +11,7 @@ from latent_inversion.inversion_core.integrate import replay
 from latent_inversion.inversion_core.methods import INVERSIONS, invert
 from latent_inversion.inversion_core.metrics import drift
 
-
-@pytest.fixture(scope="module", autouse=True)
-def in_a_node() -> Iterator[None]:
-    """ComfyUI runs nodes, and loads models, in inference mode."""
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("in_a_node")
 
 
 @pytest.mark.parametrize("kind", ["unet", "flow"])

@@ -1,14 +1,12 @@
 """Every family of models below the nodes, plain and with a LoRA: it inverts, replays, edits, is kept, and can be cancelled."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
 import comfy.model_management as management
 import comfy.patcher_extension
-import folder_paths
 import pytest
 import torch
 
@@ -33,11 +31,7 @@ REACHED = ("sd3", "flux", "qwen", "wan")
 transformers = pytest.mark.parametrize("family", [FAMILIES[name] for name in REACHED], ids=lambda family: family.name)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def in_a_node() -> Iterator[None]:
-    """ComfyUI runs nodes, and loads models, in inference mode."""
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("in_a_node")
 
 
 @dataclass(frozen=True)
@@ -159,13 +153,6 @@ def test_the_noise_starts_the_host_at_the_top(case: Case) -> None:
     at_top = bool(sigma >= sampling.sigma_max * (1 - 1e-5))
     start = sampling.noise_scaling(sigma, noise, latents.process_in(samples), at_top)
     torch.testing.assert_close(start, top, rtol=1e-4, atol=1e-4)
-
-
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in ("output", "input"):
-        (tmp_path / kind).mkdir()
-        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
 
 
 @pytest.mark.usefixtures("folders")

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,7 @@ WHOLE = window(SIGMAS, 0, 1)
 PROMPTS = {"source": tiny_comfy.conditioning(1), "empty": tiny_comfy.conditioning(3)}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def in_a_node() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def model() -> Any:
-    with torch.inference_mode():
-        return tiny_comfy.tiny_sd15()
+pytestmark = pytest.mark.usefixtures("in_a_node")
 
 
 def inside(model: Any, body: Callable[..., Any], prompts: dict[str, Any] = PROMPTS, batch: int = 2) -> Any:

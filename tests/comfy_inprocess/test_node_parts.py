@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import folder_paths
 import numpy as np
 import pytest
 import torch
@@ -154,14 +153,6 @@ def test_advice_says_what_is_wrong() -> None:
     assert any("fixed point" in line for line in report_figures.advice(figures(residual=0.5)))
     assert any("autoencoder itself" in line for line in report_figures.advice(figures(ceiling=20.0)))
     assert report_figures.advice(figures(ceiling=None)) == ["Nothing to complain about."]
-
-
-@pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for kind in ("output", "input"):
-        (tmp_path / kind).mkdir()
-        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
-    return tmp_path
 
 
 def test_files_lie_in_the_output_and_input_folders_only(folders: Path) -> None:

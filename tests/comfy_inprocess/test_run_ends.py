@@ -1,7 +1,7 @@
 """Where a cancel or an error ends a run, nothing of it is alive and the model is as it was."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,10 +23,7 @@ FAMILY = FAMILIES["sd15"]
 STEPS = 6
 
 
-@pytest.fixture(scope="module", autouse=True)
-def in_a_node() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("in_a_node")
 
 
 class Broken(RuntimeError):

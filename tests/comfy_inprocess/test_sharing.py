@@ -19,10 +19,7 @@ every = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(autouse=True)
-def in_a_node():
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("in_a_node")
 
 
 def inside(family: Family, body):

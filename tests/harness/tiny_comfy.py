@@ -247,6 +247,33 @@ def latent(seed: int = 0, channels: int = 4, batch: int = 2) -> torch.Tensor:
     return torch.randn(batch, channels, 8, 12, generator=torch.Generator().manual_seed(seed))
 
 
+def stock_prediction(
+    model: Any,
+    cond: list[Any],
+    uncond: list[Any],
+    guidance: float,
+    noisy: Callable[[torch.Tensor], torch.Tensor],
+    sigma: torch.Tensor,
+) -> torch.Tensor:
+    """What ComfyUI's own guider predicts for `latent()`, brought to the model's scale and made noisy."""
+    import comfy.samplers
+
+    answers = []
+
+    class Ask(comfy.samplers.Sampler):
+        def sample(
+            self, guider: Any, sigmas: Any, extra: Any, callback: Any, noise: Any, latent_image: Any, *more: Any
+        ) -> Any:
+            answers.append(guider(noisy(latent_image), sigma.float().expand(len(latent_image)), **extra))
+            return latent_image
+
+    stock = comfy.samplers.CFGGuider(model)
+    stock.set_conds(cond, uncond)
+    stock.set_cfg(guidance)
+    stock.sample(torch.zeros_like(latent()), latent(), Ask(), torch.tensor([1.0, 0.0]), seed=0)
+    return answers[0]
+
+
 @dataclass(frozen=True, eq=False)
 class Family:
     """A kind of model: how it is built, the shape and spread of its latents as its VAE gives them, and what it can do."""
