@@ -21,6 +21,7 @@ import harness.typecheck  # noqa: F401  (the hook below finds it as an attribute
 from harness.checkouts import NOT_FOUND, comfy_checkouts
 from harness.graph import Graph
 from harness.server import ComfyServer
+from harness.studio import Studio
 
 ROOT = Path(__file__).resolve().parent.parent
 PACK = "latent-inversion"
@@ -81,3 +82,16 @@ def comfy_server(make_comfy_server: Callable[..., ComfyServer]) -> Iterator[Comf
 def graph(comfy_server: ComfyServer) -> Graph:
     """An empty prompt for `comfy_server.run(graph.prompt)`."""
     return Graph(comfy_server.object_info())
+
+
+@pytest.fixture
+def studio(graph: Graph) -> Studio:
+    """The toybox and an inverted picture in a prompt."""
+    return Studio(graph)
+
+
+@pytest.fixture
+def another(comfy_server: ComfyServer) -> Callable[..., Studio]:
+    """Makes studios in prompts of their own: `another(change=..., steps=...)`."""
+    info = comfy_server.object_info()
+    return lambda **settings: Studio(Graph(info), **settings)

@@ -17,10 +17,6 @@ NONCE = itertools.count(5000)
 BROKEN = ("ddim", "null text", "edit sampler", "edit by null-text", "video edit", "Uni-Edit mask")
 
 
-def words(result: Result, node: Node) -> list[str]:
-    return [data["text"] for data in result.of_type("progress_text") if data["node"] == node.id]
-
-
 def short_run(server: ComfyServer) -> tuple[dict[str, Any], list[int]]:
     """What a short edit gives and what it leaves in the model; and the evaluations since the last one, and those after a cancel."""
     bench = Bench(Graph(server.object_info()))
@@ -68,7 +64,7 @@ def test_a_cancel_ends_it_before_the_next_evaluation(
     after, (_, late) = short_run(comfy_server)
     assert late <= 1, f"{late} evaluations began after the cancel"
     assert after == before
-    assert words(result, node)[-1].startswith("cancelled after ")
+    assert result.words(node.id)[-1].startswith("cancelled after ")
     steps = [data for data in result.of_type("progress") if data["node"] == node.id]
     assert steps[-1]["value"] < steps[-1]["max"]
 
@@ -93,7 +89,7 @@ def test_a_cancel_ends_work_on_the_toybox(comfy_server: ComfyServer, graph: Grap
     result = cancelled(comfy_server, graph.prompt, node)
     values = [data["value"] for data in result.of_type("progress") if data["node"] == node.id]
     assert values[-1] - values[0] <= most, values
-    assert words(result, node)[-1].startswith("cancelled after ")
+    assert result.words(node.id)[-1].startswith("cancelled after ")
     again = Studio(Graph(graph.object_info), steps=4)
     same = again.compare(again.sample(target=again.source, guidance=1.0)[1], again.latent)
     assert comfy_server.run(again.graph.prompt).outputs[same.id]["error"][0] < 1e-6
@@ -112,7 +108,7 @@ def test_an_error_in_the_middle_leaves_nothing_behind(
     result = comfy_server.run(graph.prompt, check=False)
     if how == "out of memory":
         assert "out of memory" in result.error["exception_message"]
-        assert words(result, node)[-1].startswith("stopped by an error after ")
+        assert result.words(node.id)[-1].startswith("stopped by an error after ")
     assert short_run(comfy_server)[0] == before
 
 

@@ -5,12 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from harness.events import Result
 from harness.graph import Graph, Node
 from harness.server import ComfyServer
-from harness.studio import Studio
+from harness.studio import Studio, error_of, pixels
 from latent_inversion.toybox.weights import WEIGHTS
 
 pytestmark = pytest.mark.skipif(
@@ -34,14 +32,6 @@ def steered(studio: Studio) -> Callable[..., Node]:
         return studio.graph.add("ControlNetApplyAdvanced", **given | settings)
 
     return apply
-
-
-def pixels(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.convert("RGB"), dtype=np.float64)
-
-
-def error_of(result: Result, node: Node) -> float:
-    return result.outputs[node.id]["error"][0]
 
 
 def test_the_hint_is_a_picture_of_edges(comfy_server: ComfyServer, studio: Studio) -> None:

@@ -15,23 +15,8 @@ from safetensors.torch import save_file
 from harness.events import ExecutionFailed, Result
 from harness.graph import Graph
 from harness.server import ComfyServer
-from harness.studio import Studio
+from harness.studio import Studio, pixels
 from latent_inversion.inversion_core.storage import load_header, load_thumbnail
-
-
-@pytest.fixture
-def studio(graph: Graph) -> Studio:
-    return Studio(graph)
-
-
-@pytest.fixture
-def another(comfy_server: ComfyServer) -> Callable[..., Studio]:
-    info = comfy_server.object_info()
-    return lambda **settings: Studio(Graph(info), **settings)
-
-
-def pixels(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.convert("RGB"), dtype=np.float64)
 
 
 def save(server: ComfyServer, studio: Studio, prefix: str, *, workflow: Any = None, **inputs: Any) -> str:

@@ -3,16 +3,10 @@
 import pytest
 
 from harness.events import ExecutionFailed
-from harness.graph import Graph
 from harness.server import ComfyServer
 from harness.studio import Studio
 
 UNITS = {"kB": 1e3, "MB": 1e6}
-
-
-@pytest.fixture
-def studio(graph: Graph) -> Studio:
-    return Studio(graph)
 
 
 def kept(studio: Studio, **settings):

@@ -7,7 +7,7 @@ import pytest
 from harness.events import ExecutionFailed
 from harness.graph import Graph
 from harness.server import ComfyServer, PromptRejected
-from harness.studio import Studio
+from harness.studio import Studio, error_of
 from latent_inversion.inversion_core.editors import EDITORS, GROUPS
 
 UNET, DIT = "UNet (v-prediction)", "DiT (rectified flow)"
@@ -54,10 +54,6 @@ def edited_by(studio: Studio, name: str, **settings: Any) -> Any:
         studio, str(EDITORS[name].inversion), guidance=guidance, negative=studio.negative
     )
     return studio.graph.add(node, **given | {"trajectory": trajectory, "method": name} | settings)
-
-
-def error_of(result: Any, node: Any) -> float:
-    return result.outputs[node.id]["error"][0]
 
 
 def along(family: str) -> list[str]:

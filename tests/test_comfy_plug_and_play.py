@@ -9,11 +9,6 @@ from harness.server import ComfyServer
 from harness.studio import Studio
 
 
-@pytest.fixture
-def studio(graph: Graph) -> Studio:
-    return Studio(graph)
-
-
 def plugged(studio: Studio, **settings):
     return studio.graph.add("InversionPlugAndPlay", **{"layer": 3} | settings)
 

@@ -19,10 +19,6 @@ def bars(result: Result, node: Node) -> list[tuple[float, float]]:
     return [(data["value"], data["max"]) for data in result.of_type("progress") if data["node"] == node.id]
 
 
-def words(result: Result, node: Node) -> list[str]:
-    return [data["text"] for data in result.of_type("progress_text") if data["node"] == node.id]
-
-
 def pictures(result: Result, node: Node) -> list[Image.Image]:
     """The live previews that came while a node was the last to report its progress."""
     found, running = [], ""
@@ -57,7 +53,7 @@ def seen(comfy_server: ComfyServer) -> tuple[Result, dict[str, Node]]:
 def test_a_node_shows_one_bar_words_and_a_picture(seen: tuple[Result, dict[str, Node]], work: Any) -> None:
     result, node = seen[0], seen[1][work.name]
     check_bar(bars(result, node))
-    said = words(result, node)
+    said = result.words(node.id)
     assert said[0] == "loading the model" and said[-1].startswith("done in ") and said[-1].endswith(" s")
     told = [text for text in said[1:-1] if not text.startswith("done")]
     assert [name for name in work.says if any(text.startswith(name) for text in told)] == list(work.says), said
@@ -77,15 +73,16 @@ def test_work_without_a_trajectory_shows_its_progress(comfy_server: ComfyServer,
     result = comfy_server.run(graph.prompt)
     for node in (compared, seen, region, refined, many, decoded):
         check_bar(bars(result, node))
-        assert words(result, node)[-1].startswith("done in "), words(result, node)
-    assert not bars(result, few) and not words(result, few), "what is short says nothing"
-    said = words(result, compared)
+        assert result.words(node.id)[-1].startswith("done in "), result.words(node.id)
+    assert not bars(result, few) and not result.words(few.id), "what is short says nothing"
+    said = result.words(compared.id)
     parts = ["direct: inverting", "direct: editing", "null-text: optimising", "null-text: editing", "FlowEdit: editing"]
     firsts = [next((i for i, text in enumerate(said) if text.startswith(part)), None) for part in parts]
     assert None not in firsts and firsts == sorted(firsts), said
-    assert words(result, refined)[0] == "refining the latent, step 1 of 5"
-    assert words(result, many)[0] == "encoding, step 8 of 20" and words(result, decoded)[0] == "decoding, step 8 of 20"
-    assert words(result, seen)[1].startswith("looking for the words, step 1 of ")
+    assert result.words(refined.id)[0] == "refining the latent, step 1 of 5"
+    assert result.words(many.id)[0] == "encoding, step 8 of 20"
+    assert result.words(decoded.id)[0] == "decoding, step 8 of 20"
+    assert result.words(seen.id)[1].startswith("looking for the words, step 1 of ")
     assert [value for value, _ in bars(result, many)] == [8, 16, 20]
 
 

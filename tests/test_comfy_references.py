@@ -7,7 +7,7 @@ import pytest
 from harness.events import ExecutionFailed
 from harness.graph import Graph
 from harness.server import ComfyServer
-from harness.studio import Studio
+from harness.studio import Studio, error_of
 
 UNET, DIT = "UNet (v-prediction)", "DiT (rectified flow)"
 METHODS = ("StyleAligned", "StyleID")
@@ -43,10 +43,6 @@ def garment(studio: Studio, **settings: Any) -> Any:
 
 def difference(studio: Studio, edit: Any, plain: Any) -> Any:
     return studio.compare(studio.sample(attention_edit=edit), plain)
-
-
-def error_of(result: Any, node: Any) -> float:
-    return result.outputs[node.id]["error"][0]
 
 
 @pytest.mark.parametrize("model", [UNET, DIT])

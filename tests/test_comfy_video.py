@@ -6,7 +6,7 @@ import pytest
 
 from harness.graph import Graph, Node
 from harness.server import ComfyServer, PromptRejected
-from harness.studio import Studio
+from harness.studio import Studio, error_of
 
 FRAMES, STEPS = 4, 2
 
@@ -35,10 +35,6 @@ class Cinema(Studio):
 @pytest.fixture
 def cinema(graph: Graph) -> Cinema:
     return Cinema(graph)
-
-
-def error_of(result: Any, node: Node) -> float:
-    return result.outputs[node.id]["error"][0]
 
 
 def test_parts_are_the_whole_and_ways_differ(comfy_server: ComfyServer, cinema: Cinema) -> None:

@@ -50,6 +50,10 @@ class Result:
     def of_type(self, type_: str) -> list[Any]:
         return [event.data for event in self.events if event.type == type_]
 
+    def words(self, node_id: str) -> list[str]:
+        """What a node said while it ran."""
+        return [data["text"] for data in self.of_type("progress_text") if data["node"] == node_id]
+
     @property
     def error(self) -> dict[str, Any] | None:
         """The front end's error dialog: node_id, node_type, exception_type, exception_message, traceback."""

@@ -3,6 +3,10 @@
 import itertools
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
+from harness.events import Result
 from harness.graph import Graph, Node
 
 STEPS = 5
@@ -53,3 +57,13 @@ class Studio:
 
     def leftovers(self, model: Any = None) -> Node:
         return self.graph.add("TestLeftovers", model=model or self.model, nonce=next(NONCE))
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    """The levels of a picture, 0..255."""
+    return np.asarray(image.convert("RGB"), dtype=np.float64)
+
+
+def error_of(result: Result, node: Node) -> float:
+    """What a `compare` found in a run."""
+    return result.outputs[node.id]["error"][0]
