@@ -53,7 +53,7 @@ def reporter(model: Any = None) -> OnStep:
         management.throw_exception_if_processing_interrupted()
         step, steps = (number // progress.tries for number in (progress.index, progress.total))
         tell(Moment(progress.stage, step + 1, steps, progress.done, progress.part.name), said)
-        if progress.done > 0:
+        if progress.part.length > 0:  # else it is a rehearsal, whose pictures are noise
             length = progress.total if progress.part.length == 1 else SHARES
             place = min(max(round(length * progress.done), 1), length)
             bar()(place - 1, picture(progress), progress.x, length)

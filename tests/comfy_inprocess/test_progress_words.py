@@ -61,6 +61,18 @@ def test_tries_are_not_steps_and_what_goes_before_has_none(told: tuple[list[str]
     assert said[1:] == ["optimising, step 1 of 3", "optimising, step 2 of 3, 10 s left"]
 
 
+def test_a_rehearsal_within_a_longer_run_moves_no_bar(
+    told: tuple[list[str], list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = list[int]()
+    monkeypatch.setattr(progress, "plain_bar", lambda: lambda place, *picture: moved.append(place))
+    on_step = progress.reporter()
+    on_step(Progress("null-text", 0, 1, 1.0, X, X, part=Part(0.0, 0.9)))
+    on_step(Progress("rehearse", 0, 4, 1.0, X, X, part=Part(0.9, 0.0)))
+    on_step(Progress("edit", 0, 1, 1.0, X, X, part=Part(0.9, 0.1)))
+    assert moved == [899, 999]
+
+
 @pytest.mark.parametrize("x", [X, torch.zeros(2, 4, 3, 8, 8)], ids=["pictures", "video"])
 def test_the_picture_is_the_first_ones_source_beside_it(x: torch.Tensor) -> None:
     alone = progress.picture(Progress("edit", 0, 1, 1.0, x, x.double()))
