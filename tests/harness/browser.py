@@ -133,11 +133,15 @@ class FrontEnd:
         return [line for line in self.said if "extensions/latent-inversion" in line]
 
     def load(self, workflow: dict[str, Any]) -> None:
-        """Put a workflow in UI format on the canvas, in full view."""
-        self.page.evaluate("async (graph) => { await window.app.loadGraphData(graph, true, true) }", workflow)
-        self.close_dialogs()
-        self.page.evaluate("() => window.app.extensionManager.command.execute('Comfy.Canvas.FitView')")
-        self.page.wait_for_timeout(500)
+        """Put a workflow in UI format on the canvas, in full view; again where a slow start put its own there meanwhile."""
+        for _ in range(3):
+            self.page.evaluate("async (graph) => { await window.app.loadGraphData(graph, true, true) }", workflow)
+            self.close_dialogs()
+            self.page.evaluate("() => window.app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+            self.page.wait_for_timeout(500)
+            if self.page.evaluate("() => window.app.graph._nodes.length") == len(workflow["nodes"]):
+                return
+        raise AssertionError(f"the canvas does not show the {len(workflow['nodes'])} nodes of the workflow")
 
     def close_dialogs(self) -> None:
         """Templates, missing models and what else opens by itself."""
@@ -167,15 +171,18 @@ class FrontEnd:
         return kind, detail
 
     def turn(self, node_type: str, **values: Any) -> None:
-        """Set widgets of every node of a type."""
-        self.page.evaluate(
+        """Set widgets of every node of a type; there must be one."""
+        found = self.page.evaluate(
             """([type, values]) => {
-                for (const node of window.app.graph._nodes.filter((one) => one.type === type))
+                const nodes = window.app.graph._nodes.filter((one) => one.type === type);
+                for (const node of nodes)
                     for (const [name, value] of Object.entries(values))
                         node.widgets.find((one) => one.name === name).value = value;
+                return nodes.length;
             }""",
             [node_type, values],
         )
+        assert found, f"no {node_type} is on the canvas"
 
     def drop(self, path: Path) -> None:
         """Drop a file on the middle of the canvas, as from a folder."""
