@@ -39,6 +39,8 @@ class Frame:
 
     def __post_init__(self) -> None:
         """Raises ValueError if there is no such picture."""
+        if not all(type(size) is int for size in vars(self).values()):
+            raise ValueError(f"the size of a picture is in whole pixels, not {self}")
         if not (0 < self.height <= self.padded_height and 0 < self.width <= self.padded_width):
             raise ValueError(
                 f"a picture of {self.width} x {self.height} is not padded to {self.padded_width} x {self.padded_height}"

@@ -39,7 +39,9 @@ def test_a_regional_language_is_its_parent(settings: Path) -> None:
     assert words.word("encode") == words.translated("zh")["encode"] != words.WORDS["encode"]
 
 
-@pytest.mark.parametrize("text", ['{"Comfy.Locale": "xx"}', '{"Comfy.Locale": "../../etc"}', "{}", "[1]", "no JSON", ""])
+@pytest.mark.parametrize(
+    "text", ['{"Comfy.Locale": "xx"}', '{"Comfy.Locale": "../../etc"}', "{}", "[1]", "no JSON", ""]
+)
 def test_what_is_not_known_is_english(settings: Path, text: str) -> None:
     choose(settings, text, 1)
     assert {name: words.word(name) for name in words.WORDS} == words.WORDS

@@ -898,6 +898,7 @@ def spoil(good: Path) -> dict[str, bytes]:
         "notes-nan": changed(notes=notes(scale=[NAN] * 16)),
         "frame-small": changed(notes=notes(frame={"height": 128, "width": 128, "padded_height": 0, "padded_width": 8})),
         "frame-words": changed(notes=notes(frame={"height": "x", "width": 1, "padded_height": 1, "padded_width": 1})),
+        "frame-parts": changed(notes=notes(frame={"height": 1.5, "width": 1, "padded_height": 2, "padded_width": 1})),
         "provenance": changed(facts=facts(provenance={"model": 5, "spell": "abra"})),
     }
 
@@ -940,6 +941,7 @@ FILES = [
     damaged("notes-nan", "scaled"),
     damaged("frame-small", "how large", "128 x 128"),
     damaged("frame-words", "how large"),
+    damaged("frame-parts", "whole pixels"),
     damaged("provenance", "damaged"),
 ]
 
