@@ -1,5 +1,6 @@
 """Before / After in the browser: a line that pointer and keys move, pictures of a batch, and the verdict in words."""
 
+import itertools
 import re
 from collections.abc import Callable
 from io import BytesIO
@@ -15,6 +16,7 @@ from harness.server import ComfyServer
 
 NODE = "InversionBeforeAfter"
 RED, GREEN, BLUE = 0xFF0000, 0x00FF00, 0x0000FF
+WIDTHS = itertools.count(1600)
 
 IMAGES = """() => {
     const node = window.app.graph._nodes.find((one) => one.type === 'InversionBeforeAfter');
@@ -33,12 +35,13 @@ FRENCH = {
 def workflow() -> dict[str, Any]:
     """Red and then green before, blue and then green after.
 
-    The pictures are large: front ends forget the outputs of a run that ends before their request for it is answered.
+    The pictures are large, and of another size each time, so that no run finds them in the cache: front ends forget the
+    outputs of a run that ends before their request for it is answered.
     """
-    nodes, links = [], []
+    nodes, links, width = [], [], next(WIDTHS)
     for number, colour in enumerate((RED, GREEN, BLUE), 1):
         output = {"name": "IMAGE", "type": "IMAGE", "links": []}
-        values = [1600, 800, 1, colour]
+        values = [width, 800, 1, colour]
         nodes.append(node(number, "EmptyImage", [0, 220 * number], [], [output], values))
     for number, sources in ((4, (1, 2)), (5, (3, 2))):
         ends = [{"name": name, "type": "IMAGE", "link": None} for name in ("image1", "image2")]
