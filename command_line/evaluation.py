@@ -8,8 +8,9 @@ from ..inversion_core.attention.site import Technique
 from ..inversion_core.integrate import replay
 from ..inversion_core.methods import with_null_text
 from ..inversion_core.metrics import Counted, psnr
+from ..inversion_core.progress import OnStep
 from ..inversion_core.shapes import Picture
-from ..inversion_core.types import Cond, EditableDenoiser, OnStep
+from ..inversion_core.types import Cond, EditableDenoiser
 from ..toybox.judge import edit_right
 from ..toybox.world import Edit
 from .cases import GUIDANCE, Case, Optimised, World, batch_of_null_texts, batch_of_trajectories

@@ -8,9 +8,10 @@ import torch
 
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.methods import INVERSIONS, invert
+from ..inversion_core.progress import OnStep
 from ..inversion_core.shapes import Picture, Sigmas
 from ..inversion_core.trajectory import Provenance, Trajectory
-from ..inversion_core.types import Cond, OnStep
+from ..inversion_core.types import Cond
 from .recipes import stacked
 
 Watched = Callable[[], AbstractContextManager[OnStep | None]]

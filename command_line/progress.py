@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from ..inversion_core.types import OnStep, Progress
+from ..inversion_core.progress import OnStep, Progress
 
 LABELS = {
     "invert": "inverting",

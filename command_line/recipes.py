@@ -13,8 +13,9 @@ from ..inversion_core.editors import EDITORS, Job, run_editor
 from ..inversion_core.memory import Memory
 from ..inversion_core.methods import optimize_null_text
 from ..inversion_core.methods.null_text import GUIDANCE
+from ..inversion_core.progress import OnStep
 from ..inversion_core.trajectory import NullText, Trajectory
-from ..inversion_core.types import Cond, EditableDenoiser, OnStep
+from ..inversion_core.types import Cond, EditableDenoiser
 from .control import NO_CONTROL, Control, techniques
 
 METHODS = tuple(EDITORS)

@@ -10,9 +10,10 @@ from .attention.bank import Bank, Storage, total
 from .attention.budget import advised
 from .attention.site import AttentionEdit, Technique
 from .integrate import Watched, check_usable, opening, step_of, stepped, working
+from .progress import OnStep, Progress
 from .shapes import Latent, Sigma
 from .trajectory import Trajectory
-from .types import Bound, Cond, Denoiser, EditableDenoiser, OnStep, Progress, State, Step
+from .types import Bound, Cond, Denoiser, EditableDenoiser, State, Step
 
 
 @runtime_checkable

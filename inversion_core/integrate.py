@@ -5,10 +5,11 @@ from functools import cache
 
 import torch
 
+from .progress import OnStep, Progress
 from .shapes import Latent, Sigma, Sigmas
 from .solvers import OPENINGS, SOLVERS
 from .trajectory import Trajectory
-from .types import Bound, Cond, Denoiser, OnStep, Progress, State, Step, Wrapper
+from .types import Bound, Cond, Denoiser, State, Step, Wrapper
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from .attention.bank import Storage
 from .attention.budget import Fitted, Free, fit, free_memory
 from .edit import Anchor, Edited, Target, edit_all, unanchored
+from .progress import OnStep, within
 from .rehearsal import Unforeseeable, bank_need
 from .trajectory import Trajectory
-from .types import Cond, EditableDenoiser, OnStep, within
+from .types import Cond, EditableDenoiser
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from .attention.bank import Storage
 from .attention.budget import HALF, Need
 from .attention.site import Attend, AttentionEdit, EditedCall, Site, UnmatchedEdit
 from .edit import Anchor, Target, edit_all, unanchored
+from .progress import OnStep, Progress
 from .shapes import Heads, Latent, Sigma
 from .trajectory import Trajectory
-from .types import Cond, EditableDenoiser, OnStep, Progress, Prompt, Wrapper
+from .types import Cond, EditableDenoiser, Prompt, Wrapper
 
 
 class Unforeseeable(RuntimeError):

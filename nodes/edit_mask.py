@@ -11,8 +11,8 @@ from torch.nn.functional import interpolate
 
 from ..inversion_core.methods import diff_edit_mask, uni_edit_mask
 from ..inversion_core.methods.diff_edit import GROWN, LEVEL, NOISINGS, THRESHOLD, widened
+from ..inversion_core.progress import OnStep
 from ..inversion_core.trajectory import Trajectory
-from ..inversion_core.types import OnStep
 from .common import check_model, fraction, schema
 from .hints import framed
 from .progress import reporter, run

@@ -15,7 +15,7 @@ from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from ..inversion_core.backends import comfy as host
-from ..inversion_core.types import OnStep, Progress
+from ..inversion_core.progress import OnStep, Progress
 from .words import duration, word
 
 PAUSE = 0.25

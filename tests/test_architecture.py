@@ -18,7 +18,7 @@ PARTS = ("inversion_core", "nodes", "toybox", "command_line")
 ROWS = (
     ("shapes",),
     ("paths",),
-    ("types",),
+    ("progress", "types"),
     ("trajectory",),
     ("attention", "dial", "fingerprint", "headers", "metrics", "refine", "schedules", "solvers"),
     ("integrate", "storage", "verdict"),

@@ -8,8 +8,9 @@ from latent_inversion.inversion_core.edit import edit, unanchored
 from latent_inversion.inversion_core.editors import Job
 from latent_inversion.inversion_core.editors.compare import compare, fitting
 from latent_inversion.inversion_core.methods import INVERSIONS, diff_edit_mask, direct, invert, uni_edit_mask
+from latent_inversion.inversion_core.progress import Progress, within
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
-from latent_inversion.inversion_core.types import Cond, Progress, within
+from latent_inversion.inversion_core.types import Cond
 
 STEPS = 4
 SIGMAS = leading(scaled_linear_sigmas(), STEPS)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from ..edit import Edited
 from ..metrics import Counted
+from ..progress import within
 from ..trajectory import Trajectory
-from ..types import Cond, EditableDenoiser, within
+from ..types import Cond, EditableDenoiser
 from . import EDITORS, run_editor
 from .job import Editor, Job, Settings, trajectory_for
 

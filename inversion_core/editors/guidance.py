@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from ..edit import Target
 from ..methods import negative_prompt, optimize_null_text, prox_npi, with_null_text
+from ..progress import within
 from ..trajectory import Trajectory
-from ..types import within
 from .job import Editor, Job, Plan, Settings, plain, planned
 
 OPTIMISING = 0.9

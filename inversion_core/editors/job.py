@@ -9,9 +9,10 @@ from ..attention.site import Technique
 from ..edit import Anchor, Edited, Target, unanchored
 from ..memory import Memory, edit_within
 from ..methods import INVERSIONS, invert
+from ..progress import OnStep, within
 from ..shapes import Latent, Sigmas
 from ..trajectory import NullText, Trajectory
-from ..types import Cond, EditableDenoiser, OnStep, within
+from ..types import Cond, EditableDenoiser
 
 BOTH = ("ve", "rf")
 

@@ -10,8 +10,9 @@ from ..attention.regions import record_spread
 from ..attention.site import AttentionEdit, Site
 from ..attention.tokens import PromptTokens
 from ..integrate import check_usable, working
+from ..progress import OnStep, Progress
 from ..trajectory import Trajectory
-from ..types import Cond, EditableDenoiser, OnStep, Progress, SigmaRange
+from ..types import Cond, EditableDenoiser, SigmaRange
 
 LOOKS = 5
 SPREADS = 1

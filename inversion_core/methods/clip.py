@@ -10,9 +10,10 @@ import torch
 from ..attention.bank import Bank, Storage
 from ..attention.site import Technique
 from ..edit import Anchor, Edited, Target, edit_all
+from ..progress import OnStep, Progress
 from ..shapes import Latent
 from ..trajectory import Trajectory
-from ..types import Cond, EditableDenoiser, OnStep, Progress
+from ..types import Cond, EditableDenoiser
 from .chunked import Chunked
 from .direct import direct
 

@@ -6,10 +6,11 @@ from itertools import pairwise
 import torch
 
 from ..integrate import stepped, working
+from ..progress import OnStep, Progress
 from ..shapes import Latent, Sigmas
 from ..solvers import ddpm
 from ..trajectory import Trajectory
-from ..types import Cond, Denoiser, OnStep, Progress
+from ..types import Cond, Denoiser
 
 GUIDANCE = 3.5
 """Guidance of the inversion (arXiv:2304.06140, published code); its edits use guidance 15 and skip 36 of 100 steps."""

@@ -11,9 +11,10 @@ from ..attention.site import Technique
 from ..edit import Edited, blended, edits_of
 from ..integrate import working
 from ..paths import NoisePath
+from ..progress import OnStep, Progress
 from ..shapes import Latent, Sigma, Sigmas
 from ..trajectory import check_decreasing
-from ..types import Bound, Cond, EditableDenoiser, OnStep, Progress
+from ..types import Bound, Cond, EditableDenoiser
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from torch.nn.functional import max_pool2d
 
 from ..attention.local_blend import LatentMask
 from ..integrate import working
+from ..progress import OnStep, Progress
 from ..shapes import Latent, Sigma
-from ..types import Bound, Cond, EditableDenoiser, OnStep, Progress
+from ..types import Bound, Cond, EditableDenoiser
 from .delta import Pair
 
 NOISINGS = 10

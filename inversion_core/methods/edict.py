@@ -3,10 +3,11 @@
 import torch
 
 from ..integrate import finest, integrate
+from ..progress import OnStep
 from ..shapes import Latent, Sigmas
 from ..solvers import SOLVERS, Pair
 from ..trajectory import Trajectory
-from ..types import Cond, Denoiser, OnStep
+from ..types import Cond, Denoiser
 
 
 def edict_inversion(

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from ..integrate import finest
+from ..progress import OnStep
 from ..shapes import Latent, Sigmas
 from ..solvers import (
     SOLVERS,
@@ -21,7 +22,7 @@ from ..solvers import (
     uni_inv,
 )
 from ..trajectory import Provenance, Trajectory, check_decreasing
-from ..types import Cond, Denoiser, OnStep
+from ..types import Cond, Denoiser
 from .ddpm import edit_friendly
 from .edict import edict_inversion
 from .ode import Ode, from_zero

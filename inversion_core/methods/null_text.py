@@ -8,9 +8,10 @@ from torch import Tensor
 
 from ..integrate import check_usable, working
 from ..paths import velocity
+from ..progress import OnStep, Progress
 from ..shapes import Embedding, Latent, Sigma
 from ..trajectory import NullText, Provenance, Trajectory
-from ..types import Cond, EditableDenoiser, OnStep, Progress, require_unconditional
+from ..types import Cond, EditableDenoiser, require_unconditional
 
 GUIDANCE = 7.5
 INNER_STEPS = 10

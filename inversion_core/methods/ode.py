@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 
 from ..integrate import integrate, working
+from ..progress import OnStep
 from ..shapes import Latent, Sigma, Sigmas
 from ..solvers import Undone, ddim_inverse
 from ..trajectory import Trajectory
-from ..types import Bound, Cond, Denoiser, OnStep, State, Step
+from ..types import Bound, Cond, Denoiser, State, Step
 
 
 @dataclass(frozen=True)

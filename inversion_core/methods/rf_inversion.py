@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import torch
 
 from ..integrate import integrate, working
+from ..progress import OnStep
 from ..shapes import Latent, Sigma, Sigmas
 from ..solvers import euler
 from ..trajectory import Trajectory
-from ..types import Bound, Cond, Denoiser, EditableDenoiser, OnStep, SigmaRange, State, Step, Wrapper
+from ..types import Bound, Cond, Denoiser, EditableDenoiser, SigmaRange, State, Step, Wrapper
 from .ode import from_zero
 
 GAMMA = 0.5

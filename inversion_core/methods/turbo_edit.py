@@ -3,9 +3,10 @@
 import torch
 
 from ..integrate import working
+from ..progress import OnStep
 from ..shapes import Latent, Sigmas
 from ..trajectory import Trajectory
-from ..types import Cond, Denoiser, OnStep
+from ..types import Cond, Denoiser
 from .ddpm import mapped
 
 WEIGHT = 1.5

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from ..attention.local_blend import LatentMask
 from ..integrate import working
+from ..progress import OnStep, Progress
 from ..shapes import Latent, Sigma
-from ..types import Cond, EditableDenoiser, OnStep, Progress, Wrapper
+from ..types import Cond, EditableDenoiser, Wrapper
 
 WEIGHT = 5.0
 """Weight of the difference (omega), beside 15 steps, strength 0.6 and guidance 1 (published code)."""

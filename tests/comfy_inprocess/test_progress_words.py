@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from latent_inversion.inversion_core.types import Part, Progress
+from latent_inversion.inversion_core.progress import Part, Progress
 from latent_inversion.nodes import progress, words
 
 X = torch.zeros(2, 4, 8, 8)

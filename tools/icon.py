@@ -1,4 +1,4 @@
-"""The registry's pictures of the pack, docs/icon.png and docs/banner.png: python benchmarks/icon.py [FOLDER].
+"""The registry's pictures of the pack, docs/icon.png and docs/banner.png: python tools/icon.py [FOLDER].
 
 A scene of the toybox goes into noise; in the banner it comes out of it as another one.
 """
