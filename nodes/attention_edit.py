@@ -41,24 +41,7 @@ class InversionAttentionEdit(io.ComfyNode):
                 io.String.Input("source_prompt", multiline=True, tooltip="What the picture shows."),
                 io.String.Input("target_prompt", multiline=True, tooltip="What it is to show; change few words."),
                 io.Combo.Input("mode", options=list(MODES), default="replace", tooltip=WHAT_MODES_DO),
-                advanced(
-                    fraction("cross_start", 0.0, "Fraction of the steps after which words' attention is controlled.")
-                ),
-                fraction(
-                    "cross_end",
-                    CROSS_END,
-                    "Fraction of the steps up to which it is; more keeps more of the layout. Transformers (SD3, Flux, Qwen-Image, Wan) want less: 0.2.",
-                ),
-                advanced(
-                    fraction(
-                        "self_start", 0.0, "Fraction of the steps after which self-attention is taken from the source."
-                    )
-                ),
-                fraction(
-                    "self_end",
-                    SELF_END,
-                    "Fraction of the steps up to which it is; more keeps more of the shapes. Transformers want less: 0.2.",
-                ),
+                *windows(),
                 io.String.Input(
                     "word_weights",
                     default="",
@@ -66,24 +49,7 @@ class InversionAttentionEdit(io.ComfyNode):
                     tooltip="Strengthens or weakens words of the target prompt, one a line: 'smiling: 2.5'. They act "
                     "while words' attention is controlled.",
                 ),
-                io.String.Input(
-                    "blend_source_words",
-                    default="",
-                    tooltip="Local blend: words of the source prompt, with commas between, whose region may change.",
-                ),
-                io.String.Input(
-                    "blend_target_words", default="", tooltip="Local blend: words of the target prompt, likewise."
-                ),
-                advanced(
-                    fraction(
-                        "blend_start", START, "Fraction of the steps after which the rest is kept from the source."
-                    )
-                ),
-                advanced(
-                    fraction(
-                        "blend_threshold", THRESHOLD, "How much of a word's strongest attention counts as its region."
-                    )
-                ),
+                *blending(),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -110,6 +76,42 @@ class InversionAttentionEdit(io.ComfyNode):
         plan = after(attention_edit, plan_of(clip, source_prompt, target_prompt, mask, **settings))
         prompts = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (source_prompt, target_prompt))
         return io.NodeOutput(plan, *prompts)
+
+
+def windows() -> list[io.Input]:
+    """The inputs that say how long the source's attention is kept."""
+    return [
+        advanced(fraction("cross_start", 0.0, "Fraction of the steps after which words' attention is controlled.")),
+        fraction(
+            "cross_end",
+            CROSS_END,
+            "Fraction of the steps up to which it is; more keeps more of the layout. Transformers (SD3, Flux, Qwen-Image, Wan) want less: 0.2.",
+        ),
+        advanced(
+            fraction("self_start", 0.0, "Fraction of the steps after which self-attention is taken from the source.")
+        ),
+        fraction(
+            "self_end",
+            SELF_END,
+            "Fraction of the steps up to which it is; more keeps more of the shapes. Transformers want less: 0.2.",
+        ),
+    ]
+
+
+def blending() -> list[io.Input]:
+    """The inputs of local blend."""
+    return [
+        io.String.Input(
+            "blend_source_words",
+            default="",
+            tooltip="Local blend: words of the source prompt, with commas between, whose region may change.",
+        ),
+        io.String.Input("blend_target_words", default="", tooltip="Local blend: words of the target prompt, likewise."),
+        advanced(fraction("blend_start", START, "Fraction of the steps after which the rest is kept from the source.")),
+        advanced(
+            fraction("blend_threshold", THRESHOLD, "How much of a word's strongest attention counts as its region.")
+        ),
+    ]
 
 
 def plan_of(

@@ -1,12 +1,13 @@
 """Choices that a node does not have: not every ComfyUI looks for them before a prompt runs."""
 
 import inspect
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 from comfy_api.latest import io
 
 
+@cache
 def choosing(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     """The node, which raises ValueError when it is run with a choice that its schema has not."""
     execute = node.execute.__func__  # type: ignore[attr-defined]

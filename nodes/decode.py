@@ -49,12 +49,7 @@ class InversionDecode(io.ComfyNode):
 
 def decode(vae: Any, latent: dict[str, Any], original: Tensor | None, mask: Tensor | None) -> Tensor:
     """The pictures `[batch, height, width, 3]`. Raises ValueError if the VAE, the original or the mask does not fit."""
-    frame = frame_of(latent)
-    with decoding(vae, latent["samples"]):
-        pixels = by_parts(lambda samples: vae.decode(samples).cpu(), latent["samples"], "decode")
-    pixels = pixels.reshape(-1, *pixels.shape[-3:])
-    if frame is not None:
-        pixels = pixels[:, : frame.height, : frame.width]
+    pixels = pictures_of(vae, latent)
     if (original is None) != (mask is None):
         raise ValueError(BOTH)
     if original is None or mask is None:
@@ -71,3 +66,12 @@ def decode(vae: Any, latent: dict[str, Any], original: Tensor | None, mask: Tens
         )
     weight = blend_mask(mask, None, len(pixels)).movedim(1, -1).to(pixels)
     return torch.where(weight > 0, weight * pixels + (1 - weight) * original, original)
+
+
+def pictures_of(vae: Any, latent: dict[str, Any]) -> Tensor:
+    """The pictures of a LATENT, of a video its frames, in the size that Inversion Encode was given. Raises as `decoding`."""
+    frame = frame_of(latent)
+    with decoding(vae, latent["samples"]):
+        pixels = by_parts(lambda samples: vae.decode(samples).cpu(), latent["samples"], "decode")
+    pixels = pixels.reshape(-1, *pixels.shape[-3:])
+    return pixels if frame is None else pixels[:, : frame.height, : frame.width]

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from PIL import ImageDraw, ImageFont
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 GAP, LINE = 12, 20
 INK, FAINT, BLUE, ORANGE, PAPER = (30, 30, 34), (150, 150, 156), (40, 110, 190), (220, 120, 30), (250, 250, 248)
@@ -15,6 +18,11 @@ def font(size: int = 13) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
         return ImageFont.load_default(size)
     except (TypeError, OSError):  # an old Pillow, or one without FreeType
         return ImageFont.load_default()
+
+
+def image_of(canvas: Image.Image) -> Tensor:
+    """The canvas as an IMAGE."""
+    return torch.from_numpy(np.asarray(canvas).astype(np.float32) / 255)[None]
 
 
 def write(

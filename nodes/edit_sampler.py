@@ -3,11 +3,11 @@
 from comfy_api.latest import io
 
 from ..inversion_core.dial import PRESETS
-from ..inversion_core.metrics import drift
 from .checks import painted
 from .common import advanced, fraction, schema
-from .edit_setup import ANCHORS, NEGATIVE, OWN, SOURCE, Setup, sample
-from .memory import shown
+from .edit_setup import ANCHORS, NEGATIVE, SOURCE, Setup, sample
+from .method_inputs import OWN
+from .outcome import outcome, outcomes
 from .sockets import AttentionEditSocket, NullTextSocket, TrajectorySocket
 
 
@@ -27,59 +27,8 @@ class InversionEditSampler(io.ComfyNode):
                 io.Conditioning.Input("source", tooltip="The prompt that the picture was inverted with."),
                 io.Conditioning.Input("target", tooltip="The prompt of the edited picture."),
                 io.Conditioning.Input("negative", tooltip="The negative prompt, usually empty."),
-                io.Combo.Input(
-                    "preset",
-                    options=[*PRESETS, OWN],
-                    default=next(iter(PRESETS)),
-                    tooltip="What strength turns. balanced: for most edits. keep the shape: colours and materials change, "
-                    "outlines stay longer. new style or scene: more may change at once. as set below: strength is not used; "
-                    "guidance and start are as set here, the windows of attention as set in their nodes.",
-                ),
-                io.Float.Input(
-                    "strength",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    display_mode=io.NumberDisplay.slider,
-                    tooltip="How much may change. Up: more guidance, shorter attention windows, an earlier start. Down: closer "
-                    "to the picture. At 0.5, 'balanced' leaves guidance and windows as they are set.",
-                ),
-                io.Float.Input(
-                    "guidance",
-                    default=7.5,
-                    min=1.0,
-                    max=30.0,
-                    step=0.1,
-                    tooltip="Classifier-free guidance of both, in the middle of strength. 1 for models that take guidance with "
-                    "the prompt (Flux dev, HunyuanVideo): set it there with FluxGuidance. With null text it stays as set.",
-                ),
-                advanced(
-                    io.Combo.Input(
-                        "anchor",
-                        options=list(ANCHORS),
-                        default="direct",
-                        tooltip="direct: the source is the stored trajectory itself, exact at any guidance. none: the source "
-                        "is sampled too, and drifts under guidance unless null text or the source prompt holds it.",
-                    )
-                ),
-                advanced(
-                    io.Combo.Input(
-                        "unconditional",
-                        options=[NEGATIVE, SOURCE],
-                        default=NEGATIVE,
-                        tooltip="What guidance leads away from. 'source prompt' is negative-prompt inversion: it holds an "
-                        "unanchored source without any optimisation.",
-                    )
-                ),
-                advanced(
-                    fraction(
-                        "start",
-                        0.0,
-                        "With the preset 'as set below': the fraction of the steps to leave out at the noisy end; more stays "
-                        "closer to the picture.",
-                    )
-                ),
+                *dial(),
+                *rarer(),
                 NullTextSocket.Input(
                     "null_text", optional=True, tooltip="From Null-Text Optimize at the same guidance."
                 ),
@@ -90,14 +39,9 @@ class InversionEditSampler(io.ComfyNode):
                     tooltip="Where the picture may change, in its size; instead of a mask given to Inversion Encode.",
                 ),
             ],
-            outputs=[
-                io.Latent.Output("edited", display_name="edited", tooltip="The edited picture, for Inversion Decode."),
-                io.Latent.Output(
-                    "reconstructed",
-                    display_name="reconstructed",
-                    tooltip="The source's own end: the picture re-created. It carries the drift for Inversion Report.",
-                ),
-            ],
+            outputs=outcomes(
+                "The source's own end: the picture re-created. It carries the drift for Inversion Report."
+            ),
         )
 
     @classmethod
@@ -107,6 +51,69 @@ class InversionEditSampler(io.ComfyNode):
         setup = Setup(trajectory, null_text and null_text.null_text, attention_edit, painted(mask), **settings).turned()
         words, said = {"source": source, "target": target, "negative": negative}, [str(setup)]
         edited = sample(model, setup, words, said.append)
-        strayed = {"inversion_drift": drift(edited.source, trajectory.trajectory)}
-        back = trajectory.latent(edited.source[-1]) | strayed
-        return io.NodeOutput(trajectory.latent(edited.target), back, ui=shown(said))
+        return outcome(edited, trajectory, said)
+
+
+def dial() -> list[io.Input]:
+    """The dial, and guidance, which it turns."""
+    return [
+        io.Combo.Input(
+            "preset",
+            options=[*PRESETS, OWN],
+            default=next(iter(PRESETS)),
+            tooltip="What strength turns. balanced: for most edits. keep the shape: colours and materials change, "
+            "outlines stay longer. new style or scene: more may change at once. as set below: strength is not used; "
+            "guidance and start are as set here, the windows of attention as set in their nodes.",
+        ),
+        io.Float.Input(
+            "strength",
+            default=0.5,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            display_mode=io.NumberDisplay.slider,
+            tooltip="How much may change. Up: more guidance, shorter attention windows, an earlier start. Down: closer "
+            "to the picture. At 0.5, 'balanced' leaves guidance and windows as they are set.",
+        ),
+        io.Float.Input(
+            "guidance",
+            default=7.5,
+            min=1.0,
+            max=30.0,
+            step=0.1,
+            tooltip="Classifier-free guidance of both, in the middle of strength. 1 for models that take guidance with "
+            "the prompt (Flux dev, HunyuanVideo): set it there with FluxGuidance. With null text it stays as set.",
+        ),
+    ]
+
+
+def rarer() -> list[io.Input]:
+    """What most people leave as it is."""
+    return [
+        advanced(
+            io.Combo.Input(
+                "anchor",
+                options=list(ANCHORS),
+                default="direct",
+                tooltip="direct: the source is the stored trajectory itself, exact at any guidance. none: the source "
+                "is sampled too, and drifts under guidance unless null text or the source prompt holds it.",
+            )
+        ),
+        advanced(
+            io.Combo.Input(
+                "unconditional",
+                options=[NEGATIVE, SOURCE],
+                default=NEGATIVE,
+                tooltip="What guidance leads away from. 'source prompt' is negative-prompt inversion: it holds an "
+                "unanchored source without any optimisation.",
+            )
+        ),
+        advanced(
+            fraction(
+                "start",
+                0.0,
+                "With the preset 'as set below': the fraction of the steps to leave out at the noisy end; more stays "
+                "closer to the picture.",
+            )
+        ),
+    ]

@@ -17,13 +17,13 @@ from .checks import counted
 from .common import check_model, check_unconditional
 from .hints import framed
 from .memory import memory_of
+from .method_inputs import OWN
 from .plans import Plans
 from .progress import reporter, run
 from .sockets import LatentTrajectory
 
 ANCHORS = {"direct": direct, "none": unanchored}
 NEGATIVE, SOURCE = "negative prompt", "source prompt"
-OWN = "as set below"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import comfy.model_management
 import torch
@@ -89,8 +88,3 @@ def free_of(device: torch.device) -> int:
     """What ComfyUI knows to be free on a device, without what PyTorch holds ready for the network."""
     free, held = comfy.model_management.get_free_memory(device, torch_free_too=True)
     return int(free if device.type in ("cpu", "mps") else free - held)
-
-
-def shown(said: list[str]) -> dict[str, Any] | None:
-    """What a node says of its memory, if anything, for the interface."""
-    return {"text": said} if said else None

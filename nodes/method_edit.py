@@ -2,12 +2,11 @@
 
 from comfy_api.latest import io
 
-from ..inversion_core.metrics import drift
 from .checks import painted
 from .common import schema
 from .editing import edit_along
-from .memory import shown
 from .method_inputs import choices, methods, prompts, request_of
+from .outcome import outcome, outcomes
 from .sockets import AttentionEditSocket, TrajectorySocket
 
 
@@ -40,14 +39,7 @@ class AlongTrajectory(io.ComfyNode):
                     tooltip="Where the picture may change; instead of one given to Inversion Encode.",
                 ),
             ],
-            outputs=[
-                io.Latent.Output("edited", display_name="edited", tooltip="The edited picture, for Inversion Decode."),
-                io.Latent.Output(
-                    "reconstructed",
-                    display_name="reconstructed",
-                    tooltip="The source's own end: the picture re-created.",
-                ),
-            ],
+            outputs=outcomes("The source's own end: the picture re-created."),
         )
 
     @classmethod
@@ -56,9 +48,7 @@ class AlongTrajectory(io.ComfyNode):
     ) -> io.NodeOutput:
         words, said = {"source": source, "target": target, "negative": negative}, []
         edited = edit_along(model, trajectory, words, request_of(**chosen), attention_edit, painted(mask), said.append)
-        strayed = {"inversion_drift": drift(edited.source, trajectory.trajectory)}
-        back = trajectory.latent(edited.source[-1]) | strayed
-        return io.NodeOutput(trajectory.latent(edited.target), back, ui=shown(said))
+        return outcome(edited, trajectory, said)
 
 
 class InversionAnchoredEdit(AlongTrajectory):

@@ -6,9 +6,9 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..inversion_core.verdict import Verdict
-from .checks import NOT_CONNECTED, decoding
-from .common import frame_of, schema
-from .progress import by_parts
+from .checks import NOT_CONNECTED
+from .common import schema
+from .decode import pictures_of
 from .report_compare import half_a_pair, other_inputs, others_of, side_by_side
 from .report_figures import Figures, advice, figures_of, table
 from .report_sheet import curves_page, sheet
@@ -121,9 +121,4 @@ def ceiling_of(vae: Any, record: LatentTrajectory) -> Tensor | None:
     """The autoencoder's own picture of the original, in its size."""
     if vae is None:
         return None
-    latent: dict[str, Any] = record.latent(record.trajectory.xs[-1])
-    with decoding(vae, latent["samples"]):
-        pixels = by_parts(lambda samples: vae.decode(samples).cpu(), latent["samples"], "decode")
-    pixels = pixels.reshape(-1, *pixels.shape[-3:])
-    frame = frame_of(latent)
-    return pixels if frame is None else pixels[:, : frame.height, : frame.width]
+    return pictures_of(vae, record.latent(record.trajectory.xs[-1]))

@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..inversion_core.trajectory import Trajectory
 from .checks import rgb
-from .drawing import BLUE, GAP, INK, LINE, ORANGE, PAPER, Box, axes, curve, font, wrapped
+from .drawing import BLUE, GAP, INK, LINE, PAPER, Box, axes, curve, font, image_of, wrapped
 from .report_figures import Figures
+from .trajectory_noise import against_white
 
 TILE, PLOT = 384, 220
 
@@ -37,7 +37,7 @@ def sheet(
     for number, line in enumerate(lines):
         for column, part in zip((GAP, GAP + 160), re.split(r"\s{2,}", line, maxsplit=1), strict=False):
             draw.text((column, top + PLOT + GAP + number * LINE), part, fill=INK, font=font())
-    return _image(canvas)
+    return image_of(canvas)
 
 
 def curves_page(trajectory: Trajectory, figures: Figures) -> Tensor:
@@ -45,7 +45,7 @@ def curves_page(trajectory: Trajectory, figures: Figures) -> Tensor:
     width, height = 3 * TILE, PLOT + LINE
     canvas = Image.new("RGB", (width + 2 * GAP, height + 2 * GAP), PAPER)
     _plots(ImageDraw.Draw(canvas), (GAP, GAP, GAP + width, GAP + height), trajectory, figures)
-    return _image(canvas)
+    return image_of(canvas)
 
 
 def _tiles(
@@ -69,10 +69,6 @@ def _plots(draw: ImageDraw.ImageDraw, box: Box, trajectory: Trajectory, figures:
     noise_plot(draw, (left + half + GAP, top, left + 2 * half + GAP, bottom), trajectory)
 
 
-def _image(canvas: Image.Image) -> Tensor:
-    return torch.from_numpy(np.asarray(canvas).astype(np.float32) / 255)[None]
-
-
 def drift_plot(draw: ImageDraw.ImageDraw, box: Box, drift: Sequence[float]) -> None:
     """The drift of the replay from noise (left) to picture (right)."""
     if not drift:
@@ -86,15 +82,4 @@ def drift_plot(draw: ImageDraw.ImageDraw, box: Box, drift: Sequence[float]) -> N
 def noise_plot(draw: ImageDraw.ImageDraw, box: Box, trajectory: Trajectory) -> None:
     """The histogram of the inverted noise beside a Gaussian's."""
     inside = axes(draw, box, "inverted noise (bars) and white noise (line), -4 to 4")
-    noise = trajectory.path.noise(trajectory.xs[0].double(), trajectory.xs[-1].double(), trajectory.sigmas[0])
-    bins = 64
-    counts = torch.histc(noise.float(), bins, -4, 4) / noise.numel() * bins / 8
-    centres = torch.linspace(-4, 4, bins + 1)[:-1] + 4 / bins
-    gauss = (-(centres**2) / 2).exp() / (2 * torch.pi) ** 0.5
-    largest = 1.1 * max(float(counts.max()), float(gauss.max()))
-    left, top, right, bottom = inside
-    step = (right - left) / bins
-    for number, count in enumerate(counts.tolist()):
-        height = (bottom - top) * count / largest
-        draw.rectangle((left + number * step + 1, bottom - height, left + (number + 1) * step - 1, bottom), fill=BLUE)
-    curve(draw, inside, gauss.tolist(), largest, ORANGE)
+    against_white(draw, inside, trajectory)

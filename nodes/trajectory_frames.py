@@ -8,9 +8,7 @@ from torch import Tensor
 
 from ..inversion_core.shapes import Latent
 from ..inversion_core.trajectory import Trajectory
-from .checks import decoding
-from .common import frame_of
-from .progress import by_parts
+from .decode import pictures_of
 from .sockets import LatentTrajectory
 
 NOISY, EXPECTED, BOTH = "noisy latents", "expected pictures", "both"
@@ -77,9 +75,5 @@ LATENTS = {NOISY: noisy, EXPECTED: expected}
 
 def decoded(record: LatentTrajectory, vae: Any, latents: list[Latent]) -> Tensor:
     """A picture `[height, width, 3]` of each latent, in the original size; of a video its first."""
-    latent: dict[str, Any] = record.latent(torch.cat(latents))
-    with decoding(vae, latent["samples"]):
-        pixels = by_parts(lambda samples: vae.decode(samples).cpu(), latent["samples"], "decode").float()
-    pixels = pixels.reshape(len(latents), -1, *pixels.shape[-3:])[:, 0, ..., :3].clamp(0, 1)
-    frame = frame_of(latent)
-    return pixels if frame is None else pixels[:, : frame.height, : frame.width]
+    pixels = pictures_of(vae, record.latent(torch.cat(latents))).float()
+    return pixels.reshape(len(latents), -1, *pixels.shape[-3:])[:, 0, ..., :3].clamp(0, 1)

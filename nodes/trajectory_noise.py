@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..inversion_core.metrics import Whiteness, whiteness
 from ..inversion_core.trajectory import Trajectory
-from .drawing import BLUE, FAINT, GAP, INK, LINE, ORANGE, PAPER, Box, axes, curve, write
+from .drawing import BLUE, FAINT, GAP, INK, LINE, ORANGE, PAPER, Box, axes, curve, image_of, write
 
 WIDTH, HEIGHT, BINS, REACH = 1040, 380, 64, 4
 NAMED = 32
@@ -27,7 +26,7 @@ def noise_sheet(trajectory: Trajectory) -> Tensor:
     stds, pairs = [one.std for one in channels], [one.neighbour_correlation for one in channels]
     bars(draw, (middle + 3 * GAP, GAP, right, half), stds, 1.0, "standard deviation by channel (white: 1)")
     bars(draw, (middle + 3 * GAP, half + 2 * LINE, right, bottom), pairs, 0.0, "likeness of neighbours (white: 0)")
-    return torch.from_numpy(np.asarray(canvas).astype(np.float32) / 255)[None]
+    return image_of(canvas)
 
 
 def by_channel(trajectory: Trajectory) -> list[Whiteness]:
@@ -44,6 +43,16 @@ def histogram(draw: ImageDraw.ImageDraw, box: Box, trajectory: Trajectory, figur
     """All values of the noise as bars, and the normal distribution as a curve."""
     said = f"std {figures.std:.3f}, neighbours {figures.neighbour_correlation:+.3f}"
     inside = axes(draw, box, f"inverted noise (bars), white noise (curve): {said}")
+    left, _, right, bottom = inside
+    against_white(draw, inside, trajectory)
+    for value in range(-REACH, REACH + 1):
+        place = left + (right - left) * (value + REACH) / (2 * REACH)
+        draw.line((place, bottom, place, bottom + 4), fill=FAINT)
+        write(draw, (place, bottom + 5), str(value), FAINT, to=0.5)
+
+
+def against_white(draw: ImageDraw.ImageDraw, inside: Box, trajectory: Trajectory) -> None:
+    """How often the noise has each value from -4 to 4 as bars, and the normal distribution as a curve."""
     left, top, right, bottom = inside
     noise = trajectory.path.noise(trajectory.xs[0].double(), trajectory.xs[-1].double(), trajectory.sigmas[0])
     counts = torch.histc(noise.float(), BINS, -REACH, REACH) / noise.numel() * BINS / (2 * REACH)
@@ -58,10 +67,6 @@ def histogram(draw: ImageDraw.ImageDraw, box: Box, trajectory: Trajectory, figur
                 (left + number * step + 1, bottom - height, left + (number + 1) * step - 1, bottom), fill=BLUE
             )
     curve(draw, inside, gauss.tolist(), largest, ORANGE)
-    for value in range(-REACH, REACH + 1):
-        place = left + (right - left) * (value + REACH) / (2 * REACH)
-        draw.line((place, bottom, place, bottom + 4), fill=FAINT)
-        write(draw, (place, bottom + 5), str(value), FAINT, to=0.5)
 
 
 def bars(draw: ImageDraw.ImageDraw, box: Box, values: Sequence[float], wanted: float, title: str) -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from .drawing import BLUE, FAINT, GAP, INK, LINE, PAPER, wrapped, write
+from .drawing import BLUE, FAINT, GAP, INK, LINE, PAPER, image_of, wrapped, write
 from .trajectory_frames import Film
 
 CELL, HOLE, EDGE, BAR, TITLE, PROMPT = 176, 10, 26, 7, 20, 4
@@ -42,7 +41,7 @@ def strip(film: Film, facts: Mapping[str, str]) -> Tensor:
             top += labels + band + 2
         for column, level in enumerate(levels):
             caption(draw, (GAP + column * (CELL + GAP) + GAP // 2, top + 4), film, level)
-    return torch.from_numpy(np.asarray(canvas).astype(np.float32) / 255)[None]
+    return image_of(canvas)
 
 
 def columns_of(count: int) -> int:
