@@ -1,5 +1,6 @@
 """The truth meter: how close two pictures are, how far a replay drifts, how much an inverted noise looks like noise."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -49,7 +50,10 @@ def drift(walked: Sequence[Latent], trajectory: Trajectory) -> tuple[float, ...]
 
 @dataclass(frozen=True)
 class Whiteness:
-    """The standard deviation of an inverted noise and the correlation of neighbouring values; white noise has 1 and 0."""
+    """The standard deviation of an inverted noise and the correlation of neighbouring values; white noise has 1 and 0.
+
+    Values that are all equal, or one alone, have no correlation: nan.
+    """
 
     std: float
     neighbour_correlation: float
@@ -62,7 +66,8 @@ def whiteness(trajectory: Trajectory) -> Whiteness:
     pairs = [(centred[..., 1:, :], centred[..., :-1, :]), (centred[..., 1:], centred[..., :-1])]
     products = [float((a * b).mean()) for a, b in pairs if a.numel()]
     variance = float(centred.square().mean())
-    return Whiteness(variance**0.5, sum(products) / max(len(products), 1) / variance)
+    likeness = sum(products) / len(products) / variance if products and variance > 0 else math.nan
+    return Whiteness(variance**0.5, likeness)
 
 
 @dataclass

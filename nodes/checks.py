@@ -65,17 +65,89 @@ def ordered(start: float, end: float, name: str = "") -> tuple[float, float]:
     return start, end
 
 
-def check_vae(vae: Any) -> None:
-    """Raises ValueError if there is no VAE."""
+def check_loaded(model: Any, name: str = "model") -> None:
+    """Raises ValueError if there is no model."""
+    if model is None:
+        raise ValueError(
+            f"There is no model at '{name}': the node before gave none. Load a checkpoint that holds one, and connect it at "
+            f"'{name}'."
+        )
+
+
+def check_vae(vae: Any, name: str = "vae") -> None:
+    """Raises ValueError if there is no VAE, or it is one for sound."""
     if vae is None:
-        raise ValueError("There is no VAE: the checkpoint holds none. Load one with Load VAE, and connect it at 'vae'.")
+        raise ValueError(
+            f"There is no VAE: the checkpoint holds none. Load one with Load VAE, and connect it at '{name}'."
+        )
+    if getattr(vae, "latent_dim", 2) not in (2, 3) or getattr(vae, "extra_1d_channel", None):
+        raise ValueError(f"The VAE at '{name}' is not one of pictures or videos. Connect the VAE of the model.")
+
+
+def check_image(name: str, image: Any) -> None:
+    """Raises ValueError if there are no pictures `[batch, height, width, channels]`, or their values are not finite."""
+    if not isinstance(image, Tensor) or image.ndim != 4 or 0 in image.shape[:3]:
+        raise ValueError(
+            f"There is no picture at '{name}': {_shape(image)} came, wanted are pictures of at least one pixel, [batch, height, "
+            "width, channels]. Connect an image."
+        )
+    rgb(image)
+
+
+def check_mask(name: str, mask: Any) -> None:
+    """Raises ValueError if there are no masks `[batch, height, width]`, or their values are not finite."""
+    if not isinstance(mask, Tensor) or mask.ndim not in (2, 3) or 0 in mask.shape:
+        raise ValueError(
+            f"There is no mask at '{name}': {_shape(mask)} came, wanted are masks of at least one pixel, [batch, height, width]. "
+            "Connect a mask."
+        )
+    check_finite(f"The mask at '{name}'", mask)
+
+
+def check_latent(name: str, latent: Any) -> None:
+    """Raises ValueError if there is no LATENT of pictures or videos, or its values are not finite."""
+    if latent is None:
+        raise ValueError(
+            f"There is no latent at '{name}': the node before gave none. Connect a picture through Inversion Encode."
+        )
+    samples = latent.get("samples") if isinstance(latent, dict) else latent
+    if getattr(samples, "is_nested", False):
+        raise ValueError(
+            f"The latent at '{name}' holds a video and its sound together. Separate them (LTXV Separate AV Latent), and connect "
+            "the latent of the video."
+        )
+    check_samples(f"The latent at '{name}'", samples)
+
+
+def check_samples(what: str, samples: Any) -> None:
+    """Raises ValueError if these are no latents of pictures or videos, or their values are not finite."""
+    if not isinstance(samples, Tensor) or samples.ndim not in (4, 5) or 0 in samples.shape:
+        raise ValueError(
+            f"{what} is of no picture: {_shape(samples)} came, wanted is [batch, channels, height, width], for a video [batch, "
+            "channels, frames, height, width], with no side of 0. Encode a picture with Inversion Encode."
+        )
+    check_finite(what, samples)
+
+
+def check_conditioning(name: str, prompt: Any) -> None:
+    """Raises ValueError if there is no prompt."""
+    if not prompt:
+        raise ValueError(f"The conditioning '{name}' is empty: connect a prompt, from CLIP Text Encode.")
+
+
+def _shape(value: Any) -> str:
+    return f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a value of type {type(value).__name__}"
 
 
 @contextmanager
 def decoding(vae: Any, samples: Tensor) -> Iterator[None]:
     """A context in which the VAE decodes the samples. Raises ValueError if there is none, it is of another kind of model, or values are not finite."""
     check_vae(vae)
-    check_finite("The latent", samples)
+    if samples.ndim == 5 and samples.shape[2] > 1 and getattr(vae, "latent_dim", None) == 2:
+        raise ValueError(
+            f"The latent is a clip of {samples.shape[2]} frames in the latent, but this VAE decodes pictures, and would show the "
+            "first alone. Connect the VAE of the video model."
+        )
     try:
         yield
     except RuntimeError as error:
@@ -150,7 +222,7 @@ def mistaken_windows(spacing: int | None, window: int | None, most: int) -> str:
 
 def check_frames(shape: tuple[int, ...], prompts: dict[str, Any]) -> None:
     """Raises ValueError if the frames are not rows of the batch, or a prompt has a row for each."""
-    if len(shape) > 4:
+    if len(shape) > 4 and shape[2] > 1:
         raise ValueError(
             "This trajectory is of a video model, whose latent holds all frames: edit it with Inversion Edit Sampler."
         )

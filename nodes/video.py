@@ -8,7 +8,7 @@ import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of, latent_of
+from ..inversion_core.backends.comfy import fingerprint_of
 from ..inversion_core.edit import Edited
 from ..inversion_core.editors.video import WAYS, made
 from ..inversion_core.methods import INVERSIONS, Chunked, Window, chunks_of, edit_clip, invert, windows
@@ -16,9 +16,10 @@ from ..inversion_core.methods.clip import SPACING, TOGETHER, WINDOW
 from ..inversion_core.metrics import drift
 from ..inversion_core.trajectory import Provenance
 from .checks import check_frames, mistaken_windows, painted
-from .common import check_model, frame_of, schema
+from .common import check_model, schema
 from .hints import framed
 from .invert import decreasing, scale_of
+from .latents import mask_of, taken
 from .method_inputs import prompts as prompt_inputs
 from .plans import Plans
 from .progress import reporter, run
@@ -173,7 +174,7 @@ def invert_frames(
     model: Any, latent: dict[str, Any], source: Any, steps: int, scheduler: str, together: int
 ) -> LatentTrajectory:
     """The trajectory of a clip. Raises ValueError if grid, latent or prompt do not fit."""
-    frame, samples, sigmas = frame_of(latent), latent_of(model, latent["samples"]), decreasing(model, scheduler, steps)
+    (frame, samples), sigmas = taken(model, latent), decreasing(model, scheduler, steps)
     check_frames(tuple(samples.shape), {"source": source})
     provenance = Provenance(model=fingerprint_of(model), method="ddim")
 
@@ -183,4 +184,4 @@ def invert_frames(
         return invert(INVERSIONS["ddim"], chunked, x, sigmas, prepared("source"), **options)
 
     trajectory = run(model, framed({"source": source}, frame), samples, sigmas, body)
-    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, latent.get("noise_mask"))
+    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, mask_of(latent))

@@ -21,11 +21,11 @@ from .comfy_model import (
     ModelPatcher,
     fingerprint_of,
     is_guidance_distilled,
+    is_of_pictures,
     latent_of,
     path_of,
     resident,
     sigmas_of,
-    text_width,
 )
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "check_editable",
     "fingerprint_of",
     "is_guidance_distilled",
+    "is_of_pictures",
     "latent_of",
     "path_of",
     "run",
@@ -68,7 +69,7 @@ def run(
     """
     path_of(model)
     latent = latent_of(model, latent)
-    check_prompts(prompts, len(latent), text_width(model))
+    check_prompts(prompts, model, latent)
     guider = guider_of(resident(model, tuple(latent.shape)) if gradients else model, prompts)
     walk = _Walk(body)
     guider.sample(torch.zeros_like(latent), latent, walk, sigmas.float(), disable_pbar=True, seed=seed)

@@ -836,6 +836,8 @@ NAMES = [
     before("a prefix of backslashes that climbs out", lambda b: b.save("..\\..\\out"), "leads out"),
     before("a prefix with a NUL", lambda b: b.save("a\0b"), "character"),
     before("a prefix that is too long", lambda b: b.save("x" * 300), "300 letters", "200"),
+    before("a prefix of too many bytes", lambda b: b.save("日" * 200), "200 letters", "600 bytes", "200"),
+    before("a prefix with a colon", lambda b: b.save("a:b*c?"), "'a:'", "no ':'"),
 ]
 
 
