@@ -110,7 +110,7 @@ def check_latent(name: str, latent: Any) -> None:
         raise ValueError(
             f"There is no latent at '{name}': the node before gave none. Connect a picture through Inversion Encode."
         )
-    samples = latent.get("samples") if isinstance(latent, dict) else latent
+    samples = latent.get("samples") if isinstance(latent, dict) else None
     if getattr(samples, "is_nested", False):
         raise ValueError(
             f"The latent at '{name}' holds a video and its sound together. Separate them (LTXV Separate AV Latent), and connect "
@@ -133,6 +133,13 @@ def check_conditioning(name: str, prompt: Any) -> None:
     """Raises ValueError if there is no prompt."""
     if not prompt:
         raise ValueError(f"The conditioning '{name}' is empty: connect a prompt, from CLIP Text Encode.")
+    for embedding in (entry[0] for entry in prompt if isinstance(entry[0], Tensor)):
+        if embedding.ndim != 3 or 0 in embedding.shape:
+            raise ValueError(
+                f"The conditioning '{name}' holds no prompt: {_shape(embedding)} came, wanted are embeddings [batch, tokens, "
+                "width]. Connect a prompt, from CLIP Text Encode."
+            )
+        check_finite(f"The conditioning '{name}'", embedding)
 
 
 def _shape(value: Any) -> str:
