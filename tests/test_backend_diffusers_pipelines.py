@@ -175,7 +175,11 @@ def test_a_picture_beyond_the_transformers_places_is_refused_before_it_is_encode
     with pytest.raises(ValueError, match=rf"at most 128 x 128; .* {sides[1]} x {sides[0]}. .*--resize 128"):
         studio.encode_picture(torch.rand(1, 3, *sides))
     with pytest.raises(ValueError, match="knows places for 8 x 8 pieces"):
-        studio.denoiser(torch.zeros(1, 16, *(side // 8 for side in sides)), torch.tensor(0.5), studio.cond("a cat"))
+        studio.denoiser(
+            torch.zeros(1, 16, *(side // 8 for side in sides)),
+            torch.tensor(0.5, dtype=torch.float64),
+            studio.cond("a cat"),
+        )
 
 
 @pytest.fixture

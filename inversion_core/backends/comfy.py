@@ -13,7 +13,7 @@ from ..attention.site import AttentionEdit, EditedCall
 from ..paths import NoisePath
 from ..shapes import Embedding, Latent, Sigma, Sigmas
 from ..types import Cond, Prompt
-from .comfy_attention import blocks_of, check_editable, with_edits
+from .comfy_attention import blocks_of, check_editable, is_unet, with_edits
 from .comfy_features import features_reached
 from .comfy_gradients import gradients_through, plain
 from .comfy_guider import check_prompts, guider_of, same_draws
@@ -36,6 +36,7 @@ __all__ = [
     "fingerprint_of",
     "is_guidance_distilled",
     "is_of_pictures",
+    "is_unet",
     "latent_of",
     "path_of",
     "run",

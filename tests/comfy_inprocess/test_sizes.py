@@ -299,3 +299,44 @@ def test_a_clip_for_a_model_of_pictures_is_refused_and_a_batch_is_taken(vae: Any
 
 def test_padding_is_what_the_mask_is_continued_by() -> None:
     assert torch.equal(encoded(mask=half())["noise_mask"][:, 0], padded(half(), 128, 256))
+
+
+# Videos of models
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3, 8, 12), (1, 1, 3, 1, 1), (1, 1, 1, 8, 12)])
+def test_the_masks_of_image_to_video_nodes_hold_the_frames_that_they_mean(
+    in_a_node: None, shape: tuple[int, ...]
+) -> None:
+    """Wan22ImageToVideoLatent and LTXVImgToVideo put 0 where the first frame is given."""
+    from latent_inversion.nodes import edit_setup, invert
+
+    family = tiny_comfy.FAMILIES["wan"]
+    model, mask = family.model(), torch.ones(shape)
+    mask[:, :, 0] = 0
+    latent = family.latent() | {"noise_mask": mask}
+    prompts = {name: family.conditioning(seed) for seed, name in enumerate(("source", "target", "negative"))}
+    record = invert.invert_latent(model, latent, prompts["source"], None, 2, "simple", 1.0, "ddim")
+    setup = edit_setup.Setup(record, None, None, None, 4.0, "none", edit_setup.NEGATIVE, 0.0)
+    edited = edit_setup.sample(model, setup, prompts)
+    moved = (edited.target - edited.source[-1]).abs().amax((0, 1, 3, 4))
+    assert moved.shape == (3,) and moved[0] == 0
+    assert bool((moved[1:] > 0).all()) is (shape[2] == 3)
+
+
+@pytest.mark.parametrize("way", ["each frame", "token flow", "key frames", "first and previous"])
+def test_a_batch_of_a_model_of_pictures_with_a_frame_axis_is_a_clip_for_video_edit(in_a_node: None, way: str) -> None:
+    from latent_inversion.nodes import video
+    from latent_inversion.nodes.plans import Plans
+
+    family = tiny_comfy.FAMILIES["qwen"]
+    model, prompts = family.model(), {n: family.conditioning(s) for s, n in enumerate(("source", "target", "negative"))}
+    record = video.invert_frames(model, family.latent(), prompts["source"], 2, "simple", 1)
+    settings = video.Settings(4.0, way, 1, 3, 1)
+    if way != "each frame":
+        with pytest.raises(ValueError, match=f"'{way}' .* UNet .* 'each frame'"):
+            video.edit_frames(model, record, prompts, Plans(), None, settings)
+        return
+    edited = video.edit_frames(model, record, prompts, Plans(), None, settings)
+    assert edited.target.shape == family.shape
+    assert float((edited.target - edited.source[-1]).abs().max()) > 1e-3
