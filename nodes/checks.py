@@ -65,15 +65,6 @@ def ordered(start: float, end: float, name: str = "") -> tuple[float, float]:
     return start, end
 
 
-def check_loaded(model: Any, name: str = "model") -> None:
-    """Raises ValueError if there is no model."""
-    if model is None:
-        raise ValueError(
-            f"There is no model at '{name}': the node before gave none. Load a checkpoint that holds one, and connect it at "
-            f"'{name}'."
-        )
-
-
 def check_vae(vae: Any, name: str = "vae") -> None:
     """Raises ValueError if there is no VAE, or it is one for sound."""
     if vae is None:
@@ -82,68 +73,6 @@ def check_vae(vae: Any, name: str = "vae") -> None:
         )
     if getattr(vae, "latent_dim", 2) not in (2, 3) or getattr(vae, "extra_1d_channel", None):
         raise ValueError(f"The VAE at '{name}' is not one of pictures or videos. Connect the VAE of the model.")
-
-
-def check_image(name: str, image: Any) -> None:
-    """Raises ValueError if there are no pictures `[batch, height, width, channels]`, or their values are not finite."""
-    if not isinstance(image, Tensor) or image.ndim != 4 or 0 in image.shape[:3]:
-        raise ValueError(
-            f"There is no picture at '{name}': {_shape(image)} came, wanted are pictures of at least one pixel, [batch, height, "
-            "width, channels]. Connect an image."
-        )
-    rgb(image)
-
-
-def check_mask(name: str, mask: Any) -> None:
-    """Raises ValueError if there are no masks `[batch, height, width]`, or their values are not finite."""
-    if not isinstance(mask, Tensor) or mask.ndim not in (2, 3) or 0 in mask.shape:
-        raise ValueError(
-            f"There is no mask at '{name}': {_shape(mask)} came, wanted are masks of at least one pixel, [batch, height, width]. "
-            "Connect a mask."
-        )
-    check_finite(f"The mask at '{name}'", mask)
-
-
-def check_latent(name: str, latent: Any) -> None:
-    """Raises ValueError if there is no LATENT of pictures or videos, or its values are not finite."""
-    if latent is None:
-        raise ValueError(
-            f"There is no latent at '{name}': the node before gave none. Connect a picture through Inversion Encode."
-        )
-    samples = latent.get("samples") if isinstance(latent, dict) else None
-    if getattr(samples, "is_nested", False):
-        raise ValueError(
-            f"The latent at '{name}' holds a video and its sound together. Separate them (LTXV Separate AV Latent), and connect "
-            "the latent of the video."
-        )
-    check_samples(f"The latent at '{name}'", samples)
-
-
-def check_samples(what: str, samples: Any) -> None:
-    """Raises ValueError if these are no latents of pictures or videos, or their values are not finite."""
-    if not isinstance(samples, Tensor) or samples.ndim not in (4, 5) or 0 in samples.shape:
-        raise ValueError(
-            f"{what} is of no picture: {_shape(samples)} came, wanted is [batch, channels, height, width], for a video [batch, "
-            "channels, frames, height, width], with no side of 0. Encode a picture with Inversion Encode."
-        )
-    check_finite(what, samples)
-
-
-def check_conditioning(name: str, prompt: Any) -> None:
-    """Raises ValueError if there is no prompt."""
-    if not prompt:
-        raise ValueError(f"The conditioning '{name}' is empty: connect a prompt, from CLIP Text Encode.")
-    for embedding in (entry[0] for entry in prompt if isinstance(entry[0], Tensor)):
-        if embedding.ndim != 3 or 0 in embedding.shape:
-            raise ValueError(
-                f"The conditioning '{name}' holds no prompt: {_shape(embedding)} came, wanted are embeddings [batch, tokens, "
-                "width]. Connect a prompt, from CLIP Text Encode."
-            )
-        check_finite(f"The conditioning '{name}'", embedding)
-
-
-def _shape(value: Any) -> str:
-    return f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a value of type {type(value).__name__}"
 
 
 @contextmanager
@@ -213,28 +142,3 @@ def mistaken_foreground(
     if not clip:
         return "Foregrounds by words need the text encoder: connect it at 'clip'."
     return mistaken_words(source_prompt, target_prompt, source_words, target_words)
-
-
-def mistaken_windows(spacing: int | None, window: int | None, most: int) -> str:
-    """The sentence about windows of a clip that are too small or out of range; None is a linked number, and not judged."""
-    if not all(1 <= number <= most for number in (spacing, window) if number is not None):
-        return f"'spacing' and 'window' are numbers of frames from 1 to {most}; got {spacing} and {window}."
-    if spacing is not None and window is not None and window < spacing + 2:
-        return (
-            f"A window of {window} frames does not reach from one key frame to the next, {spacing} on: set 'window' to "
-            f"{spacing + 2} or more, or 'spacing' lower."
-        )
-    return ""
-
-
-def check_frames(shape: tuple[int, ...], prompts: dict[str, Any]) -> None:
-    """Raises ValueError if the frames are not rows of the batch, or a prompt has a row for each."""
-    if len(shape) > 4 and shape[2] > 1:
-        raise ValueError(
-            "This trajectory is of a video model, whose latent holds all frames: edit it with Inversion Edit Sampler."
-        )
-    for name, prompt in prompts.items():
-        if rows := [len(entry[0]) for entry in prompt or () if len(entry[0]) != 1]:
-            raise ValueError(
-                f"A clip has one prompt for all its frames; the conditioning '{name}' is a batch of {rows[0]}."
-            )

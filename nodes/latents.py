@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..inversion_core.backends.comfy import is_of_pictures, latent_of
-from .checks import check_finite, check_latent
+from .checks import check_finite
 from .common import padded
 from .sockets import Frame
+from .values import check_latent
 
 LIKE, CLEARLY = 0.5, 0.2
 """The correlation from which two latents show one thing, and by how much another way of laying them must be better."""
@@ -36,7 +37,7 @@ def frame_of(latent: dict[str, Any]) -> Frame | None:
     None if Inversion Encode did not make it. Raises ValueError if it is no latent of pictures, or was turned or moved so that nobody
     knows where the picture ends.
     """
-    check_latent("latent", latent)
+    check_latent(latent)
     place = place_of(latent)
     return None if place is None else place.frame
 
@@ -82,7 +83,7 @@ def place_of(latent: dict[str, Any]) -> Place | None:
         frame = replace(frame, frames=None, padded_frames=None)
     ratio = (frame.padded_height / kept.shape[-2], frame.padded_width / kept.shape[-1])
     size = tuple(round(side * one) for side, one in zip(samples.shape[-2:], ratio, strict=True))
-    box = _part(_plane(kept), _plane(samples)[0])
+    box = (0, 0, *kept.shape[-2:]) if kept is samples else _part(_plane(kept), _plane(samples)[0])
     if box is None and frame.is_padded:
         raise ValueError(_moved(latent, "the picture was continued at the right and the bottom to fit the model"))
     shown = size if box is None else _shown(frame, box, size, ratio)

@@ -8,14 +8,15 @@ import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of, is_unet
+from ..inversion_core.backends.comfy import fingerprint_of
 from ..inversion_core.edit import Edited
 from ..inversion_core.editors.video import WAYS, made
 from ..inversion_core.methods import INVERSIONS, Chunked, Window, chunks_of, edit_clip, invert, windows
 from ..inversion_core.methods.clip import SPACING, TOGETHER, WINDOW
 from ..inversion_core.metrics import drift
 from ..inversion_core.trajectory import Provenance
-from .checks import check_frames, mistaken_windows, painted
+from .checks import painted
+from .clips import check_frames, check_way, mistaken_windows
 from .common import check_model, schema
 from .hints import framed
 from .invert import decreasing, scale_of
@@ -126,15 +127,6 @@ def edit_frames(
 
     prompts = framed(prompts | plans.prompts, record.frame)
     return run(model, prompts, record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
-
-
-def check_way(model: Any, way: str) -> None:
-    """Raises ValueError if the way joins frames by attention of frames alone, which transformers of joint attention have not."""
-    if WAYS[way].techniques([0]) and not is_unet(model.model.diffusion_model):
-        raise ValueError(
-            f"The way '{way}' joins the frames by the self-attention of a UNet (Stable Diffusion 1, 2, XL), which this model has "
-            "not. Choose the way 'each frame'."
-        )
 
 
 def of_window(record: LatentTrajectory, window: Window) -> LatentTrajectory:

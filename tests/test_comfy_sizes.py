@@ -116,6 +116,14 @@ def test_a_mask_set_by_a_stock_node_means_the_picture(comfy_server: ComfyServer,
     assert error_of(result, left) == 0 < 0.1 < error_of(result, right)
 
 
+def test_a_multiple_that_the_vae_cannot_take_is_raised_to_one_that_it_can(comfy_server: ComfyServer, odd: Odd) -> None:
+    narrow = odd.graph.add("EmptyImage", width=65, height=2)
+    settings = ({"multiple": 37, "refine_steps": 1}, {"multiple": 12}, {"multiple": 511})
+    shown = [odd.show(odd.encode(image=narrow, **more)) for more in settings]
+    result = comfy_server.run(odd.graph.prompt)
+    assert [comfy_server.images(result, node.id)[0].size for node in shown] == [(65, 2)] * 3
+
+
 def test_the_name_of_a_file_can_say_the_picture_s_size(comfy_server: ComfyServer, odd: Odd) -> None:
     saved = odd.graph.add(
         "InversionSaveTrajectory",
