@@ -1,9 +1,12 @@
-"""What the frames of a clip must be, and the sentence that each mistake gets."""
+"""What the frames of a clip must be and which masks are theirs, and the sentence that each mistake gets."""
 
 from typing import Any
 
+from torch import Tensor
+
 from ..inversion_core.backends.comfy import is_unet
 from ..inversion_core.editors.video import WAYS
+from ..inversion_core.methods import Window
 
 
 def mistaken_windows(spacing: int | None, window: int | None, most: int) -> str:
@@ -38,3 +41,8 @@ def check_way(model: Any, way: str) -> None:
             f"The way '{way}' joins the frames by the self-attention of a UNet (Stable Diffusion 1, 2, XL), which this model has "
             "not. Choose the way 'each frame'."
         )
+
+
+def of_frames(mask: Tensor | None, window: Window) -> Tensor | None:
+    """A window's masks; one mask is for all frames."""
+    return mask if mask is None or mask.ndim < 3 or len(mask) == 1 else mask[list(window.frames)]

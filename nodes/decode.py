@@ -69,15 +69,21 @@ def decode(vae: Any, latent: dict[str, Any], original: Tensor | None, mask: Tens
     return torch.where(weight > 0, weight * pixels + (1 - weight) * original, original)
 
 
+def with_frames(samples: Tensor, sides: int | None) -> Tensor:
+    """Latents with a frame axis for a VAE of videos, and of one frame without for one of pictures."""
+    if samples.ndim == 4 and sides == 3:
+        return samples.unsqueeze(2)
+    return samples[:, :, 0] if samples.ndim == 5 and sides == 2 else samples
+
+
 def pictures_of(vae: Any, latent: dict[str, Any]) -> Tensor:
     """The pictures of a LATENT, of a video its frames, in the size that Inversion Encode was given, or to which the latent was resized since.
 
     Raises as `frame_of` and `decoding`.
     """
     frame, samples = frame_of(latent), latent["samples"]
-    if samples.ndim == 4 and getattr(vae, "latent_dim", None) == 3:
-        samples = samples.unsqueeze(2)
     with decoding(vae, samples):
+        samples = with_frames(samples, getattr(vae, "latent_dim", None))
         pixels = by_parts(lambda part: vae.decode(part).cpu(), samples, "decode")
     if frame is not None and frame.frames is not None and pixels.ndim == 5:
         pixels = pixels[:, : frame.frames]

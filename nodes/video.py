@@ -16,7 +16,7 @@ from ..inversion_core.methods.clip import SPACING, TOGETHER, WINDOW
 from ..inversion_core.metrics import drift
 from ..inversion_core.trajectory import Provenance
 from .checks import painted
-from .clips import check_frames, check_way, mistaken_windows
+from .clips import check_frames, check_way, mistaken_windows, of_frames
 from .common import check_model, schema
 from .hints import framed
 from .invert import decreasing, scale_of
@@ -132,11 +132,6 @@ def edit_frames(
 def of_window(record: LatentTrajectory, window: Window) -> LatentTrajectory:
     """The frames of a window."""
     return replace(record, trajectory=record.trajectory.rows(window.frames), mask=of_frames(record.mask, window))
-
-
-def of_frames(mask: Tensor | None, window: Window) -> Tensor | None:
-    """A window's masks; one mask is for all frames."""
-    return mask if mask is None or mask.ndim < 3 or len(mask) == 1 else mask[list(window.frames)]
 
 
 class InversionVideoInvert(io.ComfyNode):

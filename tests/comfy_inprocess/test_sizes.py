@@ -283,6 +283,12 @@ def test_a_picture_s_latent_without_frames_is_decoded_by_a_vae_of_videos(vae: An
     assert decode.decode(vae, {"samples": samples}, None, None).shape == (2, 64, 64, 3)
 
 
+def test_a_video_of_one_frame_is_decoded_by_a_vae_of_pictures() -> None:
+    samples = torch.rand(2, 3, 1, 8, 8)
+    pixels = decode.decode(Blocks(), {"samples": samples}, None, None)
+    assert torch.equal(pixels, Blocks().decode(samples[:, :, 0]))
+
+
 def test_a_clip_is_not_decoded_as_its_first_picture() -> None:
     with pytest.raises(ValueError, match=r"clip of 3 frames .* decodes pictures"):
         decode.decode(Blocks(), {"samples": torch.zeros(1, 3, 3, 8, 8)}, None, None)
