@@ -1,6 +1,5 @@
 """The truth meter: how close two pictures are, how far a replay drifts, how much an inverted noise looks like noise."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -50,10 +49,7 @@ def drift(walked: Sequence[Latent], trajectory: Trajectory) -> tuple[float, ...]
 
 @dataclass(frozen=True)
 class Whiteness:
-    """The standard deviation of an inverted noise and the correlation of neighbouring values; white noise has 1 and 0.
-
-    Values that are all equal, or one alone, have no correlation: nan.
-    """
+    """The standard deviation of an inverted noise and the correlation of neighbouring values, 0 where all are equal; white noise has 1 and 0."""
 
     std: float
     neighbour_correlation: float
@@ -66,7 +62,7 @@ def whiteness(trajectory: Trajectory) -> Whiteness:
     pairs = [(centred[..., 1:, :], centred[..., :-1, :]), (centred[..., 1:], centred[..., :-1])]
     products = [float((a * b).mean()) for a, b in pairs if a.numel()]
     variance = float(centred.square().mean())
-    likeness = sum(products) / len(products) / variance if products and variance > 0 else math.nan
+    likeness = sum(products) / max(len(products), 1) / variance if variance else 0.0
     return Whiteness(variance**0.5, likeness)
 
 

@@ -1,6 +1,5 @@
 """The noise at the end of a trajectory against white noise: all values as a histogram, and its whiteness by channel."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -71,17 +70,16 @@ def against_white(draw: ImageDraw.ImageDraw, inside: Box, trajectory: Trajectory
 
 
 def bars(draw: ImageDraw.ImageDraw, box: Box, values: Sequence[float], wanted: float, title: str) -> None:
-    """A bar from what white noise has to what each channel has; none where that is not known."""
+    """A bar from what white noise has to what each channel has."""
     left, top, right, bottom = axes(draw, box, title)
-    reach = 1.15 * max([0.25, *(abs(value - wanted) for value in values if math.isfinite(value))])
+    reach = 1.15 * max(0.25, *(abs(value - wanted) for value in values))
     middle, scale = (top + bottom) / 2, (bottom - top) / 2 / reach
     step = (right - left) / len(values)
     for number, value in enumerate(values):
+        end = middle - (value - wanted) * scale
         place = left + (number + 0.5) * step
         wide = min(14.0, 0.4 * step)
-        if math.isfinite(value):
-            end = middle - (value - wanted) * scale
-            draw.rectangle((place - wide, min(middle, end), place + wide, max(middle, end)), fill=BLUE)
+        draw.rectangle((place - wide, min(middle, end), place + wide, max(middle, end)), fill=BLUE)
         if len(values) <= NAMED:
             write(draw, (place, bottom + 4), str(number), FAINT, size=11, to=0.5)
     draw.line((left, middle, right, middle), fill=ORANGE, width=2)
