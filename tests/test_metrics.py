@@ -63,7 +63,6 @@ def test_values_that_are_all_equal_have_no_likeness_of_neighbours(shape):
     assert (found.std, found.neighbour_correlation) == (0, 0)
 
 
-
 @pytest.mark.parametrize("path", [VE, RF], ids=["ve", "rf"])
 def test_whiteness_of_white_and_of_smooth_noise(path):
     generator = torch.Generator().manual_seed(0)
