@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 from ..shapes import Heads
 from .bank import Bank
 from .maps import MapTensor
+from .script import folded
 from .site import Attend, AttentionEdit, Site
 from .tokens import PromptTokens
 
@@ -68,10 +69,9 @@ def numbers_of(tokens: PromptTokens, phrase: str) -> Numbers:
 
 def distinct_words(tokens: PromptTokens) -> list[str]:
     """The prompt's words in order, each once, without punctuation."""
-    texts = [word.text for word in tokens.words if any(map(str.isalnum, word.text))]
     first: dict[str, str] = {}
-    for text in texts:
-        first.setdefault(text.casefold(), text)
+    for text in tokens.named:
+        first.setdefault(folded(text), text)
     return list(first.values())
 
 

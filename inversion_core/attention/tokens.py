@@ -1,15 +1,16 @@
 """Which key columns are which word, and which word of one prompt answers to which of another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-MARKS = "▁Ġ"
-"""What SentencePiece and byte-level BPE write for the space before a word."""
+from .script import Span, folded, kind, occurrences, readable, runs
+from .spelling import Piece, Vocabulary, located, text_of
 
 
 @dataclass(frozen=True)
@@ -24,69 +25,100 @@ class Word:
 class PromptTokens:
     """The words of a prompt in order, and the number of key columns, specials and padding included.
 
-    Several text encoders may stand behind each other; `starts` are their first columns.
+    Several text encoders may stand behind each other; `starts` are their first columns. `words` are what is aligned: no two
+    share a token, and where a script has no spaces each is what lies between the borders of tokens. `text` is the prompt
+    and `pieces` say where in it each token lies; without them it is the words, with spaces between.
     """
 
     words: tuple[Word, ...]
     length: int
     starts: tuple[int, ...] = (0,)
+    text: str = ""
+    pieces: tuple[Piece, ...] = ()
 
     def columns_of(self, phrase: str) -> tuple[int, ...]:
-        """The columns of every occurrence of a word or phrase. Raises ValueError, naming the words there are, if it is absent."""
-        wanted = phrase.casefold().split()
-        texts = [word.text.casefold() for word in self.words]
-        hits = [i for i in range(len(texts)) if wanted and texts[i : i + len(wanted)] == wanted]
-        if not hits:
-            raise ValueError(f"The prompt has no word '{phrase}'. Its words are: {', '.join(texts) or 'none'}.")
-        return tuple(c for i in hits for word in self.words[i : i + len(wanted)] for c in word.columns)
+        """The columns of every occurrence of a word or phrase.
+
+        Of a script without spaces it is any part of the prompt: where it falls on the borders of tokens, else in the
+        nearest tokens around it. Raises ValueError, naming the words there are, if it is absent.
+        """
+        columns = {piece.column for span in self._found(phrase) for piece in self._tokens(span)}
+        return tuple(sorted(columns))
+
+    def around(self, phrase: str) -> str:
+        """What the tokens of a phrase stand for, if that is more than the phrase; empty if it is not. Raises as `columns_of`."""
+        wider = (self._wider(span) for span in self._found(phrase))
+        return next((self._spelt[0][start:end] for start, end in filter(None, wider)), "")
+
+    @cached_property
+    def named(self) -> tuple[str, ...]:
+        """The words as people write them, each where it stands: with their hyphens, apostrophes and endings, without punctuation."""
+        text, pieces = self._spelt
+        spans = runs(text, _crossed(pieces), whole=True)
+        return tuple(text[slice(*span)] for span in spans if self._tokens(span) and readable(text[slice(*span)]))
+
+    @cached_property
+    def _spelt(self) -> tuple[str, tuple[Piece, ...]]:
+        if self.pieces:
+            return self.text, self.pieces
+        text, pieces = self.text, []
+        for word in self.words:
+            pieces += [Piece(column, len(text), len(text) + len(word.text)) for column in word.columns]
+            text += f"{word.text} "
+        return text, tuple(pieces)
+
+    def _tokens(self, span: Span) -> list[Piece]:
+        return [piece for piece in self._spelt[1] if piece.start < span[1] and span[0] < piece.end]
+
+    def _found(self, phrase: str) -> list[Span]:
+        """Every occurrence that is read: of those where tokens end, or else of all."""
+        spans = occurrences(self._spelt[0], phrase)
+        read = [span for span in spans if self._tokens(span)]
+        if spans and not read:
+            raise ValueError(f"The text encoder does not read as far as '{phrase}': shorten the prompt.")
+        if not read:
+            raise ValueError(f"The prompt has no word '{phrase}'. Its words are: {', '.join(self.named) or 'none'}.")
+        return [span for span in read if not self._wider(span)] or read
+
+    def _wider(self, span: Span) -> Span | None:
+        """What the tokens of a part of the prompt stand for, if they hold more letters than are in it."""
+        tokens = self._tokens(span)
+        start, end = min(piece.start for piece in tokens), max(piece.end for piece in tokens)
+        text = self._spelt[0]
+        more = text[start : span[0]] + text[span[1] : end]
+        return (start, end) if any(kind(character) == "letter" for character in more) else None
 
 
-def words_of_pieces(pieces: Mapping[int, str], length: int) -> PromptTokens:
-    """Words from the vocabulary pieces at their columns, specials left out.
-
-    CLIP marks the end of a word with `</w>`; SentencePiece and byte-level BPE mark its beginning, but not that of the
-    marks of punctuation, which are words of their own.
-    """
-    words: list[tuple[str, list[int]]] = []
-    suffix_style = any(piece.endswith("</w>") for piece in pieces.values())
-    open_word = False
-    for column, piece in sorted(pieces.items()):
-        text = piece.removesuffix("</w>").lstrip(MARKS)
-        alone = bool(text) and not any(letter.isalnum() for letter in text)
-        if not open_word or (not suffix_style and (alone or piece[:1] in MARKS)):
-            words.append(("", []))
-        before, columns = words[-1]
-        words[-1] = (before + text, [*columns, column])
-        open_word = not piece.endswith("</w>") if suffix_style else not alone
-    return PromptTokens(tuple(Word(text, tuple(columns)) for text, columns in words), length)
+def words_of_pieces(pieces: Vocabulary, length: int, text: str | None = None) -> PromptTokens:
+    """The words of a prompt, from the vocabulary's pieces at their columns, specials left out; without `text`, of what they spell."""
+    text = text_of(pieces) if text is None else text
+    return _read(text, (located(text, pieces),), length, (0,))
 
 
-def joined(first: PromptTokens, pieces: Mapping[int, str], length: int) -> PromptTokens:
-    """The words as the `first` encoder splits them, with the columns of both; the second's, `length` in all, stand behind.
-
-    Raises ValueError if the two spell the text differently: then it is not known which columns are which word.
-    """
-    behind = {column + first.length: piece.strip(MARKS).casefold() for column, piece in pieces.items()}
-    shared = _shared([word.text.casefold() for word in first.words], behind)
-    words = (Word(w.text, (*w.columns, *shared.get(n, ()))) for n, w in enumerate(first.words))
-    return PromptTokens(tuple(words), first.length + length, (*first.starts, first.length))
+def joined(first: PromptTokens, pieces: Vocabulary, length: int) -> PromptTokens:
+    """The words of a prompt with the columns of two encoders; the second's, `length` in all, stand behind."""
+    second = (Piece(p.column + first.length, p.start, p.end) for p in located(first.text, pieces))
+    return _read(
+        first.text, (first.pieces, tuple(second)), first.length + length, (*first.starts, first.length)
+    )
 
 
-def _shared(words: Sequence[str], pieces: Mapping[int, str]) -> dict[int, list[int]]:
-    """For each word, by its number, the columns of the pieces that have letters of it."""
-    if "".join(words) != "".join(pieces.values()):
-        raise ValueError(
-            f"The model's text encoders split this prompt differently, '{' '.join(words)}' and "
-            f"'{' '.join(pieces.values())}', so its words cannot be told apart. Use plain letters, and fewer of them."
-        )
-    word_of = [number for number, word in enumerate(words) for _ in word]
-    shared: dict[int, list[int]] = {}
-    at = 0
-    for column, piece in sorted(pieces.items()):
-        for number in sorted(set(word_of[at : at + len(piece)])):
-            shared.setdefault(number, []).append(column)
-        at += len(piece)
-    return shared
+def _read(text: str, encoders: Sequence[tuple[Piece, ...]], length: int, starts: tuple[int, ...]) -> PromptTokens:
+    """The words and their columns: a token is of the word with its first letter. What one encoder knows the other's unknown does not join."""
+    known = (piece for pieces in encoders for piece in pieces if piece.known)
+    spans = runs(text, _crossed(known) | frozenset.intersection(*map(_crossed, encoders)))
+    number_at = {at: number for number, span in enumerate(spans) for at in range(*span)}
+    columns: list[list[int]] = [[] for _ in spans]
+    for piece in (piece for pieces in encoders for piece in pieces):
+        letters = (at for at in range(piece.start, piece.end) if kind(text[at]) == "letter")
+        columns[number_at[next(letters, piece.start)]].append(piece.column)
+    words = (Word(text[slice(*span)], tuple(own)) for span, own in zip(spans, columns, strict=True) if own)
+    return PromptTokens(tuple(words), length, starts, text, tuple(piece for pieces in encoders for piece in pieces))
+
+
+def _crossed(pieces: Iterable[Piece]) -> frozenset[int]:
+    """The places of the text over which tokens reach."""
+    return frozenset(at for piece in pieces for at in piece.inner)
 
 
 @dataclass(frozen=True)
@@ -119,7 +151,7 @@ def replace(source: PromptTokens, target: PromptTokens) -> Alignment:
 
 def _matches(source: PromptTokens, target: PromptTokens) -> list[tuple[range, range]]:
     """Pairs of equal words: Needleman-Wunsch over words with match 1, mismatch -1 and gap 0, as index ranges."""
-    a, b = ([word.text.casefold() for word in tokens.words] for tokens in (source, target))
+    a, b = ([folded(word.text) for word in tokens.words] for tokens in (source, target))
     score = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i in reversed(range(len(a))):
         for j in reversed(range(len(b))):

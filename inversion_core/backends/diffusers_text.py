@@ -1,7 +1,7 @@
 """From words to prompts: what the pipelines of diffusers make of their text encoders, and which key columns are which word."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -58,7 +58,7 @@ class TextEncoder:
 
     def words(self, text: str) -> PromptTokens:
         """The words of a prompt and their key columns."""
-        return words_of_pieces(self.pieces(text), self.length)
+        return words_of_pieces(self.pieces(text), self.length, text)
 
 
 Words: TypeAlias = Callable[[str], Prompt]
@@ -117,7 +117,7 @@ def flux_words(clip: TextEncoder, t5: TextEncoder) -> Words:
 
 
 def joined_words(first: TextEncoder, second: TextEncoder | None, *, more: int) -> Callable[[str], PromptTokens]:
-    """The words as `first` splits them, with the columns of both encoders; `more` columns are the second's, behind.
+    """The words with the columns of both encoders; `more` columns are the second's, behind.
 
     Raises ValueError as `joined`. Without a second encoder its columns are of no word.
     """
@@ -126,6 +126,6 @@ def joined_words(first: TextEncoder, second: TextEncoder | None, *, more: int) -
         found = first.words(text)
         if second is not None:
             return joined(found, second.pieces(text), more)
-        return PromptTokens(found.words, found.length + more, (*found.starts, found.length))
+        return replace(found, length=found.length + more, starts=(*found.starts, found.length))
 
     return words
