@@ -10,6 +10,7 @@ from inspect import signature
 from typing import Any
 
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..inversion_core.wording import made_plain, plain
 from .widgets import check_widgets
@@ -59,17 +60,36 @@ def running(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOutpu
 
 
 def validating(validate: Callable[..., bool | str]) -> Callable[..., bool | str]:
-    """`validate_inputs`, which answers plainly, and for widgets that it sees as `execute` would."""
+    """`validate_inputs`, which answers plainly and once, and for widgets that it sees as `execute` would."""
 
     @wraps(validate)
     def judged(cls: type[io.ComfyNode], *args: Any, **inputs: Any) -> bool | str:
         try:
             check_widgets(cls, inputs)
-            return shown(validate(cls, *args, **inputs))
+            verdict = validate(cls, *args, **inputs)
         except ValueError as error:
-            return plain(str(error))
+            verdict = str(error)
+        return Refusal(shown(verdict)) if isinstance(verdict, str) else verdict
 
     return speaking(judged)
+
+
+class Refusal(str):
+    """What `validate_inputs` says, once.
+
+    ComfyUI hangs it on every input that `validate_inputs` sees, unless it is an `ExecutionBlocker`, whose reason was told
+    elsewhere. So it counts as one when it has been read.
+    """
+
+    read = False
+
+    def __str__(self) -> str:
+        self.read = True
+        return str.__str__(self)
+
+    @property
+    def __class__(self) -> type:
+        return ExecutionBlocker if self.read else Refusal
 
 
 def shown(value: Any) -> Any:

@@ -25,7 +25,7 @@ def prompt_tokens(clip: Any, text: str) -> PromptTokens:
         raise ValueError("There is no text encoder: the checkpoint holds none. Load one, and connect it at 'clip'.")
     tokens = clip.tokenize(text, return_word_ids=True)
     read = READERS.get(frozenset(tokens))
-    if read is None or any(_tokenizer(clip, name) is None for name in tokens):
+    if read is None or any(_tokenizer(clip, name) is None or len(tokens[name][0][0]) != 3 for name in tokens):
         raise ValueError(
             "Attention Edit reads the words of Stable Diffusion 1, 2, XL and 3, Flux, Qwen-Image and Wan; this text encoder "
             f"gives {', '.join(tokens)}."
@@ -86,7 +86,7 @@ def _embeddings(clip: Any, name: str, text: str) -> Iterator[bytes]:
     for found in EMBEDDING.findall(text):
         (alone,) = clip.tokenize(found, return_word_ids=True)[name]
         if any(not isinstance(token, int) for token, *_ in alone):
-            yield found.encode()
+            yield found.encode(errors="replace")
 
 
 def _first(clip: Any, tokens: Chunks, text: str) -> PromptTokens:

@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from functools import cache
+from itertools import pairwise
 
 SPACELESS = frozenset(
     "CJK IDEOGRAPHIC HIRAGANA KATAKANA KATAKANA-HIRAGANA BOPOMOFO THAI LAO KHMER MYANMAR TIBETAN TAI JAVANESE".split()
@@ -51,6 +52,14 @@ def kind(character: str) -> str:
     return "letter" if category[0] in "LN" or character == "_" else "punctuation" if category[0] == "P" else "sign"
 
 
+def kinds_of(text: str) -> list[str]:
+    """The kinds of a text's characters; a mark is of the kind of what it stands on."""
+    kinds: list[str] = []
+    for which in map(kind, text):
+        kinds.append(which if which != "mark" else kinds[-1] if kinds else "letter")
+    return kinds
+
+
 @cache
 def _of(scripts: frozenset[str], character: str) -> bool:
     name = unicodedata.name(folded_character(character)[:1] or " ", "")
@@ -67,6 +76,11 @@ def occurrences(text: str, phrase: str) -> list[Span]:
     return [(start, end) for start, end in found if _border(text, start) and _border(text, end, within=True)]
 
 
+def _seen(text: str, places: Iterable[int], default: int) -> int:
+    """The first of some places whose character is seen."""
+    return next((place for place in places if folded_character(text[place])), default)
+
+
 def _cut(places: list[tuple[str, int]], start: int, end: int) -> bool:
     """Whether no character of the text is cut through."""
     return all(at in (0, len(places)) or places[at - 1][1] != places[at][1] for at in (start, end))
@@ -74,14 +88,14 @@ def _cut(places: list[tuple[str, int]], start: int, end: int) -> bool:
 
 def _border(text: str, at: int, *, within: bool = False) -> bool:
     """Whether a word may begin, or (`within`) end, before the character `at`."""
-    if at in (0, len(text)):
+    before, behind = _seen(text, reversed(range(at)), -1), _seen(text, range(at, len(text)), len(text))
+    if before < 0 or behind == len(text):
         return True
-    before, behind = text[at - 1], text[at]
-    if kind(behind) == "mark":
+    if kind(text[behind]) == "mark":
         return False
+    lettered = kinds_of(text[: before + 1])[-1] == kind(text[behind]) == "letter"
     scripts = SPACELESS | ENDINGS if within else SPACELESS
-    lettered = kind(before) in ("letter", "mark") and kind(behind) == "letter"
-    return not lettered or _spaceless(scripts, text, at)
+    return not lettered or any(_of(scripts, text[place]) for place in (before, behind))
 
 
 def runs(text: str, crossed: Container[int], *, whole: bool = False) -> list[Span]:
@@ -90,14 +104,10 @@ def runs(text: str, crossed: Container[int], *, whole: bool = False) -> list[Spa
     Written together without spaces, words end wherever a place is not `crossed` by a token, and nothing else is cut through.
     `whole` words do not heed other tokens, have hyphens, apostrophes and decimal points in them, and keep their endings.
     """
-    kinds = [kind(character) for character in text]
-    for at, which in enumerate(kinds):
-        if which == "mark":
-            kinds[at] = kinds[at - 1] if at else "letter"
+    kinds = kinds_of(text)
     together = _whole if whole else _smallest
     starts = [at for at in range(len(text)) if at == 0 or not together(text, kinds, at, crossed)]
-    spans = zip(starts, [*starts[1:], len(text)], strict=True)
-    return [(start, end) for start, end in spans if kinds[start] != "space"]
+    return [(start, end) for start, end in pairwise([*starts, len(text)]) if kinds[start] != "space"]
 
 
 def _smallest(text: str, kinds: list[str], at: int, crossed: Container[int]) -> bool:

@@ -90,7 +90,7 @@ def located(text: str, pieces: Vocabulary) -> tuple[Piece, ...]:
     spans = {column: (min(found), max(found) + 1) for column, found in places.items()}
     _place_unknown(text, known, spans)
     _place_bare(known, spans)
-    return tuple(Piece(column, *spans[column], known[column] is not None) for column in known if column in spans)
+    return tuple(Piece(column, *spans[column], column in places) for column in known if column in spans)
 
 
 def _characters(pieces: Mapping[int, bytes | None]) -> Iterator[tuple[str, range]]:

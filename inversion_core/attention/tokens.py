@@ -50,6 +50,10 @@ class PromptTokens:
         wider = (self._wider(span) for span in self._found(phrase))
         return next((self._spelt[0][start:end] for start, end in filter(None, wider)), "")
 
+    def knows(self, phrase: str) -> bool:
+        """Whether a token spells some of it; what a vocabulary lacks is one unknown token, whatever it says. Raises as `columns_of`."""
+        return any(piece.known for span in self._found(phrase) for piece in self._tokens(span))
+
     @cached_property
     def named(self) -> tuple[str, ...]:
         """The words as people write them, each where it stands: with their hyphens, apostrophes and endings, without punctuation."""
