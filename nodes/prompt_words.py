@@ -2,12 +2,15 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from comfy.sd1_clip import parse_parentheses
 
+from ..command_line.reading import remark
 from ..inversion_core.attention.tokens import PromptTokens, joined, words_of_pieces
+from .progress import say
+from .words import word
 
 Chunks = Mapping[str, Sequence[Sequence[tuple[Any, float, int]]]]
 """What ComfyUI's tokenizers give, by their names: chunks of `(token, weight, word)`; word 0 is start, end or padding."""
@@ -71,13 +74,13 @@ def _pieces(clip: Any, tokens: Chunks, name: str, text: str) -> tuple[dict[int, 
     vocabulary, chunks = _tokenizer(clip, name).inv_vocab, tokens[name]
     names, pieces, last = _embeddings(clip, name, text), dict[int, str | bytes | None](), None
     for number, chunk in enumerate(chunks):
-        for position, (token, _, word) in enumerate(chunk):
-            if not word:
+        for position, (token, _, group) in enumerate(chunk):
+            if not group:
                 continue
             vector = not isinstance(token, int)
-            read = (b"" if word == last else next(names, None)) if vector else vocabulary[token]
+            read = (b"" if group == last else next(names, None)) if vector else vocabulary[token]
             pieces[number * len(chunk) + position] = read
-            last = word if vector else None
+            last = group if vector else None
     return pieces, sum(len(chunk) for chunk in chunks)
 
 
@@ -139,21 +142,28 @@ READERS: dict[frozenset[str], Reader] = {
 """By the names of the tokenizers: Stable Diffusion 1, 2 and XL; 3; Flux; Wan; Qwen-Image."""
 
 
+def look_up(*prompts: tuple[PromptTokens, Iterable[str]]) -> None:
+    """Finds words in their prompts, and says on the node what else is read together with them. Raises ValueError if one is absent."""
+    remarks = [remark(tokens, one, word("around"), word("unknown")) for tokens, words in prompts for one in words]
+    if told := ". ".join(dict.fromkeys(filter(None, remarks))):
+        say(told)
+
+
 def word_list(text: str) -> tuple[str, ...]:
-    """Words or phrases with commas or line breaks between."""
-    return tuple(word.strip() for word in re.split(r"[,\n]", text) if word.strip())
+    """Words or phrases with commas, of any script, or line breaks between."""
+    return tuple(one.strip() for one in re.split(r"[,，、،\n]", text) if one.strip())
 
 
 def weights_of(text: str) -> dict[str, float]:
     """`word: weight`, one a line. Raises ValueError at a line of another form."""
     weights = {}
     for line in filter(None, map(str.strip, text.splitlines())):
-        word, colon, weight = line.rpartition(":")
+        named, colon, weight = line.replace("：", ":").rpartition(":")
         try:
-            weights[word.strip()] = float(weight)
+            weights[named.strip()] = float(weight)
         except ValueError:
             colon = ""
-        if not colon or not word.strip() or not math.isfinite(weights[word.strip()]):
+        if not colon or not named.strip() or not math.isfinite(weights[named.strip()]):
             raise ValueError(
                 f"Write a word, a colon and its weight, a number, on each line, as in 'smiling: 2.5'; got '{line}'."
             )

@@ -103,7 +103,9 @@ def test_bytes_that_sentencepiece_falls_back_to_are_letters():
 
 
 def test_two_encoders_share_words_that_they_cut_differently():
-    first = words_of_pieces({1: "t</w>", 2: "-</w>", 3: "shirt</w>", 4: "2</w>", 5: ".</w>", 6: "5</w>"}, 8, "t-shirt 2.5")
+    first = words_of_pieces(
+        {1: "t</w>", 2: "-</w>", 3: "shirt</w>", 4: "2</w>", 5: ".</w>", 6: "5</w>"}, 8, "t-shirt 2.5"
+    )
     both = joined(first, {0: "▁t", 1: "-", 2: "shirt", 3: "▁2.5"}, 6)
     assert both.columns_of("t-shirt") == (1, 2, 3, 8, 9, 10) and both.columns_of("shirt") == (3, 10)
     assert both.columns_of("2.5") == (4, 5, 6, 11)
@@ -129,7 +131,7 @@ def test_a_word_behind_what_is_read_is_refused_with_the_reason():
         tokens.columns_of("hat")
 
 
-SOUP = st.text(st.sampled_from("a bZ9-'.,é\u0301Éß猫雪のแมव्कя 가강고\n🐱\u200d(ﬁ½"), max_size=24)
+SOUP = st.text(st.sampled_from("a bZ9-'.,é\u0301Éß猫雪のแมव्कя 가강고\n\x07\ue000🐱\u200d(ﬁ½"), max_size=24)
 
 
 @settings(max_examples=200, deadline=None)

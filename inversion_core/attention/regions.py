@@ -62,9 +62,9 @@ def _carried(attend: Attend, q: Heads, k: Heads, v: Heads, values: Tensor, site:
 
 
 def numbers_of(tokens: PromptTokens, phrase: str) -> Numbers:
-    """Which of the prompt's words make up every occurrence of a phrase. Raises ValueError, naming the words there are, if it is absent."""
+    """Which of the prompt's words hold tokens of an occurrence of a phrase. Raises ValueError, naming the words there are, if it is absent."""
     columns = set(tokens.columns_of(phrase))
-    return [number for number, word in enumerate(tokens.words) if columns.issuperset(word.columns)]
+    return [number for number, word in enumerate(tokens.words) if columns.intersection(word.columns)]
 
 
 def distinct_words(tokens: PromptTokens) -> list[str]:

@@ -6,9 +6,8 @@ from collections.abc import Container, Iterable
 from functools import cache
 from itertools import pairwise
 
-SPACELESS = frozenset(
-    "CJK IDEOGRAPHIC HIRAGANA KATAKANA KATAKANA-HIRAGANA BOPOMOFO THAI LAO KHMER MYANMAR TIBETAN TAI JAVANESE".split()
-)
+HAN, KANA = {"CJK", "IDEOGRAPHIC", "BOPOMOFO"}, {"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}
+SPACELESS = frozenset({*HAN, *KANA, "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "TAI", "JAVANESE"})
 """Scripts that set no spaces between words, by the first word of their characters' names in Unicode."""
 ENDINGS = frozenset({"HANGUL"})
 """Scripts whose words carry endings that name no other thing: what stands at a word's beginning may be named alone."""
@@ -28,7 +27,9 @@ def folded_character(character: str) -> str:
         return " "
     plain = unicodedata.normalize("NFKD", ALIKE.get(character, character).casefold()).casefold()
     plain = "".join(ALIKE.get(c, c) for c in plain)
-    return "".join(c for c in plain if unicodedata.category(c) != "Cf" and not "\ufe00" <= c <= "\ufe0f")
+    return "".join(
+        c for c in plain if unicodedata.category(c) not in ("Cf", "Cc", "Cs") and not "\ufe00" <= c <= "\ufe0f"
+    )
 
 
 def folded(text: str) -> str:
@@ -43,20 +44,21 @@ def folded_places(text: str) -> list[tuple[str, int]]:
 
 @cache
 def kind(character: str) -> str:
-    """What a character is: a letter (or figure), a mark on the one before, a space, punctuation or another sign."""
-    category = unicodedata.category(character)
-    if category[0] == "M" or character in "\u200c\u200dﾞﾟ" or "\u1160" <= character <= "\u11ff":
+    """What a character is: a letter (or figure), a mark on the one before (or unseen), a space, punctuation or another sign."""
+    category, plain = unicodedata.category(character), folded_character(character)
+    if not plain or category[0] == "M" or character in "ﾞﾟ" or "\u1160" <= character <= "\u11ff":
         return "mark"
-    if character.isspace() or category[0] in "ZC":
+    if not plain.strip():
         return "space"
     return "letter" if category[0] in "LN" or character == "_" else "punctuation" if category[0] == "P" else "sign"
 
 
 def kinds_of(text: str) -> list[str]:
-    """The kinds of a text's characters; a mark is of the kind of what it stands on."""
+    """The kinds of a text's characters; a mark is of the kind of what it stands on, and a letter if that is nothing."""
     kinds: list[str] = []
     for which in map(kind, text):
-        kinds.append(which if which != "mark" else kinds[-1] if kinds else "letter")
+        alone = not kinds or kinds[-1] == "space"
+        kinds.append(which if which != "mark" else "letter" if alone else kinds[-1])
     return kinds
 
 
@@ -112,16 +114,18 @@ def runs(text: str, crossed: Container[int], *, whole: bool = False) -> list[Spa
 
 def _smallest(text: str, kinds: list[str], at: int, crossed: Container[int]) -> bool:
     """Whether the character `at` belongs to what is aligned of the one before."""
-    if at in crossed or kind(text[at]) == "mark":
+    if at in crossed:
         return True
-    return kinds[at - 1] == kinds[at] and not _spaceless(SPACELESS | ENDINGS, text, at)
+    return kinds[at - 1] == kinds[at] and (kind(text[at]) == "mark" or not _spaceless(SPACELESS | ENDINGS, text, at))
 
 
 def _whole(text: str, kinds: list[str], at: int, crossed: Container[int]) -> bool:
     """Whether the character `at` belongs to what is called a word of the one before."""
-    if kind(text[at]) == "mark" or _inside(text, kinds, at) or _inside(text, kinds, at - 1):
+    if _inside(text, kinds, at) or _inside(text, kinds, at - 1):
         return True
-    return kinds[at - 1] == kinds[at] and (at in crossed or not _spaceless(SPACELESS, text, at))
+    return kinds[at - 1] == kinds[at] and (
+        at in crossed or kind(text[at]) == "mark" or not _spaceless(SPACELESS, text, at)
+    )
 
 
 def _spaceless(scripts: frozenset[str], text: str, at: int) -> bool:

@@ -102,9 +102,7 @@ def words_of_pieces(pieces: Vocabulary, length: int, text: str | None = None) ->
 def joined(first: PromptTokens, pieces: Vocabulary, length: int) -> PromptTokens:
     """The words of a prompt with the columns of two encoders; the second's, `length` in all, stand behind."""
     second = (Piece(p.column + first.length, p.start, p.end) for p in located(first.text, pieces))
-    return _read(
-        first.text, (first.pieces, tuple(second)), first.length + length, (*first.starts, first.length)
-    )
+    return _read(first.text, (first.pieces, tuple(second)), first.length + length, (*first.starts, first.length))
 
 
 def _read(text: str, encoders: Sequence[tuple[Piece, ...]], length: int, starts: tuple[int, ...]) -> PromptTokens:

@@ -188,7 +188,11 @@ def test_words_of_every_script_lie_where_the_tokenizers_own_offsets_say(
     tokens = prompt_tokens(clip, text)
     bare = {p.column for p in tokens.pieces if p.known} & set(tokens.columns_of(word)) - expected
     assert expected and expected <= set(tokens.columns_of(word))
-    ids = [token for chunk in clip.tokenize(text)[tokenizer(clip).embedding_key.removeprefix("clip_")] for token, _ in chunk]
+    ids = [
+        token
+        for chunk in clip.tokenize(text)[tokenizer(clip).embedding_key.removeprefix("clip_")]
+        for token, _ in chunk
+    ]
     shift = len(ids) - tokens.length if name == "Qwen" else 0
     assert {tokenizer(clip).inv_vocab[ids[column + shift]] for column in bare} <= {"▁", "Ġ"}
     assert not absent(text, [word], "prompt")
