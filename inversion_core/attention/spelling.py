@@ -1,7 +1,7 @@
 """Where in a prompt the pieces lie that a text encoder's tokenizer cut it into."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -75,22 +75,30 @@ def located(text: str, pieces: Vocabulary) -> tuple[Piece, ...]:
     behind it, and a piece without any bytes to the one before. Raises ValueError if a very long text was much changed.
     """
     known = spelt(pieces)
-    places: dict[int, list[int]] = {}
     written = [(c, place) for c, place in folded_places(text) if c != " "]
     read = [(c, columns) for character, columns in _characters(known) for c in folded_character(character) if c != " "]
     same = _common("".join(c for c, _ in written), "".join(c for c, _ in read))
+    places: dict[int, list[int]] = {}
     for ours, theirs in same:
         for column in read[theirs][1]:
             places.setdefault(column, []).append(written[ours][1])
-    if {n for n, (c, _) in enumerate(read) if kind(c) == "letter"} - {theirs for _, theirs in same}:
+    spans = {column: (min(found), max(found) + 1) for column, found in places.items()}
+    missed = _letters(written) - {written[ours][1] for ours, _ in same}
+    if _letters((c, n) for n, (c, _) in enumerate(read)) - {theirs for _, theirs in same} or any(
+        missed & set(range(*s)) for s in spans.values()
+    ):
         raise ValueError(
             f"The text encoder reads '{text[:60]}' as '{text_of(pieces)[:60].strip()}', so its words cannot be told apart. Write "
             "it in plain letters."
         )
-    spans = {column: (min(found), max(found) + 1) for column, found in places.items()}
     _place_unknown(text, known, spans)
     _place_bare(known, spans)
     return tuple(Piece(column, *spans[column], column in places) for column in known if column in spans)
+
+
+def _letters(characters: Iterable[tuple[str, int]]) -> set[int]:
+    """The places of those characters that are letters."""
+    return {place for character, place in characters if kind(character) == "letter"}
 
 
 def _characters(pieces: Mapping[int, bytes | None]) -> Iterator[tuple[str, range]]:
