@@ -12,7 +12,7 @@ from harness.tiny_comfy import FAMILIES
 WORDS = {
     "German": ("ein Mädchen im Schnee", "ein Mädchen im Regen", "Mädchen"),
     "French": ("un garçon en pull", "un garçon en veste", "garçon"),
-    "Russian": ("рыжий кот на снегу", "чёрный кот на снегу", "кот"),
+    "Russian": ("рыжий кот на снегу", "белый кот на снегу", "кот"),
     "Arabic": ("قطة في الثلج", "كلب في الثلج", "الثلج"),
     "Hindi": ("एक बिल्ली बर्फ में", "एक कुत्ता बर्फ में", "बर्फ"),
     "Thai": ("แมวในหิมะ", "หมาในหิมะ", "หิมะ"),
