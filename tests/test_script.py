@@ -1,15 +1,20 @@
 """Words in the characters of a prompt, in any script, and the tokens in which they lie, however a tokenizer cuts them."""
 
+import re
 import unicodedata
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import CLIPTokenizer
 
 from latent_inversion.inversion_core.attention.script import folded, occurrences, words_of
 from latent_inversion.inversion_core.attention.spelling import LETTERS
 from latent_inversion.inversion_core.attention.tokens import joined, refine, words_of_pieces
+from latent_inversion.inversion_core.backends.diffusers_text import TextEncoder
+from latent_inversion.toybox.weights import TOKENIZER
 
 SPELLED = {byte: letter for letter, byte in LETTERS.items()}
 PROMPTS = {
@@ -159,3 +164,16 @@ def test_any_cut_of_any_text_gives_every_character_its_tokens(prompt, sizes, low
     assert len(columns) == len(set(columns)), "a token is of two words"
     for word in tokens.named:
         assert tokens.columns_of(word)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_the_toyboxs_encoder_of_diffusers_finds_them_where_its_tokenizers_offsets_say(prompt):
+    tokenizer = CLIPTokenizer.from_pretrained(TOKENIZER)
+    encoder = TextEncoder(tokenizer, SimpleNamespace(config=SimpleNamespace(max_position_embeddings=77)), most=77)
+    offsets = tokenizer(prompt, return_offsets_mapping=True)["offset_mapping"]
+    tokens = encoder.words(prompt)
+    assert list(tokens.named) == PROMPTS[prompt]
+    for word in tokens.named:
+        spans = [found.span() for found in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", prompt)]
+        here = {at for span in spans for at in range(*span)}
+        assert set(tokens.columns_of(word)) == {n for n, span in enumerate(offsets) if here & set(range(*span))}
