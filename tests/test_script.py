@@ -168,7 +168,7 @@ def test_any_cut_of_any_text_gives_every_character_its_tokens(prompt, sizes, low
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_the_toyboxs_encoder_of_diffusers_finds_them_where_its_tokenizers_offsets_say(prompt):
-    tokenizer = CLIPTokenizer.from_pretrained(TOKENIZER)
+    tokenizer = CLIPTokenizer.from_pretrained(TOKENIZER, model_max_length=77)
     encoder = TextEncoder(tokenizer, SimpleNamespace(config=SimpleNamespace(max_position_embeddings=77)), most=77)
     offsets = tokenizer(prompt, return_offsets_mapping=True)["offset_mapping"]
     tokens = encoder.words(prompt)
