@@ -117,6 +117,18 @@ def test_two_encoders_share_words_that_they_cut_differently():
     assert [word.text for word in both.words] == ["t", "-", "shirt", "2.5"]
 
 
+def test_what_one_encoder_does_not_know_is_still_cut_by_the_other():
+    first = words_of_pieces({1: "åĽĽ", 2: "çĮ«</w>"}, 4, "四猫")
+    both = joined(first, {0: "▁", 1: "<unk>"}, 3)
+    assert [word.text for word in both.words] == ["四", "猫"] and [p.known for p in both.pieces] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert both.columns_of("猫") == (2, 4, 5) and both.knows("猫")
+
+
 def test_words_in_two_writings_are_one_word_to_an_alignment():
     source, target = "ein Mädchen", unicodedata.normalize("NFD", "ein MÄDCHEN")
     alignment = refine(*(words_of_pieces(in_bytes(text), 40, text) for text in (source, target)))

@@ -72,7 +72,8 @@ def located(text: str, pieces: Vocabulary) -> tuple[Piece, ...]:
 
     Characters are compared without case, in their decomposed forms, and without spaces; what the tokenizer changed or left
     out lies between. Unknown pieces stand for what lies between their neighbours; a bare space belongs to the piece
-    behind it, and a piece without any bytes to the one before. Raises ValueError if a very long text was much changed.
+    behind it, and a piece without any bytes to the one before. Raises ValueError if letters were changed, or a very long text
+    was changed much.
     """
     known = spelt(pieces)
     written = [(c, place) for c, place in folded_places(text) if c != " "]

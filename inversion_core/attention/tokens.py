@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from functools import cached_property
 from itertools import pairwise
 
@@ -94,14 +95,17 @@ class PromptTokens:
 
 
 def words_of_pieces(pieces: Vocabulary, length: int, text: str | None = None) -> PromptTokens:
-    """The words of a prompt, from the vocabulary's pieces at their columns, specials left out; without `text`, of what they spell."""
+    """The words of a prompt, from the vocabulary's pieces at their columns, specials left out; without `text`, of what they spell.
+
+    Raises ValueError if the pieces spell another text.
+    """
     text = text_of(pieces) if text is None else text
     return _read(text, (located(text, pieces),), length, (0,))
 
 
 def joined(first: PromptTokens, pieces: Vocabulary, length: int) -> PromptTokens:
-    """The words of a prompt with the columns of two encoders; the second's, `length` in all, stand behind."""
-    second = (Piece(p.column + first.length, p.start, p.end) for p in located(first.text, pieces))
+    """The words of a prompt with the columns of two encoders; the second's, `length` in all, stand behind. Raises as `words_of_pieces`."""
+    second = (replaced(piece, column=piece.column + first.length) for piece in located(first.text, pieces))
     return _read(first.text, (first.pieces, tuple(second)), first.length + length, (*first.starts, first.length))
 
 
