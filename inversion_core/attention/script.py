@@ -75,7 +75,10 @@ def occurrences(text: str, phrase: str) -> list[Span]:
     pattern = r"\s+".join(re.escape(part) for part in folded(phrase).split())
     spans = [match.span() for match in re.finditer(pattern, plain)] if pattern else []
     found = [(places[start][1], places[end - 1][1] + 1) for start, end in spans if _cut(places, start, end)]
-    return [(start, end) for start, end in found if _border(text, start) and _border(text, end, within=True)]
+    kinds = kinds_of(text)
+    return [
+        (start, end) for start, end in found if _border(text, kinds, start) and _border(text, kinds, end, within=True)
+    ]
 
 
 def _seen(text: str, places: Iterable[int], default: int) -> int:
@@ -88,14 +91,14 @@ def _cut(places: list[tuple[str, int]], start: int, end: int) -> bool:
     return all(at in (0, len(places)) or places[at - 1][1] != places[at][1] for at in (start, end))
 
 
-def _border(text: str, at: int, *, within: bool = False) -> bool:
+def _border(text: str, kinds: list[str], at: int, *, within: bool = False) -> bool:
     """Whether a word may begin, or (`within`) end, before the character `at`."""
     before, behind = _seen(text, reversed(range(at)), -1), _seen(text, range(at, len(text)), len(text))
     if before < 0 or behind == len(text):
         return True
     if kind(text[behind]) == "mark":
         return False
-    lettered = kinds_of(text[: before + 1])[-1] == kind(text[behind]) == "letter"
+    lettered = kinds[before] == kinds[behind] == "letter"
     scripts = SPACELESS | ENDINGS if within else SPACELESS
     return not lettered or any(_of(scripts, text[place]) for place in (before, behind))
 

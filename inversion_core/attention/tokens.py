@@ -72,8 +72,17 @@ class PromptTokens:
             text += f"{word.text} "
         return text, tuple(pieces)
 
-    def _tokens(self, span: Span) -> list[Piece]:
-        return [piece for piece in self._spelt[1] if piece.start < span[1] and span[0] < piece.end]
+    @cached_property
+    def _standing(self) -> dict[int, list[Piece]]:
+        """The tokens of each character."""
+        found: dict[int, list[Piece]] = {}
+        for piece in self._spelt[1]:
+            for at in range(piece.start, piece.end):
+                found.setdefault(at, []).append(piece)
+        return found
+
+    def _tokens(self, span: Span) -> set[Piece]:
+        return {piece for at in range(*span) for piece in self._standing.get(at, ())}
 
     def _found(self, phrase: str) -> list[Span]:
         """Every occurrence that is read: of those where tokens end, or else of all."""
