@@ -23,6 +23,7 @@ from .memory_options import memory_of
 from .mistakes import Mistake
 from .pictures import Pixels, mask_to_tensor, pasted, read_mask, thumbnail, to_tensor, write_picture
 from .progress import bar
+from .reading import tell
 from .recipes import run_edit, run_null_text
 from .region import found_region
 from .report import report_picture

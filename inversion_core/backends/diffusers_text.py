@@ -49,12 +49,15 @@ class TextEncoder:
         """What the model makes of the text, all its layers included."""
         return self.model(self.ids(text).to(self.model.device), output_hidden_states=True)
 
-    def pieces(self, text: str) -> dict[int, str]:
-        """The vocabulary's pieces of the text at their columns; start, end and padding left out."""
+    def pieces(self, text: str) -> dict[int, str | None]:
+        """The vocabulary's pieces of the text at their columns, None for what it lacks; start, end and padding left out."""
         ids = self.ids(text)[0].tolist()
         start = int(ids[0] == self.tokenizer.bos_token_id)
-        end = ids.index(self.tokenizer.eos_token_id, start)
-        return dict(enumerate(self.tokenizer.convert_ids_to_tokens(ids[start:end]), start=start))
+        count = len(self.tokenizer(text, add_special_tokens=False).input_ids)
+        read = ids[start : min(start + count, self.length - 1)]
+        named = zip(read, self.tokenizer.convert_ids_to_tokens(read), strict=True)
+        known = [None if token in self.tokenizer.all_special_ids else piece for token, piece in named]
+        return dict(enumerate(known, start=start))
 
     def words(self, text: str) -> PromptTokens:
         """The words of a prompt and their key columns."""
