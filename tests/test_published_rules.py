@@ -1,0 +1,113 @@
+"""Rules of published methods, each written out here in its own words and held against ours."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from harness.networks import Mixture
+from latent_inversion.inversion_core.edit import Target, edit_all
+from latent_inversion.inversion_core.methods import (
+    INVERSIONS,
+    invert,
+    negative_prompt,
+    optimize_null_text,
+    prox_npi,
+)
+from latent_inversion.inversion_core.paths import VE
+from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
+from latent_inversion.inversion_core.types import Cond
+
+SOURCE, TARGET, EMPTY = torch.full((1, 5, 4), 0.6), torch.full((1, 5, 4), -0.5), torch.zeros(1, 5, 4)
+
+
+def picture(rows=1, side=8):
+    return torch.randn(rows, 4, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def null_text_as_published(xs, sigmas, *, guidance, inner_steps):
+    """The optimisation of arXiv:2211.09794 in variance-preserving latents `z = x / sqrt(1 + sigma^2)`, and its tries a level.
+
+    Level i: Adam of the rate 0.01 (1 - i / 100), until the mean squared error is below 1e-5 + 2e-5 i. What is ours: a
+    level that is finished ends before another step of Adam, and of the embeddings tried the best is kept.
+    """
+    network, embedding, tries = Mixture(), EMPTY, []
+    z = xs[0] / (1 + sigmas[0] ** 2).sqrt()
+    for i, (sigma, after) in enumerate(pairwise(sigmas)):
+        goal, x = xs[i + 1] / (1 + after**2).sqrt(), z * (1 + sigma**2).sqrt()
+        embedding = embedding.detach().clone().requires_grad_(True)
+        adam = torch.optim.Adam([embedding], lr=1e-2 * (1.0 - i / 100.0))
+        tried = []
+        for count in range(inner_steps + 1):
+            eps = (x - network(x, sigma, Cond(SOURCE, embedding, guidance))) / sigma
+            z_next = (x + (after - sigma) * eps) / (1 + after**2).sqrt()
+            loss = (z_next - goal).square().mean()
+            tried.append((float(loss.detach()), embedding.detach().clone(), z_next.detach()))
+            if tried[-1][0] < 1e-5 + 2e-5 * i or count == inner_steps:
+                break
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+        tries.append(len(tried))
+        _, embedding, z = min(tried, key=lambda one: one[0])
+    return embedding, tries
+
+
+@pytest.mark.parametrize("steps", [10, 25, 50])
+def test_null_text_keeps_its_published_constants_at_any_number_of_steps(steps):
+    sigmas = leading(scaled_linear_sigmas(), steps)
+    trajectory = invert(INVERSIONS["ddim"], Mixture(), picture(), sigmas, Cond(SOURCE))
+    tries = [0] * steps
+
+    def count(progress):
+        tries[progress.index // 5] += 1
+
+    ours = optimize_null_text(trajectory, Mixture(), Cond(SOURCE, EMPTY, 3.0), inner_steps=4, on_step=count)
+    theirs, counted = null_text_as_published(trajectory.xs, sigmas, guidance=3.0, inner_steps=4)
+    assert tries == counted
+    assert torch.allclose(ours.embeddings[-1], theirs, atol=1e-5)
+
+
+def test_null_text_goes_on_where_the_published_rate_would_be_used_up():
+    sigmas = leading(scaled_linear_sigmas(), 200)
+    trajectory = invert(INVERSIONS["ddim"], Mixture(VE), picture(), sigmas, Cond(SOURCE))
+    result = optimize_null_text(trajectory, Mixture(), Cond(SOURCE, EMPTY, 7.5), inner_steps=1)
+    assert all(torch.isfinite(e).all() for e in result.embeddings) and len(result.embeddings) == 200
+
+
+def prox_npi_as_published(trajectory, target, *, guidance, quantile, rate):
+    """ProxNPI's DDIM steps in variance-preserving latents, source and target as two rows (arXiv:2306.05414, its code's l0).
+
+    The threshold is a quantile over both rows; what exceeds it is shrunk by it; below time step 400 of 1000 the clean
+    latent moves by `rate` to the picture where no value within one cell is still above the threshold.
+    """
+    network, sigmas, x0 = Mixture(), trajectory.sigmas, trajectory.xs[-1]
+    step_400 = scaled_linear_sigmas()[400]
+    z = (trajectory.xs[0] / (1 + sigmas[0] ** 2).sqrt()).repeat(2, 1, 1, 1)
+    for sigma, after in pairwise(sigmas):
+        x = z * (1 + sigma**2).sqrt()
+        uncond, text = (
+            torch.cat([(x[r : r + 1] - network(x[r : r + 1], sigma, Cond(p))) / sigma for r, p in enumerate(prompts)])
+            for prompts in ((SOURCE, SOURCE), (SOURCE, target))
+        )
+        delta = text - uncond
+        threshold = delta.abs().quantile(quantile)
+        delta = delta.sign() * (delta.abs() - threshold).clamp(min=0)
+        eps = uncond + guidance * delta
+        clean = x - sigma * eps
+        if sigma < step_400:
+            grown = torch.nn.functional.max_pool2d((delta.abs() > threshold).double(), 3, 1, 1)
+            clean = clean - rate * (clean - x0) * (1 - grown)
+        z = (clean + after * eps) / (1 + after**2).sqrt()
+    return z[1:]
+
+
+def test_prox_npi_is_the_published_code():
+    sigmas, target = leading(scaled_linear_sigmas(), 10), torch.linspace(-1, 0, 20).view(1, 5, 4)
+    x0 = picture().double()
+    trajectory = invert(INVERSIONS["ddim"], Mixture(), x0, sigmas, Cond(SOURCE))
+    cond = negative_prompt(Cond(target, EMPTY, 5.0), Cond(SOURCE))
+    ours = edit_all(trajectory, Mixture(), Cond(SOURCE), [Target(cond, wrap=prox_npi(trajectory))])[0].target
+    theirs = prox_npi_as_published(trajectory, target, guidance=5.0, quantile=0.7, rate=0.1)
+    assert torch.allclose(ours, theirs, atol=1e-9)
+    assert not torch.allclose(ours, prox_npi_as_published(trajectory, target, guidance=5.0, quantile=0.7, rate=0.0))
