@@ -109,11 +109,19 @@ def test_the_pull_moves_what_is_not_edited_to_the_picture_below_its_level(family
     path = GRIDS[family][0]
     trajectory, x, whole = inverted(Mixture(path), family), picture(), Cond(TARGET, SOURCE, 7.5)
     level = torch.tensor(PULL_BELOW if path is VE else PULL_BELOW / (1 + PULL_BELOW), dtype=torch.float64)
-    free, pulled = (prox_npi(trajectory, rate=rate)(Mixture(path)) for rate in (0.0, 1.0))
+    to_zero = replace(trajectory, sigmas=trajectory.sigmas[[0, -1]], xs=(trajectory.xs[0], trajectory.xs[-1]))
+    hard = {"quantile": 0.85, "proximal": hard_threshold, "widened": 0}
+    free, pulled, wide = (
+        prox_npi(to_zero, **hard | more)(Mixture(path))
+        for more in ({"rate": 0.0}, {"rate": 1.0}, {"rate": 1.0, "widened": 1})
+    )
     above, below = level * 1.01, level * 0.99
     assert torch.equal(free(x, above, whole), pulled(x, above, whole))
     moved = free(x, below, whole) != pulled(x, below, whole)
-    assert 0.1 < float(moved.double().mean()) < 0.9
+    assert float(moved.double().mean()) == pytest.approx(0.7, abs=0.01)
+    assert torch.allclose(pulled(x, below, whole)[moved], trajectory.xs[-1][moved], atol=1e-12)
+    spared = free(x, below, whole) == wide(x, below, whole)
+    assert torch.equal(spared, torch.nn.functional.max_pool2d((~moved).double(), 3, 1, 1).bool())
     away, near = ((edited(family, SOURCE, rate=rate).target - picture()).abs().mean() for rate in (0.0, 0.1))
     assert near < 0.95 * away
 

@@ -9,13 +9,16 @@ from harness.networks import Mixture
 from latent_inversion.inversion_core.edit import Target, edit_all
 from latent_inversion.inversion_core.methods import (
     INVERSIONS,
+    Ode,
     invert,
     negative_prompt,
     optimize_null_text,
     prox_npi,
 )
+from latent_inversion.inversion_core.metrics import Count, Counted
 from latent_inversion.inversion_core.paths import VE
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
+from latent_inversion.inversion_core.solvers import averaged, euler, undo
 from latent_inversion.inversion_core.types import Cond
 
 SOURCE, TARGET, EMPTY = torch.full((1, 5, 4), 0.6), torch.full((1, 5, 4), -0.5), torch.zeros(1, 5, 4)
@@ -111,3 +114,38 @@ def test_prox_npi_is_the_published_code():
     theirs = prox_npi_as_published(trajectory, target, guidance=5.0, quantile=0.7, rate=0.1)
     assert torch.allclose(ours, theirs, atol=1e-9)
     assert not torch.allclose(ours, prox_npi_as_published(trajectory, target, guidance=5.0, quantile=0.7, rate=0.0))
+
+
+def renoise_as_published(x0, sigmas, *, iterations):
+    """ReNoise without its regularisers, in variance-preserving latents (arXiv:2403.14602, alg. 1).
+
+    A step up asks for the noise of the latent it starts from, then of each guess in turn, always at the level that it
+    leads to; the last two of the predictions are averaged, and the step is made once more with their mean.
+    """
+    levels = sigmas.flip(0)
+    z = x0 / (1 + levels[0] ** 2).sqrt()
+    for sigma, after in pairwise(levels):
+
+        def stepped(eps, z=z, sigma=sigma, after=after):
+            clean = z * (1 + sigma**2).sqrt() - sigma * eps
+            return (clean + after * eps) / (1 + after**2).sqrt()
+
+        guess, seen = z, []
+        for _ in range(iterations + 1):
+            x = guess * (1 + after**2).sqrt()
+            seen.append((x - Mixture()(x, after, Cond(SOURCE))) / after)
+            guess = stepped(seen[-1])
+        z = stepped((seen[-2] + seen[-1]) / 2)
+    return z * (1 + levels[-1] ** 2).sqrt()
+
+
+def test_renoise_averages_the_last_two_predictions_once():
+    sigmas, count = leading(scaled_linear_sigmas(), 5), Count()
+    x0 = picture().double()
+    theirs = renoise_as_published(x0, sigmas, iterations=9)
+    to_the_end = Ode(undo(euler, tolerance=1e-15, iterations=9, ended=averaged), "euler")
+    ours = invert(to_the_end, Counted(Mixture(), count), x0, sigmas, Cond(SOURCE))
+    assert torch.allclose(ours.xs[0], theirs, rtol=1e-9)
+    assert count.evaluations == 5 * 11, "ten of the published step, and one that says what is left"
+    stopped = invert(INVERSIONS["ReNoise"], Mixture(), x0, sigmas, Cond(SOURCE))
+    assert torch.allclose(stopped.xs[0], theirs, rtol=1e-5, atol=1e-4), "ended where the tolerance is met"
