@@ -16,7 +16,7 @@ from latent_inversion.inversion_core.methods import (
     prox_npi,
 )
 from latent_inversion.inversion_core.metrics import Count, Counted
-from latent_inversion.inversion_core.paths import VE
+from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
 from latent_inversion.inversion_core.solvers import averaged, euler, undo
 from latent_inversion.inversion_core.types import Cond
@@ -143,9 +143,55 @@ def test_renoise_averages_the_last_two_predictions_once():
     sigmas, count = leading(scaled_linear_sigmas(), 5), Count()
     x0 = picture().double()
     theirs = renoise_as_published(x0, sigmas, iterations=9)
-    to_the_end = Ode(undo(euler, tolerance=1e-15, iterations=9, ended=averaged), "euler")
+    to_the_end = Ode(undo(euler, tolerance=1e-30, iterations=9, ended=averaged), "euler")
     ours = invert(to_the_end, Counted(Mixture(), count), x0, sigmas, Cond(SOURCE))
     assert torch.allclose(ours.xs[0], theirs, rtol=1e-9)
     assert count.evaluations == 5 * 11, "ten of the published step, and one that says what is left"
     stopped = invert(INVERSIONS["ReNoise"], Mixture(), x0, sigmas, Cond(SOURCE))
     assert torch.allclose(stopped.xs[0], theirs, rtol=1e-5, atol=1e-4), "ended where the tolerance is met"
+
+
+def velocity_at(x, t):
+    """What a rectified-flow network is trained for, noise - x0, of the mixture: at t = 0 the mean noise is 0."""
+    return (x - Mixture(RF)(x, t, Cond(SOURCE))) / t if t > 0 else -x
+
+
+def rf_solver_as_published(x, levels):
+    """`x + h v + h^2 / 2 dv/dt` with `dv/dt = (v(x + h/2 v, t + h/2) - v) / (h / 2)`, at every level (arXiv:2411.04746)."""
+    for t, after in pairwise(levels):
+        h, v = after - t, velocity_at(x, t)
+        middle = velocity_at(x + h / 2 * v, t + h / 2)
+        x = x + h * v + h**2 / 2 * (middle - v) / (h / 2)
+    return x
+
+
+def fireflow_as_published(x, levels):
+    """The velocity half-way, which is reached with the velocity half-way through the last step (arXiv:2412.07517)."""
+    last = velocity_at(x, levels[0])
+    for t, after in pairwise(levels):
+        last = velocity_at(x + (after - t) / 2 * last, (t + after) / 2)
+        x = x + (after - t) * last
+    return x
+
+
+def euler_as_published(x, levels):
+    for t, after in pairwise(levels):
+        x = x + (after - t) * velocity_at(x, t)
+    return x
+
+
+@pytest.mark.parametrize(
+    ("name", "published", "evaluations"),
+    [
+        ("midpoint", rf_solver_as_published, 20),
+        ("fireflow", fireflow_as_published, 11),
+        ("ddim current sigma", euler_as_published, 10),
+    ],
+)
+def test_on_rectified_flow_the_first_step_starts_from_the_velocity_at_zero(name, published, evaluations):
+    sigmas, x0, count = torch.linspace(1, 0, 11, dtype=torch.float64), picture().double(), Count()
+    ours = invert(INVERSIONS[name], Counted(Mixture(RF), count), x0, sigmas, Cond(SOURCE))
+    theirs = published(x0, sigmas.flip(0))
+    assert count.evaluations == evaluations
+    assert (ours.xs[0] - theirs).abs().max() < 2e-3
+    assert (ours.xs[-2] - published(x0, sigmas.flip(0)[:2])).abs().max() < 1e-3, "one step"

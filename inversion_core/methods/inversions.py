@@ -25,7 +25,7 @@ from ..trajectory import Provenance, Trajectory, check_decreasing
 from ..types import Cond, Denoiser
 from .ddpm import edit_friendly
 from .edict import edict_inversion
-from .ode import Ode, from_zero
+from .ode import Ode, from_slope, from_zero
 from .rf_inversion import RfInversion
 from .turbo_edit import turbo_edit
 
@@ -52,14 +52,14 @@ RENOISE_ITERATIONS = 9
 
 INVERSIONS: dict[str, Inversion] = {
     "ddim": Ode(ddim_inverse, "euler"),
-    "ddim current sigma": Ode(from_zero(euler), "euler"),
+    "ddim current sigma": Ode(from_slope(euler), "euler"),
     "fixed point": Ode(undo(euler), "euler"),
     "AIDI": Ode(undo(euler, iterations=AIDI_ITERATIONS, update=anderson), "euler"),
     "ReNoise": Ode(undo(euler, iterations=RENOISE_ITERATIONS, ended=averaged), "euler"),
     "Uni-Inv": Ode(uni_inv, "euler"),
     "heun": Ode(from_zero(heun), "heun"),
-    "midpoint": Ode(from_zero(midpoint), "midpoint"),
-    "fireflow": Ode(from_zero(fireflow), "fireflow"),
+    "midpoint": Ode(from_slope(midpoint), "midpoint"),
+    "fireflow": Ode(from_slope(fireflow), "fireflow"),
     "dpmpp_2m": Ode(from_zero(dpmpp_2m), "dpmpp_2m"),
     "EDICT": edict_inversion,
     "BDIA": Ode(SOLVERS["bdia"], "bdia", finest),
