@@ -5,7 +5,12 @@ from itertools import pairwise
 import pytest
 import torch
 
+from harness import tiny_diffusion
 from harness.networks import Mixture
+from latent_inversion.inversion_core.attention.bank import Bank
+from latent_inversion.inversion_core.attention.site import AttentionEdit, UnmatchedEdit
+from latent_inversion.inversion_core.attention.style_aligned import Sharing, stand_in, style_aligned
+from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.edit import Target, edit_all
 from latent_inversion.inversion_core.methods import (
     INVERSIONS,
@@ -17,8 +22,9 @@ from latent_inversion.inversion_core.methods import (
 )
 from latent_inversion.inversion_core.metrics import Count, Counted
 from latent_inversion.inversion_core.paths import RF, VE
-from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
+from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.solvers import averaged, euler, undo
+from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Cond
 
 SOURCE, TARGET, EMPTY = torch.full((1, 5, 4), 0.6), torch.full((1, 5, 4), -0.5), torch.zeros(1, 5, 4)
@@ -195,3 +201,74 @@ def test_on_rectified_flow_the_first_step_starts_from_the_velocity_at_zero(name,
     assert count.evaluations == evaluations
     assert (ours.xs[0] - theirs).abs().max() < 2e-3
     assert (ours.xs[-2] - published(x0, sigmas.flip(0)[:2])).abs().max() < 1e-3, "one step"
+
+
+TABLE = levels_of(tiny_diffusion.scheduler().alphas_cumprod)
+
+
+def words(seed):
+    return Prompt(torch.randn(1, 7, 32, generator=torch.Generator().manual_seed(seed)))
+
+
+def both_normalised(network, x, other):
+    """`network(x)` whose group normalisations see `other` beside it: the layers' own, of the two side by side, cut back.
+
+    The other is normalised by itself (StyleAligned's `share_group_norm`, arXiv:2312.02133, its code for real pictures).
+    """
+    seen, layers = {}, [m for m in network.modules() if isinstance(m, torch.nn.GroupNorm)]
+    hooks = [m.register_forward_hook(lambda m, given, out: seen.update({m: given[0]})) for m in layers]
+    other(network)
+    for hook in hooks:
+        hook.remove()
+
+    def shared(m, given, out):
+        pair = torch.cat([given[0], seen[m].expand(len(given[0]), -1, -1, -1)], -2)
+        return m.forward(pair)[..., : given[0].shape[-2], :]
+
+    hooks = [m.register_forward_hook(shared) for m in layers]
+    out = x(network)
+    for hook in hooks:
+        hook.remove()
+    return out
+
+
+@pytest.mark.parametrize("guidance", [1.0, 5.0])
+def test_style_aligned_normalises_both_pictures_together(guidance):
+    denoiser = DiffusersDenoiser(tiny_diffusion.tiny_unet(), TABLE, "epsilon")
+    sigma, cond = TABLE[600], Cond(words(1), words(2) if guidance != 1 else None, guidance)
+    x, reference = (torch.randn(n, 4, 16, 16, generator=torch.Generator().manual_seed(n)) * 5 for n in (2, 1))
+    looked = Cond(words(3))
+    theirs = both_normalised(
+        denoiser.network, lambda _: denoiser(x, sigma, cond), lambda _: denoiser(reference, sigma, looked)
+    )
+    sigmas = torch.stack([sigma, torch.zeros_like(sigma)])
+    shown = Trajectory(VE, sigmas, (reference, reference))
+    bank, whole = Bank(), window(sigmas, 0, 1)
+    ours = {}
+    for norms in (True, False):
+        technique = style_aligned(shown, looked, active=whole, sharing=Sharing(norms=norms), where=lambda site: False)
+        if norms:
+            denoiser.edited(technique.reference.record(bank))(reference, sigma, looked)
+            ours = denoiser.edited(technique.inject(bank))(x, sigma, cond)
+        else:
+            with pytest.raises(UnmatchedEdit):
+                denoiser.edited(technique.inject(bank))(x, sigma, cond)
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+    assert (ours - denoiser(x, sigma, cond)).abs().max() > 0.1
+    assert sum(len(m._forward_hooks) for m in denoiser.network.modules()) == 0
+
+
+def test_a_normalisation_that_is_not_shared_is_bit_identical_to_none():
+    denoiser = DiffusersDenoiser(tiny_diffusion.tiny_unet(), TABLE, "epsilon")
+    x, cond = picture(2, 16), Cond(words(1), words(2), 5.0)
+    given_back = AttentionEdit("n", lambda site: site.kind == "norm", lambda attend, *qkv: attend(*qkv[:3]), norms=True)
+    assert torch.equal(denoiser.edited(given_back)(x, TABLE[600], cond), denoiser(x, TABLE[600], cond))
+
+
+@pytest.mark.parametrize("tokens", [1, 6, 7])
+def test_a_stand_in_has_the_mean_and_spread_of_a_picture(tokens):
+    values, mean, spread = torch.randn(2, 1, tokens, 3), torch.randn(1, 1, 1, 3), torch.rand(1, 1, 1, 3)
+    made = stand_in(values, mean, spread)
+    mean, spread = mean.expand(2, 1, 1, 3), spread.expand(2, 1, 1, 3)
+    assert made.shape == (2, 1, tokens, 3) and torch.allclose(made.mean(2, keepdim=True), mean, atol=1e-6)
+    assert torch.allclose(made.std(2, correction=0, keepdim=True), spread if tokens > 1 else 0 * spread, atol=1e-6)
