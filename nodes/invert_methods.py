@@ -81,7 +81,7 @@ class InversionFixedPointInvert(InvertNode):
     ALIASES = ("aidi", "renoise", "fpi")
     METHODS = {  # noqa: RUF012
         "AIDI": "Anderson-accelerated, up to 6 evaluations a step",
-        "ReNoise": "averages the last predictions, up to 10 evaluations a step; steadier in few steps",
+        "ReNoise": "averages the last two predictions, up to 11 evaluations a step; steadier in few steps",
         "fixed point": "plain iteration to the tolerance, up to 21 evaluations a step",
     }
 

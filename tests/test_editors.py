@@ -39,7 +39,7 @@ PROMISES = {
     "Uni-Inv": Promise(1, 4, LOST),
     "fixed-point": Promise(21, 4, LOST, stops_early=True),
     "AIDI": Promise(6, 4, LOST, stops_early=True),
-    "ReNoise": Promise(10, 4, LOST, stops_early=True),
+    "ReNoise": Promise(11, 4, LOST, stops_early=True),
     "EDICT": Promise(4, 8, 1e-13),
     "BDIA": Promise(2, 4, 1e-13),
     "O-BELM": Promise(2, 4, 1e-13),

@@ -17,7 +17,7 @@ from .inversions import INVERSIONS, Inversion, invert
 from .ledits import Concept, ledits
 from .negative_prompt import negative_prompt
 from .null_text import optimize_null_text
-from .ode import Ode, from_zero
+from .ode import Ode, from_slope, from_zero
 from .prox_npi import hard_threshold, prox_npi, soft_threshold
 from .rf_inversion import RfInversion, controlled
 from .turbo_edit import turbo_edit
@@ -46,6 +46,7 @@ __all__ = [
     "edit_friendly",
     "flow_align",
     "flow_edit",
+    "from_slope",
     "from_zero",
     "h_edit",
     "h_edit_source",

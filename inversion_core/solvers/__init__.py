@@ -11,7 +11,7 @@ from .dpmpp_2m import dpmpp_2m
 from .edict import Pair, edict, partner_at
 from .euler import euler
 from .fireflow import fireflow
-from .fixed_point import anderson, plain, renoise
+from .fixed_point import anderson, averaged, plain
 from .heun import heun
 from .midpoint import midpoint
 from .o_belm import o_belm
@@ -45,6 +45,7 @@ __all__ = [
     "Pair",
     "Undone",
     "anderson",
+    "averaged",
     "bdia",
     "ddim_inverse",
     "ddpm",
@@ -56,7 +57,6 @@ __all__ = [
     "midpoint",
     "o_belm",
     "plain",
-    "renoise",
     "undo",
     "uni_inv",
 ]
