@@ -26,7 +26,10 @@ def inject_keys_values(
 
 
 def inject_values(*, where: Callable[[Site], bool], active: SigmaRange, mask: LatentMask | None = None) -> Technique:
-    """As `inject_keys_values`, but the keys stay the target's: `attend(q, k, v_source)` (RF-Edit, arXiv:2411.04746, sec. 3.4)."""
+    """As `inject_keys_values`, but the keys stay the target's: `attend(q, k, v_source)` (RF-Edit, arXiv:2411.04746, sec. 3.4).
+
+    Published code puts the text's values in as well, and takes all from the way up, a level cleaner.
+    """
     return _technique(_Injection("values of the source", slice(1, 2), active, mask), where)
 
 
