@@ -106,10 +106,11 @@ class InversionStochasticInvert(InvertNode):
         "Draws a noisy picture for every level and keeps the noise maps that join them: with them the source prompt "
         "gives the picture back exactly. Edit with Stochastic Edit."
     )
-    ALIASES = ("ddpm inversion", "edit friendly", "turboedit")
+    ALIASES = ("ddpm inversion", "edit friendly", "turboedit", "ledits")
     METHODS = {  # noqa: RUF012
         "edit-friendly DDPM": "for ordinary models, two evaluations a step under guidance",
         "TurboEdit": "for models distilled to 3 or 4 steps; set as many, and guidance 1",
+        "LEDITS++": "the same as the first by a sampler of second order, for LEDITS++; guidance 1 and an empty source prompt",
     }
     GUIDANCE = 3.5
     ABOUT_GUIDANCE = "Guidance under the source prompt; 3.5 is the published setting."

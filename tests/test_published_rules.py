@@ -1,12 +1,13 @@
 """Rules of published methods, each written out here in its own words and held against ours."""
 
+import math
 from itertools import pairwise
 
 import pytest
 import torch
 
 from harness import tiny_diffusion
-from harness.networks import Mixture
+from harness.networks import AttentionNetwork, Mixture, attention_map
 from harness.shared_norms import both_normalised
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.local_blend import local_blend
@@ -15,10 +16,13 @@ from latent_inversion.inversion_core.attention.style_aligned import Sharing, sta
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word
 from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.edit import Target, edit_all
+from latent_inversion.inversion_core.integrate import replay
 from latent_inversion.inversion_core.methods import (
     INVERSIONS,
+    Concept,
     Ode,
     invert,
+    ledits,
     negative_prompt,
     optimize_null_text,
     prox_npi,
@@ -274,3 +278,38 @@ def test_local_blend_reads_the_five_maps_of_a_quarter_of_the_latents_size():
     assert torch.equal(kept, (mask / mask.max() > 0.3).float()) and 0.05 < float(kept.mean()) < 0.95
     other = technique.blend(torch.ones(1, 4, 24, 24), torch.zeros(1, 4, 24, 24), 1.0, bank, None)[0][0, 0]
     assert 0 < float(other.mean()) < 1, "where no map has that size all are read"
+
+
+@pytest.mark.parametrize("path", [VE, RF], ids=["ve", "rf"])
+@pytest.mark.parametrize("start", [0, 3, 9])
+def test_ledits_trajectory_leads_back_from_every_level(path, start):
+    sigmas = leading(scaled_linear_sigmas(), 10) if path is VE else torch.linspace(1, 0, 11, dtype=torch.float64)
+    x0 = picture().double()
+    trajectory = invert(INVERSIONS["LEDITS++"], Mixture(path), x0, sigmas, Cond(SOURCE))
+    assert (replay(trajectory, Mixture(path), Cond(SOURCE), start=start).xs[-1] - x0).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize(("step", "masks"), [(700, "both"), (900, "attention")])
+def test_a_concept_has_the_published_masks(step, masks):
+    """Attention is smoothed by exp(-d^2) and cut at its quantile; up to time step 800 the difference's own mask is laid over it."""
+    words, quantile, sigma = PromptTokens((Word("hat", (2, 3)),), 5), 0.7, scaled_linear_sigmas()[step]
+    network, x = AttentionNetwork(), picture(2) * float(sigma)
+    prompt, blank = torch.randn(1, 5, 4, generator=torch.Generator().manual_seed(5)), Cond(torch.zeros(1, 5, 4))
+    seen = []
+
+    def keep(attend, q, k, v, site):
+        seen.append(attention_map(q, k)[..., [2, 3]].sum(-1).mean(1).view(-1, 8, 8))
+        return attend(q, k, v)
+
+    watched = network.edited(AttentionEdit("keep", lambda site: site.kind == "cross", keep))
+    difference = watched(x, sigma, Cond(prompt)) - network(x, sigma, blank)
+    padded = torch.nn.functional.pad(seen[0][:, None], (1, 1, 1, 1), mode="reflect")[:, 0]
+    weights = {(i, j): math.exp(-((i - 1) ** 2) - (j - 1) ** 2) for i in range(3) for j in range(3)}
+    smooth = sum(w * padded[:, i : i + 8, j : j + 8] for (i, j), w in weights.items()) / sum(weights.values())
+    size = difference.abs().sum(1)
+    first, second = (one >= one.flatten(1).quantile(quantile, 1).view(-1, 1, 1) for one in (smooth, size))
+    mask = first & second if masks == "both" else first
+    wanted = network(x, sigma, blank) + 5.0 * mask[:, None] * difference
+    ours = ledits([Concept(prompt, 5.0, threshold=quantile, words=words)])(network)(x, sigma, blank)
+    torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
+    assert not torch.equal(first, first & second)
