@@ -1,21 +1,28 @@
 """Rules of published methods, each written out here in its own words and held against ours."""
 
+import math
 from itertools import pairwise
 
 import pytest
 import torch
 
 from harness import tiny_diffusion
-from harness.networks import Mixture
+from harness.networks import AttentionNetwork, Mixture, attention_map
+from harness.shared_norms import both_normalised
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.site import AttentionEdit, UnmatchedEdit
+from latent_inversion.inversion_core.attention.local_blend import local_blend
+from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
 from latent_inversion.inversion_core.attention.style_aligned import Sharing, stand_in, style_aligned
+from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word
 from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.edit import Target, edit_all
+from latent_inversion.inversion_core.integrate import replay
 from latent_inversion.inversion_core.methods import (
     INVERSIONS,
+    Concept,
     Ode,
     invert,
+    ledits,
     negative_prompt,
     optimize_null_text,
     prox_npi,
@@ -25,7 +32,7 @@ from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.solvers import averaged, euler, undo
 from latent_inversion.inversion_core.trajectory import Trajectory
-from latent_inversion.inversion_core.types import Cond
+from latent_inversion.inversion_core.types import Cond, SigmaRange
 
 SOURCE, TARGET, EMPTY = torch.full((1, 5, 4), 0.6), torch.full((1, 5, 4), -0.5), torch.zeros(1, 5, 4)
 
@@ -220,28 +227,6 @@ def words(seed):
     return Prompt(torch.randn(1, 7, 32, generator=torch.Generator().manual_seed(seed)))
 
 
-def both_normalised(network, x, other):
-    """`network(x)` whose group normalisations see `other` beside it: the layers' own, of the two side by side, cut back.
-
-    The other is normalised by itself (StyleAligned's `share_group_norm`, arXiv:2312.02133, its code for real pictures).
-    """
-    seen, layers = {}, [m for m in network.modules() if isinstance(m, torch.nn.GroupNorm)]
-    hooks = [m.register_forward_hook(lambda m, given, out: seen.update({m: given[0]})) for m in layers]
-    other(network)
-    for hook in hooks:
-        hook.remove()
-
-    def shared(m, given, out):
-        pair = torch.cat([given[0], seen[m].expand(len(given[0]), -1, -1, -1)], -2)
-        return m.forward(pair)[..., : given[0].shape[-2], :]
-
-    hooks = [m.register_forward_hook(shared) for m in layers]
-    out = x(network)
-    for hook in hooks:
-        hook.remove()
-    return out
-
-
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
 def test_style_aligned_normalises_both_pictures_together(guidance):
     denoiser = DiffusersDenoiser(tiny_diffusion.tiny_unet(), TABLE, "epsilon")
@@ -249,7 +234,7 @@ def test_style_aligned_normalises_both_pictures_together(guidance):
     x, reference = (torch.randn(n, 4, 16, 16, generator=torch.Generator().manual_seed(n)) * 5 for n in (2, 1))
     looked = Cond(words(3))
     theirs = both_normalised(
-        denoiser.network, lambda _: denoiser(x, sigma, cond), lambda _: denoiser(reference, sigma, looked)
+        denoiser.network, lambda: denoiser(x, sigma, cond), lambda: denoiser(reference, sigma, looked)
     )
     sigmas = torch.stack([sigma, torch.zeros_like(sigma)])
     shown = Trajectory(VE, sigmas, (reference, reference))
@@ -282,3 +267,59 @@ def test_a_stand_in_has_the_mean_and_spread_of_a_picture(tokens):
     mean, spread = mean.expand(2, 1, 1, 3), spread.expand(2, 1, 1, 3)
     assert made.shape == (2, 1, tokens, 3) and torch.allclose(made.mean(2, keepdim=True), mean, atol=1e-6)
     assert torch.allclose(made.std(2, correction=0, keepdim=True), spread if tokens > 1 else 0 * spread, atol=1e-6)
+
+
+def test_local_blend_reads_the_five_maps_of_a_quarter_of_the_latents_size():
+    """Stable Diffusion 1 at 512: the mean of the 16 x 16 maps, widened by a 3 x 3 maximum, above 0.3 of its largest (published code)."""
+    tokens, bank, generator = PromptTokens((Word("cat", (1,)),), 5), Bank(), torch.Generator().manual_seed(0)
+    sizes = {f"{n}": size for n, size in enumerate([32, 32, 16, 16, 8, 16, 16, 16, 32])}
+    drawn = {name: torch.rand(1, 1, size, size, generator=generator) ** 40 for name, size in sizes.items()}
+    for name, size in sizes.items():
+        site = Site(name, "cross", "cond", 1.0, (1, size, size), range(5))
+        for side in ("source words", "target words"):
+            bank.record(side, site, drawn[name])
+    technique = local_blend(
+        tokens, tokens, source_words=["cat"], target_words=["cat"], active=SigmaRange(2.0, 0.0), threshold=0.3
+    )
+    kept = technique.blend(torch.ones(1, 4, 64, 64), torch.zeros(1, 4, 64, 64), 1.0, bank, None)[0][0, 0]
+    mean = torch.stack([m for name, m in drawn.items() if sizes[name] == 16]).mean(0)
+    grown = torch.nn.functional.max_pool2d(mean, 3, 1, 1)
+    mask = torch.nn.functional.interpolate(grown, (64, 64))[0, 0]
+    assert torch.equal(kept, (mask / mask.max() > 0.3).float()) and 0.05 < float(kept.mean()) < 0.95
+    other = technique.blend(torch.ones(1, 4, 24, 24), torch.zeros(1, 4, 24, 24), 1.0, bank, None)[0][0, 0]
+    assert 0 < float(other.mean()) < 1, "where no map has that size all are read"
+
+
+@pytest.mark.parametrize("path", [VE, RF], ids=["ve", "rf"])
+@pytest.mark.parametrize("start", [0, 3, 9])
+def test_ledits_trajectory_leads_back_from_every_level(path, start):
+    sigmas = leading(scaled_linear_sigmas(), 10) if path is VE else torch.linspace(1, 0, 11, dtype=torch.float64)
+    x0 = picture().double()
+    trajectory = invert(INVERSIONS["LEDITS++"], Mixture(path), x0, sigmas, Cond(SOURCE))
+    assert (replay(trajectory, Mixture(path), Cond(SOURCE), start=start).xs[-1] - x0).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize(("step", "masks"), [(700, "both"), (900, "attention")])
+def test_a_concept_has_the_published_masks(step, masks):
+    """Attention is smoothed by exp(-d^2) and cut at its quantile; up to time step 800 the difference's own mask is laid over it."""
+    words, quantile, sigma = PromptTokens((Word("hat", (2, 3)),), 5), 0.7, scaled_linear_sigmas()[step]
+    network, x = AttentionNetwork(), picture(2) * float(sigma)
+    prompt, blank = torch.randn(1, 5, 4, generator=torch.Generator().manual_seed(5)), Cond(torch.zeros(1, 5, 4))
+    seen = []
+
+    def keep(attend, q, k, v, site):
+        seen.append(attention_map(q, k)[..., [2, 3]].sum(-1).mean(1).view(-1, 8, 8))
+        return attend(q, k, v)
+
+    watched = network.edited(AttentionEdit("keep", lambda site: site.kind == "cross", keep))
+    difference = watched(x, sigma, Cond(prompt)) - network(x, sigma, blank)
+    padded = torch.nn.functional.pad(seen[0][:, None], (1, 1, 1, 1), mode="reflect")[:, 0]
+    weights = {(i, j): math.exp(-((i - 1) ** 2) - (j - 1) ** 2) for i in range(3) for j in range(3)}
+    smooth = sum(w * padded[:, i : i + 8, j : j + 8] for (i, j), w in weights.items()) / sum(weights.values())
+    size = difference.abs().sum(1)
+    first, second = (one >= one.flatten(1).quantile(quantile, 1).view(-1, 1, 1) for one in (smooth, size))
+    mask = first & second if masks == "both" else first
+    wanted = network(x, sigma, blank) + 5.0 * mask[:, None] * difference
+    ours = ledits([Concept(prompt, 5.0, threshold=quantile, words=words)])(network)(x, sigma, blank)
+    torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
+    assert not torch.equal(first, first & second)

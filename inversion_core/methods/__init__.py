@@ -5,7 +5,7 @@ from .chord_edit import chord_edit
 from .chunked import Chunked, chunks_of
 from .clip import Window, edit_clip, windows
 from .ddcm import ddcm
-from .ddpm import edit_friendly
+from .ddpm import edit_friendly, second_order
 from .delta import Rule, delta_edit
 from .diff_edit import diff_edit_mask
 from .direct import direct
@@ -56,6 +56,7 @@ __all__ = [
     "negative_prompt",
     "optimize_null_text",
     "prox_npi",
+    "second_order",
     "soft_threshold",
     "turbo_edit",
     "uni_edit",

@@ -8,7 +8,7 @@ import torch
 from ..integrate import stepped, working
 from ..progress import OnStep, Progress
 from ..shapes import Latent, Sigmas
-from ..solvers import ddpm
+from ..solvers import OPENINGS, SOLVERS
 from ..trajectory import Trajectory
 from ..types import Cond, Denoiser
 
@@ -32,12 +32,35 @@ def edit_friendly(
     negatively and are larger than an ancestral step's noise: they carry the picture. The last one is kept where the
     published code zeroes it: with it the picture comes back to rounding.
     """
+    return mapped(_independent(denoiser, x0, sigmas, generator), denoiser, x0, sigmas, cond, on_step=on_step)
+
+
+def second_order(
+    denoiser: Denoiser,
+    x0: Latent,
+    sigmas: Sigmas,
+    cond: Cond,
+    *,
+    generator: torch.Generator | None = None,
+    on_step: OnStep | None = None,
+) -> Trajectory:
+    """As `edit_friendly`, along the steps of SDE-DPM-Solver++(2M): the inversion of LEDITS++ (arXiv:2311.16711).
+
+    The clean prediction of the step to a level is kept as its partner, so that an edit may begin at any level.
+    """
+    noising = _independent(denoiser, x0, sigmas, generator)
+    return mapped(noising, denoiser, x0, sigmas, cond, solver="sde_dpmpp_2m", on_step=on_step)
+
+
+def _independent(
+    denoiser: Denoiser, x0: Latent, sigmas: Sigmas, generator: torch.Generator | None
+) -> Callable[[int], Latent]:
     x0 = working(x0, denoiser)
 
     def noising(level: int) -> Latent:
         return denoiser.path.add_noise(x0, torch.randn(x0.shape, generator=generator).to(x0), sigmas[level])
 
-    return mapped(noising, denoiser, x0, sigmas, cond, on_step=on_step)
+    return noising
 
 
 def mapped(
@@ -47,17 +70,23 @@ def mapped(
     sigmas: Sigmas,
     cond: Cond,
     *,
+    solver: str = "ddpm",
     on_step: OnStep | None = None,
 ) -> Trajectory:
-    """The trajectory through `noising(level)` at each level and `x0` at the last, and the noise maps that lead along it."""
-    x, maps = noising(0), []
-    xs = [x.cpu()]
+    """The trajectory through `noising(level)` at each level and `x0` at the last, and the noise maps that lead along it.
+
+    A solver that looks back finds the clean prediction of the step before as a level's partner.
+    """
+    x0, x, maps, state = working(x0, denoiser), noising(0), [], None
+    xs, cleans = [x.cpu()], [x.cpu()]
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
-        mean, clean, _ = stepped(ddpm, denoiser, x, sigma, sigma_next, cond, None)
+        mean, clean, state = stepped(SOLVERS[solver], denoiser, x, sigma, sigma_next, cond, state)
         noise = (noising(index + 1) if index + 2 < len(sigmas) else x0) - mean
         x = mean + noise
         xs.append(x.cpu())
+        cleans.append(clean.cpu())
         maps.append(noise.cpu())
         if on_step is not None:
             on_step(Progress("invert", index, len(sigmas) - 1, float(sigma_next), x, clean))
-    return Trajectory(denoiser.path, sigmas, (*xs[:-1], x0.cpu()), "ddpm", noise=tuple(maps))
+    partners = tuple(cleans) if solver in OPENINGS else None
+    return Trajectory(denoiser.path, sigmas, (*xs[:-1], x0.cpu()), solver, partners, tuple(maps))

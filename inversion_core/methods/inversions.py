@@ -23,7 +23,7 @@ from ..solvers import (
 )
 from ..trajectory import Provenance, Trajectory, check_decreasing
 from ..types import Cond, Denoiser
-from .ddpm import edit_friendly
+from .ddpm import edit_friendly, second_order
 from .edict import edict_inversion
 from .ode import Ode, from_slope, from_zero
 from .rf_inversion import RfInversion
@@ -65,6 +65,7 @@ INVERSIONS: dict[str, Inversion] = {
     "BDIA": Ode(SOLVERS["bdia"], "bdia", finest),
     "O-BELM": Ode(SOLVERS["o-belm"], "o-belm", finest),
     "edit-friendly DDPM": edit_friendly,
+    "LEDITS++": second_order,
     "RF-Inversion": RfInversion(),
     "TurboEdit": turbo_edit,
 }

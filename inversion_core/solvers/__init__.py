@@ -15,6 +15,7 @@ from .fixed_point import anderson, averaged, plain
 from .heun import heun
 from .midpoint import midpoint
 from .o_belm import o_belm
+from .sde_dpmpp_2m import clean_before, sde_dpmpp_2m
 from .two_step import neighbour_at
 from .undo import Undone, undo
 from .uni_inv import uni_inv
@@ -26,6 +27,7 @@ SOLVERS: dict[str, Step] = {
     "fireflow": fireflow,
     "dpmpp_2m": dpmpp_2m,
     "ddpm": ddpm,
+    "sde_dpmpp_2m": sde_dpmpp_2m,
     "edict": edict(),
     "bdia": bdia(),
     "o-belm": o_belm,
@@ -36,6 +38,7 @@ OPENINGS: dict[str, Callable[[Trajectory, int], State]] = {
     "edict": partner_at,
     "bdia": neighbour_at,
     "o-belm": neighbour_at,
+    "sde_dpmpp_2m": clean_before,
 }
 """For solvers that look back: the state with which a replay goes on from a level of a trajectory."""
 
@@ -57,6 +60,7 @@ __all__ = [
     "midpoint",
     "o_belm",
     "plain",
+    "sde_dpmpp_2m",
     "undo",
     "uni_inv",
 ]
