@@ -16,8 +16,8 @@ Span = tuple[float, float]
 class Preset:
     """`inject` acts on `blocks` outside of a mask if there is one, and on those `everywhere` inside it too.
 
-    `span` is in fractions of the steps; with `text` the text tokens take the source's values too. `source` says where the numbers are from, `network` for which one they are: its
-    numbers of double and of single blocks.
+    `span` is in fractions of the steps; with `text` the text tokens take the source's values too. `source` says where the
+    numbers are from, `network` for which one they are: its numbers of double and of single blocks.
     """
 
     source: str

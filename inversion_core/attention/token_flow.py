@@ -53,8 +53,10 @@ def two_nearest(frame: int, keys: Sequence[int]) -> list[float]:
 
 
 def two_nearest_as_published(frame: int, keys: Sequence[int]) -> list[float]:
-    """The key frames before and after, as published code weighs its two: the nearer by the sigmoid of the other's share of the
-    distance, 0.62 to 0.73; a key frame itself."""
+    """The key frames before and after, as published code weighs its two; a key frame itself.
+
+    The nearer has the sigmoid of the other's share of the distance, 0.62 to 0.73.
+    """
 
     def published(share: float) -> float:
         nearer = 1 / (1 + math.exp(-max(share, 1 - share)))
@@ -80,9 +82,9 @@ def token_flow(
 
     `out_i[p] = sum_k w_k carry(edited_k[m], source_k[m], own_i[p])` with m the token of key frame k whose source query is
     nearest to that of token p at the same site and sigma (queries matched true motion best, before keys, values and
-    outputs, at every sigma; published code matches what attention is given), less `nearness` times the squared distance,
-    which published code does not ask for. The key frames' outputs are extended attention
-    (eq. 4); one frame is edited as a still picture. Give it innermost. Raises ValueError without key frames.
+    outputs, at every sigma; published code matches what attention is given), less `nearness` times the squared distance
+    (0 in published code). The key frames' outputs are extended attention (eq. 4); one frame is edited as a still
+    picture. Give it innermost. Raises ValueError without key frames.
     """
     if not keys:
         raise ValueError("TokenFlow needs at least one key frame.")
