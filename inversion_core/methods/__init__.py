@@ -5,7 +5,7 @@ from .chord_edit import chord_edit
 from .chunked import Chunked, chunks_of
 from .clip import Window, edit_clip, windows
 from .ddcm import ddcm
-from .ddpm import edit_friendly, second_order
+from .ddpm import EditFriendly
 from .delta import Rule, delta_edit
 from .diff_edit import diff_edit_mask
 from .direct import direct
@@ -28,6 +28,7 @@ __all__ = [
     "INVERSIONS",
     "Chunked",
     "Concept",
+    "EditFriendly",
     "Inversion",
     "Ode",
     "RfInversion",
@@ -43,7 +44,6 @@ __all__ = [
     "diff_edit_mask",
     "direct",
     "edit_clip",
-    "edit_friendly",
     "flow_align",
     "flow_edit",
     "from_slope",
@@ -56,7 +56,6 @@ __all__ = [
     "negative_prompt",
     "optimize_null_text",
     "prox_npi",
-    "second_order",
     "soft_threshold",
     "turbo_edit",
     "uni_edit",

@@ -1,6 +1,7 @@
 """Edit-friendly DDPM inversion: noise maps with which ancestral sampling leads back to the picture."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -16,51 +17,38 @@ GUIDANCE = 3.5
 """Guidance of the inversion (arXiv:2304.06140, published code); its edits use guidance 15 and skip 36 of 100 steps."""
 
 
-def edit_friendly(
-    denoiser: Denoiser,
-    x0: Latent,
-    sigmas: Sigmas,
-    cond: Cond,
-    *,
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
-) -> Trajectory:
-    """The trajectory of `x0` through independent noisings, as an inversion (`inversions.Inversion`; arXiv:2304.06140, alg. 1).
+@dataclass(frozen=True)
+class EditFriendly:
+    """An inversion (`inversions.Inversion`) through independent noisings, along the steps of `solver`.
 
-    At each level `x' = alpha' x0 + sigma' n` with its own n, drawn on the CPU; the noise map is `x' - mean(x)`, and x' is
-    made anew as `mean(x) + map`, so that sampling with the same cond and the maps retraces it. The maps correlate
-    negatively and are larger than an ancestral step's noise: they carry the picture. The last one is kept where the
-    published code zeroes it: with it the picture comes back to rounding.
+    They are DDPM's, or those of SDE-DPM-Solver++(2M) for LEDITS++ (arXiv:2311.16711).
     """
-    return mapped(_independent(denoiser, x0, sigmas, generator), denoiser, x0, sigmas, cond, on_step=on_step)
 
+    solver: str = "ddpm"
 
-def second_order(
-    denoiser: Denoiser,
-    x0: Latent,
-    sigmas: Sigmas,
-    cond: Cond,
-    *,
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
-) -> Trajectory:
-    """As `edit_friendly`, along the steps of SDE-DPM-Solver++(2M): the inversion of LEDITS++ (arXiv:2311.16711).
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        x0: Latent,
+        sigmas: Sigmas,
+        cond: Cond,
+        *,
+        generator: torch.Generator | None = None,
+        on_step: OnStep | None = None,
+    ) -> Trajectory:
+        """The trajectory of `x0` through independent noisings (arXiv:2304.06140, alg. 1).
 
-    The clean prediction of the step to a level is kept as its partner, so that an edit may begin at any level.
-    """
-    noising = _independent(denoiser, x0, sigmas, generator)
-    return mapped(noising, denoiser, x0, sigmas, cond, solver="sde_dpmpp_2m", on_step=on_step)
+        At each level `x' = alpha' x0 + sigma' n` with its own n, drawn on the CPU; the noise map is `x' - mean(x)`, and x'
+        is made anew as `mean(x) + map`, so that sampling with the same cond and the maps retraces it. The maps correlate
+        negatively and are larger than an ancestral step's noise: they carry the picture. The last one is kept where the
+        published code zeroes it: with it the picture comes back to rounding.
+        """
+        x0 = working(x0, denoiser)
 
+        def noising(level: int) -> Latent:
+            return denoiser.path.add_noise(x0, torch.randn(x0.shape, generator=generator).to(x0), sigmas[level])
 
-def _independent(
-    denoiser: Denoiser, x0: Latent, sigmas: Sigmas, generator: torch.Generator | None
-) -> Callable[[int], Latent]:
-    x0 = working(x0, denoiser)
-
-    def noising(level: int) -> Latent:
-        return denoiser.path.add_noise(x0, torch.randn(x0.shape, generator=generator).to(x0), sigmas[level])
-
-    return noising
+        return mapped(noising, denoiser, x0, sigmas, cond, solver=self.solver, on_step=on_step)
 
 
 def mapped(
@@ -77,7 +65,7 @@ def mapped(
 
     A solver that looks back finds the clean prediction of the step before as a level's partner.
     """
-    x0, x, maps, state = working(x0, denoiser), noising(0), [], None
+    x, maps, state = noising(0), [], None
     xs, cleans = [x.cpu()], [x.cpu()]
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
         mean, clean, state = stepped(SOLVERS[solver], denoiser, x, sigma, sigma_next, cond, state)

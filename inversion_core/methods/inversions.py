@@ -23,7 +23,7 @@ from ..solvers import (
 )
 from ..trajectory import Provenance, Trajectory, check_decreasing
 from ..types import Cond, Denoiser
-from .ddpm import edit_friendly, second_order
+from .ddpm import EditFriendly
 from .edict import edict_inversion
 from .ode import Ode, from_slope, from_zero
 from .rf_inversion import RfInversion
@@ -64,8 +64,8 @@ INVERSIONS: dict[str, Inversion] = {
     "EDICT": edict_inversion,
     "BDIA": Ode(SOLVERS["bdia"], "bdia", finest),
     "O-BELM": Ode(SOLVERS["o-belm"], "o-belm", finest),
-    "edit-friendly DDPM": edit_friendly,
-    "LEDITS++": second_order,
+    "edit-friendly DDPM": EditFriendly(),
+    "LEDITS++": EditFriendly("sde_dpmpp_2m"),
     "RF-Inversion": RfInversion(),
     "TurboEdit": turbo_edit,
 }
