@@ -24,7 +24,7 @@ def video_command(options: argparse.Namespace) -> None:
     """Write the edited clip and its frames; says how well the source's own branch kept the clip."""
     plan_of(1, options)
     footage = read_clip(options.clip)
-    studio = load_studio(options.model, device=options.device, dtype=options.dtype)
+    studio = load_studio(options.model, device=options.device, dtype=options.dtype, scheduler=options.scheduler)
     frames = [shrunk(frame, options.resize) if options.resize else frame for frame in footage.frames]
     trajectory = inverted(studio, frames, options)
     control = control_of(options)

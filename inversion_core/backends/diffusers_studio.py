@@ -1,15 +1,15 @@
 """A diffusers-format model with all its parts: words to prompts, pictures to latents and back."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import torch
 
 from ..attention.tokens import PromptTokens
-from ..schedules import flow_shift, leading, resolution_mu
+from ..schedules import flow_match_euler, flow_shift, leading, resolution_mu
 from ..shapes import Latent, Picture, Sigmas
 from ..types import Cond
 from .diffusers import DiffusersDenoiser, levels_of
@@ -26,7 +26,7 @@ class Studio:
     """A model and what surrounds it.
 
     `words` makes prompts and `tokens` tells their words apart; `side` is that of the latents which the network learnt
-    from, `patch` that of a token in them, `guidance` the model's usual one.
+    from, `patch` that of a token in them, `guidance` the model's usual one, `schedulers` other levels by name.
     """
 
     denoiser: NetworkDenoiser
@@ -37,6 +37,7 @@ class Studio:
     side: int
     patch: int = 1
     guidance: float = 7.5
+    schedulers: Mapping[str, Grid] = field(default_factory=dict)
 
     @property
     def multiple(self) -> int:
@@ -140,7 +141,12 @@ def flow_studio(
     for module in (transformer, vae):
         module.eval()
     denoiser, levels = FlowDenoiser(transformer), partial(_flow_levels, scheduler.config)
-    return Studio(denoiser, vae, words, tokens, levels, side, denoiser.patch[-1], guidance)
+    fixed = {} if scheduler.config.use_dynamic_shifting else {"normal": partial(_normal_levels, scheduler.config)}
+    return Studio(denoiser, vae, words, tokens, levels, side, denoiser.patch[-1], guidance, {"simple": levels} | fixed)
+
+
+def _normal_levels(config: Any, steps: int, image_tokens: int) -> Sigmas:
+    return flow_match_euler(steps, shift=config.shift)
 
 
 def _flow_levels(config: Any, steps: int, image_tokens: int) -> Sigmas:
