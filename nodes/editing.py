@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -16,6 +16,7 @@ from ..inversion_core.memory import Memory
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
 from .common import check_model, check_unconditional, frame_of
+from .guidance import GUIDANCE, acting
 from .hints import framed
 from .invert import decreasing, scale_of
 from .invert_methods import InversionExactInvert, InversionRFInvert, InversionStochasticInvert
@@ -23,6 +24,12 @@ from .memory import memory_of
 from .plans import Plans
 from .progress import reporter, run
 from .sockets import LatentTrajectory, Scale
+
+Tell: TypeAlias = Callable[[str], None]
+
+
+def unheard(words: str) -> None:
+    """Nobody is told."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,17 @@ class Request:
     guidance: float | None = None
     source_guidance: float | None = None
     strength: float | None = None
+    few_steps: bool = False
 
-    def settings(self, denoiser: Any) -> Settings:
-        """All settings, for this kind of model."""
+    def settings(self, denoiser: Any, trajectory: Trajectory | None = None) -> Settings:
+        """All settings, for this kind of model; a scheme that is exact under one guidance alone has its trajectory's for the source."""
         own = {name: getattr(self, name) for name in ("guidance", "source_guidance", "strength")}
-        return replace(settings_for(self.method, denoiser), **{n: v for n, v in own.items() if v is not None})
+        if denoiser.distilled and self.guidance == GUIDANCE:
+            own["guidance"] = None
+        if trajectory is not None and self.source_guidance is None and EDITORS[self.method].inversion_guidance is None:
+            own["source_guidance"] = trajectory.provenance.guidance
+        usual = settings_for(self.method, denoiser, self.few_steps)
+        return replace(usual, **{n: v for n, v in own.items() if v is not None})
 
 
 def edit_along(
@@ -48,9 +61,9 @@ def edit_along(
     request: Request,
     plans: Plans | None = None,
     mask: Tensor | None = None,
-    tell: Callable[[str], None] = lambda words: None,
+    tell: Tell = unheard,
 ) -> Edited:
-    """The edit along a trajectory; `tell` hears what memory its attention takes.
+    """The edit along a trajectory; `tell` hears its settings, and what memory its attention takes.
 
     Raises BankTooLarge if that is not there, and ValueError if model, trajectory, method or masks do not fit each other.
     """
@@ -60,7 +73,7 @@ def edit_along(
     prompts = framed(prompts | plans.prompts, record.frame)
     memory = memory_of(plans, tell)
     try:
-        return _run(model, samples, trajectory.sigmas, prompts, request, trajectory, techniques, memory)
+        return _run(model, samples, trajectory.sigmas, prompts, request, trajectory, techniques, tell, memory)
     except WrongInversion as error:
         raise ValueError(f"{error} That is a method of {inverting(error.inversion)}.") from error
 
@@ -72,11 +85,17 @@ def inverting(inversion: str) -> str:
 
 
 def edit_without(
-    model: Any, latent: dict[str, Any], prompts: dict[str, Any], request: Request, steps: int, scheduler: str
+    model: Any,
+    latent: dict[str, Any],
+    prompts: dict[str, Any],
+    request: Request,
+    steps: int,
+    scheduler: str,
+    tell: Tell = unheard,
 ) -> dict[str, Any]:
     """The LATENT of an edit that needs no inversion. Raises ValueError if the model, the grid or the method does not fit."""
     frame, samples, sigmas = frame_of(latent), latent_of(model, latent["samples"]), decreasing(model, scheduler, steps)
-    edited = _run(model, samples, sigmas, framed(prompts, frame), request, None, lambda prepared: [])
+    edited = _run(model, samples, sigmas, framed(prompts, frame), request, None, lambda prepared: [], tell)
     return Scale(*scale_of(model, samples), frame).latent(edited.target)
 
 
@@ -88,15 +107,26 @@ def _run(
     request: Request,
     trajectory: Trajectory | None,
     techniques: Callable[[Any], list[Technique]],
+    tell: Tell,
     memory: Memory | None = None,
 ) -> Edited:
     if EDITORS[request.method].uncond:
-        check_unconditional(model, f"The method '{request.method}'")
+        check_unconditional(model, f"The method '{request.method}'", few_steps=request.few_steps)
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:
-        settings = request.settings(denoiser)
-        guidance = {"source": settings.source_guidance, "target": settings.guidance}
-        source, target = (cond_of(denoiser, prepared, name, guidance[name]) for name in ("source", "target"))
+        settings = request.settings(denoiser, trajectory)
+        own = (
+            request.guidance is not None
+        )  # else the published numbers act; along a trajectory the source is as it was inverted
+        wanted = {
+            "source": (settings.source_guidance, own or trajectory is not None),
+            "target": (settings.guidance, own),
+        }
+        for line in (told(request, settings), *acting(model, prompts, wanted)):
+            tell(line)
+        source, target = (
+            cond_of(prepared, name, *number, few_steps=request.few_steps) for name, number in wanted.items()
+        )
         clean = x if trajectory is None else trajectory.xs[-1]
         job = Job(
             denoiser,
@@ -115,6 +145,15 @@ def _run(
     return run(model, prompts, samples, sigmas, body, gradients=EDITORS[request.method].gradients)
 
 
-def cond_of(denoiser: Any, prepared: Any, name: str, guidance: float) -> Cond:
-    """The prompt under guidance; a distilled model has its guidance in the prompt."""
-    return prepared(name) if denoiser.distilled else prepared(name, "negative", guidance)
+def cond_of(prepared: Any, name: str, guidance: float, own: bool = False, few_steps: bool = False) -> Cond:
+    """The prompt under guidance, which goes before what the prompt brings unless `own`; a few-step model has no negative prompt."""
+    cond = prepared(name, "negative", guidance, own)
+    return cond.alone() if few_steps and not cond.guided else cond
+
+
+def told(request: Request, settings: Settings) -> str:
+    """The settings that act."""
+    return (
+        f"{request.method}: guidance {settings.guidance:g}, source guidance {settings.source_guidance:g}, strength "
+        f"{settings.strength:g}"
+    )

@@ -1,5 +1,6 @@
 """DDIM Invert: a latent's trajectory to noise."""
 
+from dataclasses import replace
 from typing import Any
 
 import comfy.samplers
@@ -7,11 +8,18 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of, latent_of, sigmas_of
+from ..inversion_core.backends.comfy import (
+    fingerprint_of,
+    is_guidance_distilled,
+    latent_of,
+    own_guidance,
+    sigmas_of,
+)
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.trajectory import Provenance, check_decreasing
 from .checks import NOT_CONNECTED, counted
 from .common import frame_of, schema
+from .guidance import acting
 from .hints import framed
 from .noise import InvertedNoise
 from .progress import reporter, run
@@ -100,10 +108,11 @@ class InversionDDIMInvert(io.ComfyNode):
     @classmethod
     def execute(cls, model, latent, source, steps, scheduler, guidance, method, negative=None) -> io.NodeOutput:
         record = invert_latent(model, latent, source, negative, steps, scheduler, guidance, method)
-        trajectory = record.trajectory
+        trajectory, said = record.trajectory, acting(model, {"source": source}, {"source": (guidance, True)})
         parts = (model.get_model_object(name) for name in ("model_sampling", "latent_format"))
         noise = InvertedNoise(trajectory.xs[0], float(trajectory.sigmas[0]), *parts)
-        return io.NodeOutput(record, record.latent(trajectory.xs[0]), trajectory.sigmas.float(), noise)
+        outputs = record, record.latent(trajectory.xs[0]), trajectory.sigmas.float(), noise
+        return io.NodeOutput(*outputs, ui={"text": said} if said else None)
 
 
 def mistaken_guidance(guidance: float | None, negative: bool) -> str:
@@ -129,7 +138,7 @@ def invert_latent(
     seed: int = 0,
 ) -> LatentTrajectory:
     """The trajectory of a LATENT. Raises ValueError if the grid, the latent or the prompts do not fit."""
-    if said := mistaken_guidance(guidance, negative is not None):
+    if said := mistaken_guidance(guidance, negative is not None or is_guidance_distilled(model)):
         raise ValueError(said)
     frame, samples = frame_of(latent), latent_of(model, latent["samples"])
     sigmas = decreasing(model, scheduler, steps)
@@ -142,6 +151,9 @@ def invert_latent(
         return invert(INVERSIONS[method], denoiser, x, sigmas, cond, generator=seeded(seed), **options)
 
     trajectory = run(model, framed(prompts, frame), samples, sigmas, body)
+    if is_guidance_distilled(model):
+        asked = (*own_guidance(source), guidance)[0]
+        trajectory = replace(trajectory, provenance=replace(trajectory.provenance, guidance=asked))
     return LatentTrajectory(trajectory, *scale_of(model, samples), frame, latent.get("noise_mask"))
 
 

@@ -5,6 +5,7 @@ from comfy_api.latest import io
 
 from .checks import NOT_CONNECTED
 from .common import schema
+from .guidance import acting
 from .invert import GUIDANCE, invert_latent, mistaken_guidance
 from .sockets import TrajectorySocket
 
@@ -69,7 +70,8 @@ class InvertNode(io.ComfyNode):
     @classmethod
     def execute(cls, model, latent, source, method, steps, scheduler, guidance, seed=0, negative=None) -> io.NodeOutput:
         record = invert_latent(model, latent, source, negative, steps, scheduler, guidance, method, seed)
-        return io.NodeOutput(record, record.latent(record.trajectory.xs[0]))
+        said = acting(model, {"source": source}, {"source": (guidance, True)})
+        return io.NodeOutput(record, record.latent(record.trajectory.xs[0]), ui={"text": said} if said else None)
 
 
 class InversionFixedPointInvert(InvertNode):
