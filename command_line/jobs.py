@@ -8,6 +8,7 @@ import torch
 
 from ..inversion_core import storage
 from ..inversion_core.backends.diffusers_studio import Studio
+from ..inversion_core.diagnosis import CONVERGED
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.refine import refine
 from ..inversion_core.shapes import Latent
@@ -91,7 +92,7 @@ def new_trajectory(job: Job, options: argparse.Namespace, prompt: str) -> Trajec
             provenance=provenance,
             on_step=on_step,
         )
-    if trajectory.residuals and max(trajectory.residuals) > 1e-4:
+    if trajectory.residuals and max(trajectory.residuals) > CONVERGED:
         _say(f"note: the fixed point was not found at every step (residual {max(trajectory.residuals):.1e}).")
     return trajectory
 

@@ -53,6 +53,12 @@ class Request:
         usual = settings_for(self.method, denoiser, self.few_steps)
         return replace(usual, **{n: v for n, v in own.items() if v is not None})
 
+    def numbers(self, settings: Settings, trajectory: Trajectory | None) -> dict[str, tuple[float, bool]]:
+        """The guidance of each prompt, and whether what the prompt brings goes before it: not before a published number,
+        but along a trajectory the source is as it was inverted."""
+        own = self.guidance is not None
+        return {"source": (settings.source_guidance, own or trajectory is not None), "target": (settings.guidance, own)}
+
 
 def edit_along(
     model: Any,
@@ -115,25 +121,14 @@ def _run(
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:
         settings = request.settings(denoiser, trajectory)
-        own = (
-            request.guidance is not None
-        )  # else the published numbers act; along a trajectory the source is as it was inverted
-        wanted = {
-            "source": (settings.source_guidance, own or trajectory is not None),
-            "target": (settings.guidance, own),
-        }
-        for line in (told(request, settings), *acting(model, prompts, wanted)):
+        numbers = request.numbers(settings, trajectory)
+        for line in (*told(request, settings, trajectory), *acting(model, prompts, numbers)):
             tell(line)
-        source, target = (
-            cond_of(prepared, name, *number, few_steps=request.few_steps) for name, number in wanted.items()
-        )
-        clean = x if trajectory is None else trajectory.xs[-1]
         job = Job(
             denoiser,
-            clean,
+            x if trajectory is None else trajectory.xs[-1],
             sigmas,
-            source,
-            target,
+            *(cond_of(prepared, name, *number, few_steps=request.few_steps) for name, number in numbers.items()),
             strength=settings.strength,
             techniques=tuple(techniques(prepared)),
             seed=request.seed,
@@ -151,9 +146,13 @@ def cond_of(prepared: Any, name: str, guidance: float, own: bool = False, few_st
     return cond.alone() if few_steps and not cond.guided else cond
 
 
-def told(request: Request, settings: Settings) -> str:
-    """The settings that act."""
-    return (
-        f"{request.method}: guidance {settings.guidance:g}, source guidance {settings.source_guidance:g}, strength "
-        f"{settings.strength:g}"
+def told(request: Request, settings: Settings, trajectory: Trajectory | None) -> list[str]:
+    """The settings that act, and a trajectory of another inversion than the method was published with."""
+    numbers = (
+        f"guidance {settings.guidance:g}, source guidance {settings.source_guidance:g}, strength {settings.strength:g}"
     )
+    own, made = EDITORS[request.method].inversion, trajectory.provenance.method if trajectory else None
+    if own in (None, "ddim", made):
+        return [f"{request.method}: {numbers}"]
+    foreign = f"{request.method} was published along the inversion '{own}', of {inverting(own)}; this trajectory is of '{made}'."
+    return [f"{request.method}: {numbers}", foreign]

@@ -1,11 +1,13 @@
 """Guidance on models that take it as an input: which number acts there, and what the node says of it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..inversion_core.backends.comfy import is_guidance_distilled, own_guidance, path_of
 from ..inversion_core.editors.compare import of_kind
 from ..inversion_core.editors.job import kind_of
+from ..inversion_core.trajectory import Trajectory
 
 GUIDANCE = 7.5
 """Where the nodes' guidance stands until somebody sets it: classifier-free guidance, too much for a distilled model."""
@@ -34,6 +36,14 @@ def acting(model: Any, prompts: Mapping[str, Any], wanted: Mapping[str, tuple[fl
             said.append(f" For the {name}, {first} goes before {second}.")
     acts = " and ".join(f"{number:g} for the {name}" for name, number in numbers.items())
     return [f"This model takes guidance as an input, without a negative prompt: {acts}.{''.join(said)}"]
+
+
+def recorded(model: Any, source: Any, guidance: float, trajectory: Trajectory) -> Trajectory:
+    """The trajectory of an inversion at `guidance`, which remembers the number that acted where it is an input of the model."""
+    if not is_guidance_distilled(model):
+        return trajectory
+    acted = (*own_guidance(source), guidance)[0]
+    return replace(trajectory, provenance=replace(trajectory.provenance, guidance=acted))
 
 
 def few_steps_for(model: Any, method: str, steps: int, default: int) -> int:

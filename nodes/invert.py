@@ -1,6 +1,5 @@
 """DDIM Invert: a latent's trajectory to noise."""
 
-from dataclasses import replace
 from typing import Any
 
 import comfy.samplers
@@ -8,18 +7,12 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import (
-    fingerprint_of,
-    is_guidance_distilled,
-    latent_of,
-    own_guidance,
-    sigmas_of,
-)
+from ..inversion_core.backends.comfy import fingerprint_of, is_guidance_distilled, latent_of, sigmas_of
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.trajectory import Provenance, check_decreasing
 from .checks import NOT_CONNECTED, counted
 from .common import frame_of, schema
-from .guidance import acting
+from .guidance import acting, recorded
 from .hints import framed
 from .noise import InvertedNoise
 from .progress import reporter, run
@@ -151,9 +144,7 @@ def invert_latent(
         return invert(INVERSIONS[method], denoiser, x, sigmas, cond, generator=seeded(seed), **options)
 
     trajectory = run(model, framed(prompts, frame), samples, sigmas, body)
-    if is_guidance_distilled(model):
-        asked = (*own_guidance(source), guidance)[0]
-        trajectory = replace(trajectory, provenance=replace(trajectory.provenance, guidance=asked))
+    trajectory = recorded(model, source, guidance, trajectory)
     return LatentTrajectory(trajectory, *scale_of(model, samples), frame, latent.get("noise_mask"))
 
 
