@@ -23,6 +23,13 @@ SENTENCES = {
     "EditedFlat": CHANGED + "it has no outlines by which to tell what is kept",
 }
 """By `kind`."""
+OUTCOMES = {
+    "same": "the same picture",
+    "lost": "nothing like it",
+    "unheld": "not held by the model",
+    "edited": "edited",
+}
+"""In a table."""
 MASKED = "inside the region: "
 
 

@@ -22,6 +22,7 @@ from .memory import memory_of
 from .method_inputs import OWN
 from .plans import Plans
 from .progress import reporter, run
+from .remarks import of_prompts, of_strength
 from .sockets import LatentTrajectory
 
 ANCHORS = {"direct": direct, "none": unanchored}
@@ -77,7 +78,7 @@ def fitted_setup(model: Any, setup: Setup, prompts: dict[str, Any]) -> tuple[Set
     if setup.preset == FEW_STEPS and setup.null_text is not None:
         check_unconditional(model, "Null text", few_steps=True)
     acts, steps = setup.suited(model).turned(), setup.record.trajectory.steps
-    said = [str(acts)]
+    said = [str(acts), *of_prompts(prompts), *of_strength(acts.start, steps)]
     if setup.guidance == GUIDANCE and is_guidance_distilled(model):
         said.append(replaced(setup.guidance, usual(model)))
     said += acting(model, prompts, dict.fromkeys(("source", "target"), (acts.guidance, True)))
@@ -102,6 +103,8 @@ def sample(
     plans = setup.plans or Plans()
     techniques = plans.ready(model, setup.record, setup.mask, setup.dial)
     start = min(round(setup.start * trajectory.steps), trajectory.steps - 1)
+    for line in plans.idle(setup.record, setup.dial):
+        tell(line)
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:
         host = denoiser if setup.null_text is None else with_null_text(denoiser, setup.null_text)

@@ -23,6 +23,7 @@ from .invert_methods import InversionExactInvert, InversionRFInvert, InversionSt
 from .memory import memory_of
 from .plans import Plans
 from .progress import reporter, run
+from .remarks import of_prompts, of_result, of_strength
 from .sockets import LatentTrajectory, Scale
 
 Tell: TypeAlias = Callable[[str], None]
@@ -78,6 +79,8 @@ def edit_along(
     samples, techniques = record.samples(trajectory.xs[-1]), plans.ready(model, record, mask)
     prompts = framed(prompts | plans.prompts, record.frame)
     memory = memory_of(plans, tell)
+    for line in plans.idle(record):
+        tell(line)
     try:
         return _run(model, samples, trajectory.sigmas, prompts, request, trajectory, techniques, tell, memory)
     except WrongInversion as error:
@@ -102,6 +105,8 @@ def edit_without(
     """The LATENT of an edit that needs no inversion. Raises ValueError if the model, the grid or the method does not fit."""
     frame, samples, sigmas = frame_of(latent), latent_of(model, latent["samples"]), decreasing(model, scheduler, steps)
     edited = _run(model, samples, sigmas, framed(prompts, frame), request, None, lambda prepared: [], tell)
+    for line in of_result(edited.target, edited.source[-1]):
+        tell(line)
     return Scale(*scale_of(model, samples), frame).latent(edited.target)
 
 
@@ -122,7 +127,8 @@ def _run(
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:
         settings = request.settings(denoiser, trajectory)
         numbers = request.numbers(settings, trajectory)
-        for line in (*told(request, settings, trajectory), *acting(model, prompts, numbers)):
+        remarks = [*of_prompts(prompts), *of_strength(1 - settings.strength, len(sigmas) - 1)]
+        for line in (*told(request, settings, trajectory), *acting(model, prompts, numbers), *remarks):
             tell(line)
         job = Job(
             denoiser,

@@ -26,7 +26,7 @@ class Studio:
     """A model and what surrounds it.
 
     `words` makes prompts and `tokens` tells their words apart; `side` is that of the latents which the network learnt
-    from, `patch` that of a token in them, `guidance` the model's usual one.
+    from, `patch` that of a token in them, `guidance` and `steps` the model's usual ones.
     """
 
     denoiser: NetworkDenoiser
@@ -37,6 +37,7 @@ class Studio:
     side: int
     patch: int = 1
     guidance: float = 7.5
+    steps: int = 50
 
     @property
     def multiple(self) -> int:
