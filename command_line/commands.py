@@ -27,7 +27,7 @@ from .progress import bar
 from .recipes import run_edit, run_null_text
 from .region import found_region
 from .report import report_picture
-from .verdict import sentence, verdicts
+from .verdict import note_equal, sentence, verdicts
 from .video import video_command
 
 FEW_STEPS = USUAL["few-step rf"]
@@ -55,6 +55,7 @@ def edit_command(options: argparse.Namespace) -> None:
     control = _control(job, options, mask)
     trajectory = trajectory_of(job, options, options.source)
     source, null_text, guidance = trajectory.provenance.prompt, None, job.guidance(options.guidance)
+    note_equal(source, options.target)
     if options.find_region:
         control = replace(control, mask=found_region(job.studio, trajectory, source, options.target))
     if options.method == "null-text":

@@ -16,7 +16,7 @@ from .jobs import Job, open_job
 from .mistakes import Mistake
 from .pictures import to_tensor, write_picture
 from .progress import bar
-from .verdict import OUTCOMES, verdicts
+from .verdict import OUTCOMES, note_equal, verdicts
 
 FIRST = 2
 """Cells of a sheet before those of the methods."""
@@ -24,6 +24,7 @@ FIRST = 2
 
 def compare_command(options: argparse.Namespace) -> None:
     """Edit the picture with each method; print the figures, and write the pictures, a sheet of them and the figures."""
+    note_equal(options.source, options.target)
     job = open_job(options)
     names = chosen(job, options.methods, options.few_steps)
     out = options.out or Path(options.picture.name).with_suffix(".methods")

@@ -1,5 +1,6 @@
 """What came out of an edit, in a line, with what to turn on the command line."""
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,6 +45,15 @@ def verdicts(
     third = None if back is None else torch.cat([to_tensor(one) for one in back])
     region = None if mask is None else torch.from_numpy(mask)[None, None].expand(len(first), -1, -1, -1)
     return judge(first, second, third, region)
+
+
+def note_equal(source: str, target: str) -> None:
+    """Says on stderr that two descriptions are the same."""
+    if source == target:
+        print(
+            "note: source and target say the same, so nothing is asked to change; change a word of --target.",
+            file=sys.stderr,
+        )
 
 
 def sentence(verdict: Verdict) -> str:

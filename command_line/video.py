@@ -18,12 +18,13 @@ from .models import studio_of
 from .options import INVERSION_NAMES
 from .pictures import Pixels, shrunk, to_pixels, to_tensor
 from .progress import bar
-from .verdict import of_clip, verdicts
+from .verdict import note_equal, of_clip, verdicts
 
 
 def video_command(options: argparse.Namespace) -> None:
     """Write the edited clip and its frames; says how well the source's own branch kept the clip."""
     plan_of(1, options)
+    note_equal(options.source, options.target)
     footage = read_clip(options.clip)
     studio = studio_of(options)
     frames = [shrunk(frame, options.resize) if options.resize else frame for frame in footage.frames]
