@@ -16,7 +16,7 @@ from ..inversion_core.storage import require_same_model
 from ..inversion_core.trajectory import NullText, Trajectory
 from .checks import counted
 from .common import check_model, check_unconditional
-from .guidance import GUIDANCE, acting, replaced, usual
+from .guidance import acting, default_for
 from .hints import framed
 from .memory import memory_of
 from .method_inputs import OWN
@@ -58,8 +58,7 @@ class Setup:
         """The setup with a guidance that suits the model where that is an input of the network."""
         if not is_guidance_distilled(model):
             return self
-        guidance = usual(model) if self.guidance == GUIDANCE else self.guidance
-        return replace(self, guidance=guidance, held=self.preset == FEW_STEPS)
+        return replace(self, guidance=default_for(model, self.guidance)[0], held=self.preset == FEW_STEPS)
 
     @property
     def dial(self) -> Turned:
@@ -79,8 +78,7 @@ def fitted_setup(model: Any, setup: Setup, prompts: dict[str, Any]) -> tuple[Set
         check_unconditional(model, "Null text", few_steps=True)
     acts, steps = setup.suited(model).turned(), setup.record.trajectory.steps
     said = [str(acts), *of_prompts(prompts), *of_strength(acts.start, steps)]
-    if setup.guidance == GUIDANCE and is_guidance_distilled(model):
-        said.append(replaced(setup.guidance, usual(model)))
+    said += default_for(model, setup.guidance)[1]
     said += acting(model, prompts, dict.fromkeys(("source", "target"), (acts.guidance, True)))
     if setup.preset == FEW_STEPS and steps > MOST_OF_FEW:
         said.append(

@@ -52,9 +52,13 @@ def few_steps_for(model: Any, method: str, steps: int, default: int) -> int:
     return of_kind(method, kind).steps if steps == default else steps
 
 
-def replaced(guidance: float, instead: float) -> str:
-    """The sentence about a default that did not suit."""
-    return (
+def default_for(model: Any, guidance: float) -> tuple[float, list[str]]:
+    """The guidance, or the model's usual one in the place of a default that does not suit it, which is said."""
+    if guidance != GUIDANCE or not is_guidance_distilled(model):
+        return guidance, []
+    instead = usual(model)
+    said = (
         f"Guidance {guidance:g}, the default, is too much for this model: {instead:g} is taken instead. Set another number, "
         "or put FluxGuidance behind the prompts."
     )
+    return instead, [said]

@@ -13,15 +13,17 @@ from ..inversion_core.edit import Edited
 from ..inversion_core.editors.video import WAYS, made
 from ..inversion_core.methods import INVERSIONS, Chunked, Window, chunks_of, edit_clip, invert, windows
 from ..inversion_core.methods.clip import SPACING, TOGETHER, WINDOW
-from ..inversion_core.metrics import drift
 from ..inversion_core.trajectory import Provenance
 from .checks import check_frames, mistaken_windows, painted
 from .common import check_model, frame_of, schema
+from .guidance import acting, default_for
 from .hints import framed
 from .invert import decreasing, scale_of
 from .method_inputs import prompts as prompt_inputs
+from .outcome import outcome
 from .plans import Plans
 from .progress import reporter, run
+from .remarks import of_prompts
 from .sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
 
 FRAMES = 999
@@ -86,9 +88,9 @@ class InversionVideoEdit(io.ComfyNode):
         cls, model, trajectory, source, target, negative, attention_edit=None, mask=None, **settings
     ) -> io.NodeOutput:
         prompts = {"source": source, "target": target, "negative": negative}
-        edited = edit_frames(model, trajectory, prompts, attention_edit or Plans(), painted(mask), Settings(**settings))
-        strayed = {"inversion_drift": drift(edited.source, trajectory.trajectory)}
-        return io.NodeOutput(trajectory.latent(edited.target), trajectory.latent(edited.source[-1]) | strayed)
+        chosen, said = suited(model, prompts, Settings(**settings))
+        edited = edit_frames(model, trajectory, prompts, attention_edit or Plans(), painted(mask), chosen)
+        return outcome(edited, trajectory, said)
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,13 @@ class Settings:
     spacing: int
     window: int
     together: int
+
+
+def suited(model: Any, prompts: dict[str, Any], settings: Settings) -> tuple[Settings, list[str]]:
+    """The settings with a guidance that suits the model, and what the node says of them and of the prompts."""
+    instead, said = default_for(model, settings.guidance)
+    numbers = dict.fromkeys(("source", "target"), (instead, True))
+    return replace(settings, guidance=instead), [*said, *acting(model, prompts, numbers), *of_prompts(prompts)]
 
 
 def edit_frames(
