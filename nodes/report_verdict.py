@@ -42,11 +42,9 @@ def message(verdict: Verdict) -> dict[str, Any]:
     """The sentence as its id and the values in it, for scripts to say in the user's language."""
     name = f"verdict{kind(verdict)}" + ("Mask" if verdict.masked else "")
     name = name if name in SENTENCES else name.removesuffix("Mask")
-    values = {"changed": verdict.changed, "likeness": max(0.0, verdict.likeness), "missed": verdict.missed}
-    return {
-        "id": name,
-        "values": {key: f"{100 * value:.0f}" for key, value in values.items() if f"{{{key}}}" in SENTENCES[name]},
-    }
+    values = {"changed": verdict.changed, "likeness": max(0.0, verdict.likeness)}
+    values |= {"missed": verdict.missed} if "{missed}" in SENTENCES[name] else {}
+    return {"id": name, "values": {key: f"{100 * value:.0f}" for key, value in values.items()}}
 
 
 def sentence(verdict: Verdict) -> str:
