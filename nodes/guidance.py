@@ -62,3 +62,9 @@ def default_for(model: Any, guidance: float) -> tuple[float, list[str]]:
         "or put FluxGuidance behind the prompts."
     )
     return instead, [said]
+
+
+def suited(model: Any, prompts: Mapping[str, Any], guidance: float) -> tuple[float, list[str]]:
+    """The guidance of both prompts that suits the model, and what the node says of it."""
+    instead, said = default_for(model, guidance)
+    return instead, said + acting(model, prompts, dict.fromkeys(("source", "target"), (instead, True)))

@@ -16,7 +16,7 @@ from ..inversion_core.methods.clip import SPACING, TOGETHER, WINDOW
 from ..inversion_core.trajectory import Provenance
 from .checks import check_frames, mistaken_windows, painted
 from .common import check_model, frame_of, schema
-from .guidance import acting, default_for
+from .guidance import suited
 from .hints import framed
 from .invert import decreasing, scale_of
 from .method_inputs import prompts as prompt_inputs
@@ -88,9 +88,9 @@ class InversionVideoEdit(io.ComfyNode):
         cls, model, trajectory, source, target, negative, attention_edit=None, mask=None, **settings
     ) -> io.NodeOutput:
         prompts = {"source": source, "target": target, "negative": negative}
-        chosen, said = suited(model, prompts, Settings(**settings))
-        edited = edit_frames(model, trajectory, prompts, attention_edit or Plans(), painted(mask), chosen)
-        return outcome(edited, trajectory, said)
+        settings["guidance"], said = suited(model, prompts, settings["guidance"])
+        edited = edit_frames(model, trajectory, prompts, attention_edit or Plans(), painted(mask), Settings(**settings))
+        return outcome(edited, trajectory, [*said, *of_prompts(prompts)])
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,6 @@ class Settings:
     spacing: int
     window: int
     together: int
-
-
-def suited(model: Any, prompts: dict[str, Any], settings: Settings) -> tuple[Settings, list[str]]:
-    """The settings with a guidance that suits the model, and what the node says of them and of the prompts."""
-    instead, said = default_for(model, settings.guidance)
-    numbers = dict.fromkeys(("source", "target"), (instead, True))
-    return replace(settings, guidance=instead), [*said, *acting(model, prompts, numbers), *of_prompts(prompts)]
 
 
 def edit_frames(

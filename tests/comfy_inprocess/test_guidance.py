@@ -22,6 +22,7 @@ from latent_inversion.nodes.method_edit import (
     InversionStochasticEdit,
 )
 from latent_inversion.nodes.method_inputs import OWN, PUBLISHED
+from latent_inversion.nodes.video import InversionVideoEdit, InversionVideoInvert
 
 pytestmark = pytest.mark.usefixtures("in_a_node")
 
@@ -237,3 +238,14 @@ def test_every_method_that_fits_runs_on_a_distilled_model(dev: Bench) -> None:
     assert not {result.name: result.refused for result in results if result.refused}
     assert {"edit-friendly DDPM", "FlowEdit"} <= {result.name for result in results}
     assert {1.5, 5.5} <= set(dev.told) and 2 not in dev.prompts_seen
+
+
+def test_a_clip_is_edited_at_the_usual_guidance_of_the_model(dev: Bench) -> None:
+    frames = {"samples": dev.family.latent()["samples"].repeat(3, 1, 1, 1)}
+    record = InversionVideoInvert.execute(
+        dev.model, frames, dev.prompts["source"], steps=3, scheduler="simple", together=2
+    ).result[0]
+    known = {"way": "each frame", "spacing": 2, "window": 4, "together": 2}
+    with dev.watched():
+        said = text(InversionVideoEdit.execute(dev.model, record, **dev.prompts, guidance=7.5, **known))
+    assert set(dev.told) == {3.5} and "3.5 for the target" in said and 2 not in dev.prompts_seen
