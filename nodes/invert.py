@@ -11,9 +11,10 @@ from ..inversion_core.backends.comfy import fingerprint_of, is_guidance_distille
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.trajectory import Provenance, check_decreasing
 from .checks import NOT_CONNECTED, counted
-from .common import frame_of, schema
+from .common import schema
 from .guidance import acting, recorded
 from .hints import framed
+from .latents import mask_of, taken
 from .noise import InvertedNoise
 from .progress import reporter, run
 from .sockets import LatentTrajectory, TrajectorySocket
@@ -133,7 +134,7 @@ def invert_latent(
     """The trajectory of a LATENT. Raises ValueError if the grid, the latent or the prompts do not fit."""
     if said := mistaken_guidance(guidance, negative is not None or is_guidance_distilled(model)):
         raise ValueError(said)
-    frame, samples = frame_of(latent), latent_of(model, latent["samples"])
+    frame, samples = taken(model, latent)
     sigmas = decreasing(model, scheduler, steps)
     provenance = Provenance(model=fingerprint_of(model), method=method)
     prompts = {"source": source} | ({} if negative is None else {"negative": negative})
@@ -145,7 +146,7 @@ def invert_latent(
 
     trajectory = run(model, framed(prompts, frame), samples, sigmas, body)
     trajectory = recorded(model, source, guidance, trajectory)
-    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, latent.get("noise_mask"))
+    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, mask_of(latent))
 
 
 def seeded(seed: int) -> torch.Generator:
