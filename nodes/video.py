@@ -25,7 +25,6 @@ from .method_inputs import prompts as prompt_inputs
 from .outcome import outcome
 from .plans import Plans
 from .progress import reporter, run
-from .remarks import of_prompts
 from .sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
 
 FRAMES = 999
@@ -92,7 +91,7 @@ class InversionVideoEdit(io.ComfyNode):
         prompts = {"source": source, "target": target, "negative": negative}
         settings["guidance"], said = suited(model, prompts, settings["guidance"])
         edited = edit_frames(model, trajectory, prompts, attention_edit or Plans(), painted(mask), Settings(**settings))
-        return outcome(edited, trajectory, [*said, *of_prompts(prompts)])
+        return outcome(edited, trajectory, said)
 
 
 @dataclass(frozen=True)
@@ -124,8 +123,9 @@ def edit_frames(
             return plans.ready(model, of_window(record, window), of_frames(mask, window))(prepared)
 
         make = made(settings.way, own, together=settings.together)
-        options = {"storage": plans.storage, "on_step": reporter(model)}
-        return edit_clip(trajectory, denoiser, source, target, plan, make, **options)
+        return edit_clip(
+            trajectory, denoiser, source, target, plan, make, storage=plans.storage, on_step=reporter(model)
+        )
 
     prompts = framed(prompts | plans.prompts, record.frame)
     return run(model, prompts, record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
