@@ -8,6 +8,7 @@ from ..inversion_core.backends.comfy import is_guidance_distilled, own_guidance,
 from ..inversion_core.editors.compare import of_kind
 from ..inversion_core.editors.job import kind_of
 from ..inversion_core.trajectory import Trajectory
+from .remarks import of_prompts
 
 GUIDANCE = 7.5
 """Where the nodes' guidance stands until somebody sets it: classifier-free guidance, too much for a distilled model."""
@@ -65,6 +66,7 @@ def default_for(model: Any, guidance: float) -> tuple[float, list[str]]:
 
 
 def suited(model: Any, prompts: Mapping[str, Any], guidance: float) -> tuple[float, list[str]]:
-    """The guidance of both prompts that suits the model, and what the node says of it."""
+    """The guidance of both prompts that suits the model, and what the node says of it and of the prompts."""
     instead, said = default_for(model, guidance)
-    return instead, said + acting(model, prompts, dict.fromkeys(("source", "target"), (instead, True)))
+    numbers = dict.fromkeys(("source", "target"), (instead, True))
+    return instead, [*said, *acting(model, prompts, numbers), *of_prompts(prompts)]

@@ -1,7 +1,7 @@
 """Clips with models of pictures: frames are the rows of a batch, inverted in parts and edited together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.samplers
@@ -15,7 +15,7 @@ from ..inversion_core.methods import INVERSIONS, Chunked, Window, chunks_of, edi
 from ..inversion_core.methods.clip import SPACING, TOGETHER, WINDOW
 from ..inversion_core.trajectory import Provenance
 from .checks import painted
-from .clips import check_frames, check_way, mistaken_windows, of_frames
+from .clips import check_frames, check_way, mistaken_windows, of_frames, of_window
 from .common import check_model, schema
 from .guidance import suited
 from .hints import framed
@@ -123,17 +123,11 @@ def edit_frames(
             return plans.ready(model, of_window(record, window), of_frames(mask, window))(prepared)
 
         make = made(settings.way, own, together=settings.together)
-        return edit_clip(
-            trajectory, denoiser, source, target, plan, make, storage=plans.storage, on_step=reporter(model)
-        )
+        options = {"storage": plans.storage, "on_step": reporter(model)}
+        return edit_clip(trajectory, denoiser, source, target, plan, make, **options)
 
     prompts = framed(prompts | plans.prompts, record.frame)
     return run(model, prompts, record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
-
-
-def of_window(record: LatentTrajectory, window: Window) -> LatentTrajectory:
-    """The frames of a window."""
-    return replace(record, trajectory=record.trajectory.rows(window.frames), mask=of_frames(record.mask, window))
 
 
 class InversionVideoInvert(io.ComfyNode):
