@@ -1,7 +1,9 @@
 """Labelled sheets of pictures, heat maps and curves."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -9,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ..inversion_core.wording import plain
 from .pictures import Pixels
 
-CELL, GAP, LINE = 256, 16, 22
+CELL, GAP, LINE, LONGEST = 256, 16, 22, 4000
 INK, FAINT, EDGE, PAPER = (24, 24, 27), (110, 110, 118), (212, 212, 216), (255, 255, 255)
 HEAT = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 
@@ -52,6 +55,7 @@ def sheet(title: str, lines: Sequence[str], cells: Sequence[Cell], *, columns: i
     return np.asarray(image)
 
 
+@cache
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
@@ -59,9 +63,9 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def wrap(text: str, width: int, size: int) -> list[str]:
     """The text in lines no wider than `width` pixels; a word that is wider is broken."""
     face, lines = font(size), [""]
-    for word in text.split():
-        while face.getlength(word) > width:
-            cut = max(n for n in range(1, len(word)) if n == 1 or face.getlength(word[:n]) <= width)
+    for word in plain(text, LONGEST).split():
+        while face.getlength(word) > width and len(word) > 1:
+            cut = max(1, bisect_right(range(len(word)), width, key=lambda n, word=word: face.getlength(word[:n])) - 1)
             lines, word = [*lines, word[:cut]], word[cut:]
         longer = f"{lines[-1]} {word}".strip()
         lines = [*lines[:-1], longer] if face.getlength(longer) <= width else [*lines, word]

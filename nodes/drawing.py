@@ -1,18 +1,22 @@
 """What the pictures of figures share: colours, letters, axes and curves."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-GAP, LINE = 12, 20
+from ..inversion_core.wording import plain
+
+GAP, LINE, LONGEST = 12, 20, 4000
 INK, FAINT, BLUE, ORANGE, PAPER = (30, 30, 34), (150, 150, 156), (40, 110, 190), (220, 120, 30), (250, 250, 248)
 
 Colour = tuple[int, ...]
 
 
+@cache
 def font(size: int = 13) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     try:
         return ImageFont.load_default(size)
@@ -36,13 +40,14 @@ def write(
 ) -> None:
     """A line of text at its upper left (`to` 0), its upper middle (0.5) or its upper right (1)."""
     face = font(size)
+    text = plain(text, LONGEST)
     draw.text((place[0] - to * face.getlength(text), place[1]), text, fill=colour, font=face)
 
 
 def wrapped(text: str, width: int) -> list[str]:
     """The lines of `text`, broken between words to fit."""
     lines: list[str] = []
-    for paragraph in text.splitlines():
+    for paragraph in plain(text, LONGEST).splitlines():
         line = ""
         for word in paragraph.split(" "):
             longer = f"{line} {word}" if line else word

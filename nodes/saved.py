@@ -1,16 +1,19 @@
 """Trajectories in files, inside ComfyUI's output and input folders only."""
 
-import math
 import os
 import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import comfy.model_management
 import folder_paths
+import torch
 from torch import Tensor
 
-from ..inversion_core.storage import StorageError, load_notes, load_null_text, load_trajectory, save
+from ..inversion_core.fields import Right, needed
+from ..inversion_core.storage import StorageError, load_header, load_null_text, load_trajectory, save
+from ..inversion_core.wording import HIDDEN, quoted
 from .sockets import Frame, LatentTrajectory, NullTextResult
 from .thumbnails import of_latent, of_picture
 
@@ -18,12 +21,26 @@ SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
 NAME = re.compile(r"\.trajectory( \(\d+\))?\.safetensors$")
 """How the name of a trajectory's file ends; ComfyUI puts a number before the last point if a name is taken."""
 LONGEST, PREFIX = 255, 200
-"""The most letters of a file's name, and of one to which a number and the ending are still added."""
+"""The most bytes of a file's name, and of one to which a number and the ending are still added."""
+SIDE, SCALE = 100_000, 1e4
+"""What the sides of a picture in pixels, and the numbers that lead from its latent to the VAE's, are at most."""
 
 
-def beside(path: Path) -> Path:
-    """Where the null-text result of a trajectory's file lies."""
-    return path.with_name(NAME.sub(r".null-text\1.safetensors", path.name))
+def beside(path: Path) -> Path | None:
+    """The null-text result of a trajectory's file, if there is one. Raises ValueError if it is a link out of ComfyUI's folders."""
+    found = path.with_name(NAME.sub(r".null-text\1.safetensors", path.name))
+    if not found.is_file():
+        return None
+    if not any(found.resolve().is_relative_to(root) for root in roots()):
+        raise ValueError(
+            f"{quoted(found.name)} leads out of ComfyUI's folders. Copy the file there instead of a link to it."
+        )
+    return found
+
+
+def roots() -> list[Path]:
+    """ComfyUI's output and input folder."""
+    return [Path(folder_paths.get_directory_by_type(kind)).resolve() for kind in ("output", "input")]
 
 
 def saved_files() -> list[str]:
@@ -41,14 +58,19 @@ def saved_files() -> list[str]:
 def check_name(name: str, shown: str, longest: int) -> None:
     """Raises ValueError if a name, on any system, leads out of the folder that it is for, or cannot be a file's."""
     parts = re.split(r"[/\\]", name)
-    if any(ord(letter) < 32 for letter in name):
-        raise ValueError(f"{shown[:60]!r} holds a character that a file's name cannot hold. Choose another name.")
-    if ".." in parts or (len(parts) > 1 and not parts[0]) or re.match("[A-Za-z]:", name):
+    if HIDDEN.search(name) or "\n" in name:
+        raise ValueError(f"{quoted(shown)} holds a character that a file's name cannot hold. Choose another name.")
+    if re.match("[A-Za-z]:", name):
         raise ValueError(
-            f"'{shown[:60]}' leads out of ComfyUI's folders. Write a name inside them, without a drive or '..'."
+            f"{quoted(shown)} begins like the name of a drive, {quoted(name[:2])}, which leads out of ComfyUI's folders. "
+            "Write a name without a colon."
         )
-    if len(most := max(parts, key=len)) > longest:
-        raise ValueError(f"'{most[:40]}...' is too long for a file's name: {len(most)} letters, of at most {longest}.")
+    if ".." in parts or (len(parts) > 1 and not parts[0]):
+        raise ValueError(f"{quoted(shown)} leads out of ComfyUI's folders. Write a name inside them, without '..'.")
+    if (size := max(len(part.encode()) for part in parts)) > longest:
+        raise ValueError(
+            f"{quoted(shown, 40)} is too long for a file's name: {size} bytes, of at most {longest}. A letter takes 1 to 4."
+        )
 
 
 def path_of(file: str) -> Path:
@@ -57,15 +79,13 @@ def path_of(file: str) -> Path:
     check_name(name, file, LONGEST)
     if folder is None:
         folder = folder_paths.get_input_directory()
-    if Path(folder).resolve() not in {
-        Path(folder_paths.get_directory_by_type(k)).resolve() for k in ("output", "input")
-    }:
-        raise ValueError(f"'{file}' is not in ComfyUI's output or input folder.")
+    if Path(folder).resolve() not in roots():
+        raise ValueError(f"{quoted(file)} is not in ComfyUI's output or input folder.")
     root, path = os.path.realpath(folder), os.path.realpath(os.path.join(folder, name))
     if os.path.isabs(name) or os.path.commonpath([root, path]) != root:
-        raise ValueError(f"'{file}' leads out of ComfyUI's folders.")
+        raise ValueError(f"{quoted(file)} leads out of ComfyUI's folders.")
     if not NAME.search(path):
-        raise ValueError(f"'{file}' is no trajectory file: its name does not end in {SUFFIX}.")
+        raise ValueError(f"{quoted(file)} is no trajectory file: its name does not end in {SUFFIX}.")
     return Path(path)
 
 
@@ -84,12 +104,15 @@ def save_files(
     """
     check_name(prefix, prefix, PREFIX)
     output = folder_paths.get_output_directory()
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output)
+    frame, (height, width) = record.frame, record.trajectory.shape[-2:]
+    size = (width, height) if frame is None else (frame.width, frame.height)
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, *size)
     while any(Path(folder, f"{name}_{counter:05}_{end}").exists() for end in (SUFFIX, NULL_TEXT)):
         counter += 1
     stem = f"{name}_{counter:05}_"
-    frame = None if record.frame is None else asdict(record.frame)
-    notes = {"scale": record.scale, "shift": record.shift, "frame": frame, "made": made}
+    noted = {"scale": list(record.scale), "shift": list(record.shift), "frame": frame and asdict(frame)}
+    facts_of(noted, record.trajectory.shape[1])
+    notes = noted | {"made": made}
     thumbnail = of_latent(record) if image is None else of_picture(image)
     if null_text is not None:
         save(null_text.null_text, Path(folder, stem + NULL_TEXT))
@@ -99,18 +122,47 @@ def save_files(
 
 def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
     """A trajectory and the null-text result beside it. Raises StorageError, saying what is wrong with the file."""
-    trajectory, notes = load_trajectory(path), load_notes(path)
+    null_text, header = beside(path), load_header(path)
     try:
-        frame = None if notes["frame"] is None else Frame(**notes["frame"])
-        scale, shift = (_numbers(notes[name], trajectory.shape[1]) for name in ("scale", "shift"))
-    except (KeyError, TypeError, ValueError) as error:
+        facts = facts_of(header.notes, header.shape[1])
+    except ValueError as error:
         raise StorageError(
             f"{path.name} was not saved by Save Trajectory: it does not say how its latents are scaled and how large its "
             f"picture is ({error}). Save the trajectory with that node."
         ) from error
-    record = LatentTrajectory(trajectory, scale, shift, frame)
-    null_text = beside(path)
-    return record, NullTextResult(load_null_text(null_text)) if null_text.is_file() else None
+    if header.bytes > (free := comfy.model_management.get_free_memory(torch.device("cpu"))):
+        raise StorageError(
+            f"{path.name} was not read: its tensors take {header.bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are "
+            "free. Close other programs, or invert with fewer steps."
+        )
+    record = LatentTrajectory(load_trajectory(path), *facts)
+    return record, NullTextResult(load_null_text(null_text)) if null_text else None
+
+
+def facts_of(notes: dict[str, Any], channels: int) -> tuple[tuple[float, ...], tuple[float, ...], Frame | None]:
+    """Scale, shift and frame of a trajectory, as its file notes them. Raises ValueError at one that is missing or of another kind."""
+    numbers: Right = (
+        f"a list of {channels} numbers, one a channel, of at most {SCALE:.0f}",
+        lambda kept: (
+            isinstance(kept, list)
+            and len(kept) == channels
+            and all(type(one) in (int, float) and abs(one) <= SCALE for one in kept)
+        ),
+    )
+    sides: Right = (
+        f"nothing, or {', '.join(Frame.__dataclass_fields__)} in pixels, of at most {SIDE}",
+        lambda kept: (
+            kept is None
+            or (
+                isinstance(kept, dict)
+                and set(kept) == set(Frame.__dataclass_fields__)
+                and all(type(side) is int and 0 < side <= SIDE for side in kept.values())
+            )
+        ),
+    )
+    scale, shift = (tuple(needed(notes, name, numbers)) for name in ("scale", "shift"))
+    frame = needed(notes, "frame", sides)
+    return scale, shift, frame and Frame(**frame)
 
 
 def _changed(file: str) -> int | None:
@@ -120,9 +172,3 @@ def _changed(file: str) -> int | None:
         return path.stat().st_mtime_ns if path.is_file() else None
     except (OSError, ValueError):
         return None
-
-
-def _numbers(values: Any, channels: int) -> tuple[float, ...]:
-    if len(values) != channels or not all(map(math.isfinite, values)):
-        raise ValueError(f"wanted are {channels} numbers, one a channel; got {str(values)[:40]}")
-    return tuple(values)

@@ -16,10 +16,10 @@ PARTS = ("inversion_core", "nodes", "toybox", "command_line")
 
 # A row imports only from rows above it; files of one package also from each other.
 ROWS = (
-    ("shapes", "wording"),
+    ("shapes", "wording", "writing"),
     ("paths",),
     ("progress", "types"),
-    ("trajectory",),
+    ("fields", "trajectory"),
     ("attention", "dial", "fingerprint", "headers", "metrics", "refine", "schedules", "solvers"),
     ("integrate", "storage", "verdict"),
     ("edit",),
