@@ -13,6 +13,7 @@ from ..inversion_core.shapes import Picture
 from .making import Making
 from .mistakes import Mistake
 from .models import load_studio
+from .outputs import check_picture
 from .pictures import (
     Pixels,
     mask_to_tensor,
@@ -40,13 +41,14 @@ def style_command(options: argparse.Namespace) -> None:
         raise Mistake("Say which style: name it in --target, or give a picture of it with --style-picture.")
     if blanks and BLANK not in options.style_source:
         raise Mistake(f"The word of the style is to be read: write {BLANK} for it in --style-source too.")
+    out = options.out or options.picture.with_name(options.picture.stem + ".styled.png")
+    check_picture(out, options)
     pixels = opened(options.picture, options)
     shown = None if options.style_picture is None else opened(options.style_picture, options)
     studio = load_studio(options.model, device=options.device, dtype=options.dtype)
     wish = Wish(to_tensor(pixels, studio.multiple), options.source, target)
     looks = [] if shown is None else [Look(to_tensor(shown, studio.multiple), options.style_source)]
     styled = transferred(studio, [wish], looks, styling=styling_of(options, blanks), making=making_of(options))
-    out = options.out or options.picture.with_name(options.picture.stem + ".styled.png")
     write_picture(out, to_pixels(studio.decode(styled.edited.target), pixels.shape[:2]))
     print(f"styled          {out} (as: {styled.targets[0] or 'nothing said'})")
 
@@ -65,6 +67,8 @@ def try_on_command(options: argparse.Namespace) -> None:
     ):
         if not told and mask is None:
             raise Mistake(f"Say where the clothing is in each picture: give {where}.")
+    out = options.out or options.picture.with_name(options.picture.stem + ".dressed.png")
+    check_picture(out, options)
     pixels, garment = (opened(path, options) for path in (options.picture, options.garment_picture))
     region, studio = (
         masked(options.mask, pixels),
@@ -76,7 +80,6 @@ def try_on_command(options: argparse.Namespace) -> None:
     fit, targets = (RECIPE if options.attention_only else DEFAULT), None if options.target is None else [options.target]
     made = try_on(studio, [person], [clothes], targets=targets, fit=fit, making=making_of(options))
     edited = to_pixels(studio.decode(made.edited.target), pixels.shape[:2])
-    out = options.out or options.picture.with_name(options.picture.stem + ".dressed.png")
     write_picture(out, edited if region is None else pasted(pixels, edited, region))
     print(f"dressed         {out} ({float(made.region.mean()):.0%} of the picture is the region)")
 

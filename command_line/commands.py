@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from .jobs import Job, new_trajectory, open_job, trajectory_of
 from .look import look_command
 from .memory_options import memory_of
 from .mistakes import Mistake
+from .outputs import check_file, check_picture, named_after
 from .pictures import Pixels, mask_to_tensor, pasted, read_mask, thumbnail, to_tensor, write_picture
 from .progress import bar
 from .recipes import run_edit, run_null_text
@@ -30,8 +30,10 @@ from .video import video_command
 
 
 def invert_command(options: argparse.Namespace) -> None:
+    out = options.out or named_after(options.picture, ".safetensors")
+    check_file(out, options, ".safetensors")
+    check_picture(out.with_suffix(".reconstruction.png"), options)
     job = open_job(options)
-    out = options.out or _named_after(options.picture, ".safetensors")
     trajectory = new_trajectory(job, options, options.prompt)
     out.parent.mkdir(parents=True, exist_ok=True)
     storage.save(trajectory, out, thumbnail=thumbnail(job.pixels))
@@ -46,6 +48,8 @@ def invert_command(options: argparse.Namespace) -> None:
 
 def edit_command(options: argparse.Namespace) -> None:
     _check(options)
+    out, memory = options.out or named_after(options.picture, ".edited.png"), memory_of(options)
+    check_picture(out, options)
     job = open_job(options)
     mask = read_mask(options.mask, job.size) if options.mask else None
     control = _control(job, options, mask)
@@ -67,23 +71,23 @@ def edit_command(options: argparse.Namespace) -> None:
             negative=options.negative or "",
             control=control,
             null_text=null_text,
-            memory=memory_of(options),
+            memory=memory,
             on_step=on_step,
         )
     pixels = job.picture(edited.target)
-    out = options.out or _named_after(options.picture, ".edited.png")
     write_picture(out, pixels if mask is None else pasted(job.pixels, pixels, mask))
     print(f"edited          {out}")
     print(f"source branch   {_psnr(job.picture(edited.source[-1]), job.pixels)} (how well the method kept the picture)")
 
 
 def report_command(options: argparse.Namespace) -> None:
+    out = options.out or named_after(options.picture, ".report.png")
+    check_picture(out, options)
     job = open_job(options)
     trajectory = trajectory_of(job, options, options.prompt)
     sheet, lines = report_picture(
         job.studio, trajectory, job.pixels, guidance=job.guidance(options.guidance), shown=not options.quiet
     )
-    out = options.out or _named_after(options.picture, ".report.png")
     write_picture(out, sheet)
     print("\n".join([*lines, f"picture: {out}"]))
 
@@ -149,7 +153,3 @@ def _weights(studio: Studio, options: argparse.Namespace) -> dict[str, float]:
 
 def _psnr(pixels: Pixels, other: Pixels) -> str:
     return f"{float(psnr(to_tensor(pixels), to_tensor(other))):.1f} dB"
-
-
-def _named_after(picture: Path, ending: str) -> Path:
-    return Path(picture.name).with_suffix(ending)

@@ -2,24 +2,29 @@
 
 import argparse
 import json
-from pathlib import Path
+import re
 
 from ..inversion_core.editors import EDITORS
 from ..inversion_core.editors import Job as EditJob
 from ..inversion_core.editors.compare import Compared, compare, fitting
 from ..inversion_core.metrics import psnr
+from ..inversion_core.wording import quoted
 from .drawing import Cell, sheet
 from .jobs import Job, open_job
 from .mistakes import Mistake
+from .outputs import check_folder, named_after, write_text
 from .pictures import to_tensor, write_picture
 from .progress import bar
 
 
 def compare_command(options: argparse.Namespace) -> None:
     """Edit the picture with each method; print the figures, and write the pictures, a sheet of them and the figures."""
+    out = options.out or named_after(options.picture, ".methods")
+    check_folder(
+        out, options, "|".join(re.escape(name) for name in ("methods.png", "methods.json", *map(file_of, EDITORS)))
+    )
     job = open_job(options)
     names = chosen(job, options.methods)
-    out = options.out or Path(options.picture.name).with_suffix(".methods")
     out.mkdir(parents=True, exist_ok=True)
     rows, cells = (
         [],
@@ -39,12 +44,17 @@ def compare_command(options: argparse.Namespace) -> None:
             print(line_of(row))
             if result.edited is not None:
                 edited = job.picture(result.edited.target)
-                write_picture(out / f"{result.name.replace(' ', '-')}.png", edited)
+                write_picture(out / file_of(result.name), edited)
                 cells.append(Cell(result.name, edited, note_of(row)))
     lines = [f"from: {options.source}", f"to: {options.target}"]
     write_picture(out / "methods.png", sheet("Methods side by side", lines, cells))
-    (out / "methods.json").write_text(json.dumps({"methods": rows}, indent=2) + "\n", encoding="utf-8")
+    write_text(out / "methods.json", json.dumps({"methods": rows}, indent=2) + "\n")
     print(f"{len(cells) - 2} pictures, methods.png and methods.json in {out}")
+
+
+def file_of(method: str) -> str:
+    """The name of a method's picture."""
+    return f"{method.replace(' ', '-')}.png"
 
 
 def chosen(job: Job, names: list[str]) -> list[str]:
@@ -52,7 +62,7 @@ def chosen(job: Job, names: list[str]) -> list[str]:
     able = fitting(job.studio.denoiser)
     for name in names:
         if name not in able:
-            raise Mistake(f"'{name}' does not work on this kind of model; these do: {', '.join(able)}.")
+            raise Mistake(f"{quoted(name)} does not work on this kind of model; these do: {', '.join(able)}.")
     return names or able
 
 

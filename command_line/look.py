@@ -61,9 +61,12 @@ def look_command(options: argparse.Namespace) -> None:
     from ..inversion_core.methods import word_attention
     from .drawing import Cell, heat, sheet
     from .jobs import open_job, trajectory_of
+    from .outputs import check_folder, named_after
     from .pictures import write_picture
     from .progress import bar
 
+    out = options.out or named_after(options.picture, ".words")
+    check_folder(out, options, r"words\.png|\d\d+-.*\.png")
     job = open_job(options)
     tokens = job.studio.prompt_tokens(options.prompt)
     words = options.words or regions.distinct_words(tokens)
@@ -79,7 +82,6 @@ def look_command(options: argparse.Namespace) -> None:
     threshold = regions.THRESHOLD if options.threshold is None else options.threshold
     masks = regions.word_masks(maps, covered, threshold=threshold, softness=options.softness)[0, :, :height, :width]
     wide = regions.enlarged(maps, covered)[0, :, :height, :width]
-    out = options.out or Path(options.picture.name).with_suffix(".words")
     cells = [Cell("the picture", job.pixels), *(Cell(w, heat(job.pixels, m)) for w, m in zip(words, wide, strict=True))]
     write_picture(out / "words.png", sheet("Where each word draws attention", [options.prompt], cells))
     for number, (word, mask) in enumerate(zip(words, masks, strict=True), 1):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from ..inversion_core.backends.diffusers_studio import Studio
+from ..inversion_core.wording import quoted
 from .mistakes import Mistake
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -78,9 +79,9 @@ def pick_device(name: str) -> torch.device:
         return torch.device(best)
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise Mistake(f"The device '{name}' cannot be used here; try --device cpu.") from error
+        torch.empty(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise Mistake(f"The device {quoted(name)} cannot be used here; try --device cpu.") from error
     return device
 
 

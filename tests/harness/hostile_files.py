@@ -25,7 +25,7 @@ VALUES = {
     "list": [],
     "nested": [[{"a": [None]}]],
     "fields": {"secret": 1},
-    "many": list(range(100_000)),
+    "many": list(range(20_000)),
 }
 INNER = (
     r"NoneType|unhashable|unpack|__init__|positional|keyword|iterable|object of type|could not convert|has no attribute|"
