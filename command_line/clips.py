@@ -39,7 +39,7 @@ def read_clip(path: Path) -> Footage:
 
     Raises Mistake if there is no clip, its frames differ in size, or a video file is given and PyAV is missing.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         check_is_file(path, "clip")
     if path.is_dir():
         pictures = [read_picture(name) for name in sorted(path.iterdir()) if _is_picture(name)]
@@ -76,7 +76,7 @@ def write_clip(path: Path, footage: Footage) -> None:
 
 def check_clip(path: Path, options: argparse.Namespace) -> None:
     """Raises Mistake if no clip can be written there, or it is one that the command reads."""
-    if not path.suffix or path.is_dir():
+    if not path.suffix or os.path.isdir(path):
         return check_folder(path, options, FRAMES)
     check_file(path, options)
     check_folder(path.with_suffix(".frames"), options, FRAMES)

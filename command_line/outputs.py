@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from PIL import Image
 
@@ -26,7 +27,7 @@ def named_after(picture: Path, ending: str) -> Path:
 def inputs_of(options: argparse.Namespace) -> list[Path]:
     """The files and folders that a command reads."""
     given = [value for name, value in vars(options).items() if isinstance(value, Path) and name != "out"]
-    return [path for path in given if path.exists()]
+    return [path for path in given if os.path.exists(path)]  # which one of too long a name does not
 
 
 def check_picture(out: Path, options: argparse.Namespace) -> None:
@@ -45,6 +46,7 @@ def format_of(path: Path) -> str:
 
 def check_file(out: Path, options: argparse.Namespace, ending: str = "") -> None:
     """Raises Mistake if no file can be written there, or it is one that the command reads."""
+    _check_names(out)
     if not out.name or out.is_dir():
         raise Mistake(f"{out} is a folder; name a file in it.")
     if out.exists() and not (out.is_file() and os.access(out, os.W_OK)):
@@ -59,6 +61,7 @@ def check_file(out: Path, options: argparse.Namespace, ending: str = "") -> None
 
 def check_folder(out: Path, options: argparse.Namespace, names: str) -> None:
     """Raises Mistake if no folder can be filled there, or files of `names`, a pattern, are such that the command reads."""
+    _check_names(out)
     if out.exists() and not out.is_dir():
         raise Mistake(f"{out} is a file; name a folder.")
     _check_place(out / "0")
@@ -68,17 +71,23 @@ def check_folder(out: Path, options: argparse.Namespace, names: str) -> None:
             raise Mistake(f"{path} is read by this command and would be lost; name another folder with --out.")
 
 
-def _check_place(path: Path) -> None:
-    """Raises Mistake if a name is too long, or the folder is none, or may not be written to."""
+def _check_names(path: Path) -> None:
+    """Raises Mistake if a name is too long for a file's."""
     if long := [part for part in path.parts if len(os.fsencode(part)) > LONGEST]:
-        raise Mistake(
-            f"The name {long[0][:40]}... is too long: {len(os.fsencode(long[0]))} bytes, of at most {LONGEST}."
-        )
+        size = len(os.fsencode(long[0]))
+        raise Mistake(f"The name {long[0][:40]}... is too long: {size} bytes, of at most {LONGEST}.")
+
+
+def _check_place(path: Path) -> None:
+    """Raises Mistake if the folder is none, or may not be written to."""
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if not there.is_dir():
         raise Mistake(f"{there} is a file, not a folder, so that {path.name} cannot be written into it.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise Mistake(f"The folder {there} cannot be written to; name another with --out.")
+    try:
+        TemporaryFile(dir=there).close()
+    except OSError as error:
+        said = error.strerror or error
+        raise Mistake(f"The folder {there} cannot be written to ({said}); name another with --out.") from error
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Picture files of any size and kind, as the models want them and back."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -107,9 +108,9 @@ def _opened(path: str | Path) -> Image.Image:
 
 def check_is_file(path: str | Path, what: str) -> None:
     """Raises Mistake unless there is a file; a pipe would be waited for."""
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise Mistake(f"There is no {what} {path}.")
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise Mistake(f"{path} is a folder or a device, not a file; name a {what}.")
 
 

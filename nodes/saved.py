@@ -150,13 +150,13 @@ def facts_of(notes: dict[str, Any], channels: int) -> tuple[tuple[float, ...], t
         ),
     )
     sides: Right = (
-        f"nothing, or {', '.join(Frame.__dataclass_fields__)} in pixels, of at most {SIDE}",
+        f"nothing, or {', '.join(Frame.__dataclass_fields__)} in whole pixels, of at most {SIDE}",
         lambda kept: (
             kept is None
             or (
                 isinstance(kept, dict)
                 and set(kept) == set(Frame.__dataclass_fields__)
-                and all(type(side) is int and 0 < side <= SIDE for side in kept.values())
+                and all(type(side) is int and 0 <= side <= SIDE for side in kept.values())
             )
         ),
     )

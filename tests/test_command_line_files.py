@@ -21,7 +21,7 @@ from harness import tiny_diffusion
 from latent_inversion.command_line import clips, jobs, main, outputs, pictures
 from latent_inversion.command_line.mistakes import Mistake
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+PIXELS = np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def test_links_are_followed_and_stay_links(here):
     (here / "there").mkdir()
     Path("link.png").symlink_to(here / "there" / "real.png")
     pictures.write_picture("link.png", PIXELS)
-    assert Path("link.png").is_symlink() and Image.open("there/real.png").size == (300, 200)
+    assert Path("link.png").is_symlink() and Image.open("there/real.png").size == (600, 400)
 
 
 def test_frames_are_written_all_or_none(small_disk):
@@ -160,7 +160,7 @@ def laid_out() -> None:
         ("folder", "is a folder"),
         ("photo.png/out.png", "is a file, not a folder"),
         ("a" * 300 + ".png", "too long"),
-        ("日" * 100 + ".png", "300|304 bytes"),
+        ("日" * 100 + ".png", "too long: 3.. bytes"),
         ("out.xyz", "does not end|cannot be written as a video"),
         ("pipe.png", "is a device"),
         ("/proc/out.png", "cannot be written to"),
@@ -306,7 +306,7 @@ def exit_() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks into /proc")
-@pytest.mark.parametrize("library", ["libpython|_json", "libtorch_cpu", "pyarrow|tokenizers|_regex|PIL"])
+@pytest.mark.parametrize("library", ["_multiarray_umath", "libtorch_cpu", "pyarrow|tokenizers|_regex|PIL"])
 def test_stopping_while_libraries_load_is_one_line(library):
     import re
 

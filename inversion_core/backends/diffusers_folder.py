@@ -108,9 +108,7 @@ def load_pipeline_folder(
     encoders = {}
     for name, cls in kind.encoders.items():
         if isinstance(named := index.get(name), list) and named[:1] not in ([], [None]):
-            tokenizer = read_part(
-                folder, name.replace("text_encoder", "tokenizer"), AutoTokenizer, trust_remote_code=False
-            )
+            tokenizer = read_part(folder, name.replace("text_encoder", "tokenizer"), AutoTokenizer, SAFE)
             model = read_weights(folder, name, cls, {**SAFE, "torch_dtype": dtype})
             encoders[name] = (tokenizer, model.to(device).eval())
     if missing := set(kind.encoders) - {*encoders, *GONE_WITHOUT}:
