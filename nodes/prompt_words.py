@@ -1,12 +1,14 @@
 """The words of a prompt as a text encoder of ComfyUI cuts it, and the words that people write into widgets."""
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..inversion_core.attention.tokens import PromptTokens, joined, words_of_pieces
+from ..inversion_core.wording import quoted
 
+HEAVIEST = 100
+"""The largest weight of a word."""
 Chunks = Mapping[str, Sequence[Sequence[tuple[Any, float, int]]]]
 """What ComfyUI's tokenizers give, by their names: chunks of `(token, weight, word)`; word 0 is start, end or padding."""
 QWEN_START, QWEN_END, QWEN_USER = 151644, 151645, (872, 198)
@@ -91,7 +93,7 @@ def word_list(text: str) -> tuple[str, ...]:
 
 
 def weights_of(text: str) -> dict[str, float]:
-    """`word: weight`, one a line. Raises ValueError at a line of another form."""
+    """`word: weight`, one a line. Raises ValueError at a line of another form, and at a weight out of range."""
     weights = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         word, colon, weight = line.rpartition(":")
@@ -99,8 +101,9 @@ def weights_of(text: str) -> dict[str, float]:
             weights[word.strip()] = float(weight)
         except ValueError:
             colon = ""
-        if not colon or not word.strip() or not math.isfinite(weights[word.strip()]):
+        if not colon or not word.strip() or not abs(weights[word.strip()]) <= HEAVIEST:
             raise ValueError(
-                f"Write a word, a colon and its weight, a number, on each line, as in 'smiling: 2.5'; got '{line}'."
+                f"Write a word, a colon and its weight, a number from -{HEAVIEST} to {HEAVIEST}, on each line, as in "
+                f"'smiling: 2.5'; got {quoted(line)}."
             )
     return weights
