@@ -85,7 +85,7 @@ def look_command(options: argparse.Namespace) -> None:
     cells = [Cell("the picture", job.pixels), *(Cell(w, heat(job.pixels, m)) for w, m in zip(words, wide, strict=True))]
     write_picture(out / "words.png", sheet("Where each word draws attention", [options.prompt], cells))
     for number, (word, mask) in enumerate(zip(words, masks, strict=True), 1):
-        name = f"{number:02d}-{re.sub(r'[^a-z0-9]+', '-', word.lower()).strip('-')}.png"
+        name = f"{number:02d}-{re.sub(r'[^a-z0-9]+', '-', word.lower())[:60].strip('-')}.png"
         write_picture(out / name, np.rint(255 * mask.numpy()).astype(np.uint8))
         print(f"{name:<24} {word}: {float(mask.mean()):.0%} of the picture")
     print(f"maps: {out / 'words.png'}")

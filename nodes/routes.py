@@ -52,7 +52,7 @@ def answering(work: Callable[[str], tuple[bytes, str]]) -> Callable[[Any], Any]:
         except (OSError, ValueError) as error:
             kinds = {FileNotFoundError: 404, StorageError: 422, OSError: 422, ValueError: 400}
             status = next(status for kind, status in kinds.items() if isinstance(error, kind))
-            return web.json_response({"error": plain(without_folders(str(error)))}, status=status)
+            return web.json_response({"error": plain(without_folders(str(error)))}, status=status, headers=HEADERS)
         return web.Response(body=body, content_type=kind, headers=HEADERS)
 
     return handler

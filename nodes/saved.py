@@ -20,8 +20,9 @@ from .thumbnails import of_latent, of_picture
 SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
 NAME = re.compile(r"\.trajectory( \(\d+\))?\.safetensors$")
 """How the name of a trajectory's file ends; ComfyUI puts a number before the last point if a name is taken."""
-LONGEST, PREFIX = 255, 200
-"""The most bytes of a file's name, and of one to which a number and the ending are still added."""
+LONGEST, PREFIX, DEEPEST = 255, 200, 1000
+"""The most bytes of a file's name, and of one to which a number and the ending are still added; the most letters of a
+name with its folders."""
 SIDE, SCALE = 100_000, 1e4
 """What the sides of a picture in pixels, and the numbers that lead from its latent to the VAE's, are at most."""
 
@@ -67,9 +68,10 @@ def check_name(name: str, shown: str, longest: int) -> None:
         )
     if ".." in parts or (len(parts) > 1 and not parts[0]):
         raise ValueError(f"{quoted(shown)} leads out of ComfyUI's folders. Write a name inside them, without '..'.")
-    if (size := max(len(part.encode()) for part in parts)) > longest:
+    if (size := max(len(part.encode()) for part in parts)) > longest or len(name) > DEEPEST:
         raise ValueError(
-            f"{quoted(shown, 40)} is too long for a file's name: {size} bytes, of at most {longest}. A letter takes 1 to 4."
+            f"{quoted(shown, 40)} is too long for a file's name: {size} bytes, of at most {longest} (a letter takes 1 to 4), "
+            f"and {len(name)} letters with its folders, of at most {DEEPEST}. Choose a shorter name."
         )
 
 

@@ -1,10 +1,12 @@
 """Files that were made to do harm, at every place where ComfyUI or the browser meets them: read, refused in a sentence, never repeated."""
 
+import asyncio
 import json
 import os
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -180,7 +182,7 @@ def test_a_null_text_file_that_is_a_link_out_of_the_folders_is_refused(sound: Pa
     assert "leads out of ComfyUI's folders" in card["error"]
 
 
-@pytest.mark.parametrize("name", ["a\ud800", "a\u202eb", "a\x1bb", "日" * 70, "a" * 201])
+@pytest.mark.parametrize("name", ["a\ud800", "a\u202eb", "a\x1bb", "日" * 70, "a" * 201, "a/" * 600 + "b"])
 def test_names_that_no_file_can_have_are_refused_before(folders: Path, name: str) -> None:
     for node, inputs in (
         ("InversionSaveTrajectory", {"filename_prefix": name}),
@@ -196,6 +198,15 @@ def test_names_that_no_browser_can_ask_for_are_not_offered(folders: Path) -> Non
         with open(os.fsencode(folders / "output") + b"/" + name + saved.SUFFIX.encode(), "wb"):
             pass
     assert saved.saved_files() == [] and cards.cards() == []
+
+
+@pytest.mark.parametrize("file", ["", "absent\x1b", "a/" * 600 + NAME], ids=["all", "hidden", "deep"])
+def test_every_answer_says_that_no_other_page_may_show_it(sound: Path, file: str) -> None:
+    handler = routes.answering(routes.listed)
+    answer = asyncio.run(handler(SimpleNamespace(query={"file": f"{file} [input]" if file else ""})))
+    assert answer.status == (400 if file else 200)
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert b"\x1b" not in answer.body and b"Errno" not in answer.body
 
 
 def test_a_file_has_the_rights_that_others_have(sound: Path, folders: Path) -> None:
