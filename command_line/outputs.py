@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 
 from PIL import Image
 
-from ..inversion_core.wording import plain
+from ..inversion_core.wording import HALVES, plain
 from ..inversion_core.writing import writing
 from .mistakes import Mistake
 
@@ -111,7 +111,7 @@ def check_texts(options: argparse.Namespace) -> None:
     """Raises Mistake if a text or a word is none in UTF-8, as may come from a terminal of another encoding."""
     for name, value in vars(options).items():
         texts: Sequence[object] = value if isinstance(value, list) else [value]
-        if any(re.search("[\ud800-\udfff]", text) for text in texts if isinstance(text, str)):
+        if any(HALVES.search(text) for text in texts if isinstance(text, str)):
             raise Mistake(
                 f"--{name.replace('_', '-')} holds bytes that are no text in UTF-8; set the terminal to UTF-8."
             )

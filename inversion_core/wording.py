@@ -21,7 +21,9 @@ def plain(text: str, most: int = MESSAGE) -> str:
 
 def quoted(value: object, most: int = QUOTE) -> str:
     """A value of someone else's in quotation marks, on one line."""
-    return "'" + plain(str(value), most).replace("\n", "\\n") + "'"
+    endless = isinstance(value, int) and value.bit_length() > 10_000  # which Python does not write out
+    said = "a number of too many digits" if endless else plain(str(value), most)
+    return "'" + said.replace("\n", "\\n") + "'"
 
 
 def whole(text: str) -> str:

@@ -315,6 +315,7 @@ def test_stopping_while_libraries_load_is_one_line(library):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     maps = Path(f"/proc/{process.pid}/maps")
     while process.poll() is None and not re.search(library, maps.read_text()):

@@ -4,13 +4,14 @@ import inspect
 import traceback
 from typing import Any
 
+import numpy as np
 import pytest
 from comfy_api.latest import io
 
 from latent_inversion.inversion_core.wording import HIDDEN, MESSAGE
 from latent_inversion.nodes import node_list
 from latent_inversion.nodes.guard import guarded, shown
-from latent_inversion.nodes.widgets import LONGEST
+from latent_inversion.nodes.widgets import LONGEST, check_number
 
 NODES = {node.define_schema().node_id: node for node in node_list()}
 NAN, INFINITY = float("nan"), float("inf")
@@ -56,11 +57,20 @@ def everything(node: Any) -> dict[str, Any]:
 def test_numbers_out_of_range_are_refused_with_name_and_range(node: Any, widget: Any) -> None:
     assert widget.min is not None and widget.max is not None
     past = [NAN, INFINITY, -INFINITY, 1e30, -1e30, widget.max * 2 + 1, widget.min - 1, "3"]
-    past += [10**400, widget.min + 0.5] if isinstance(widget, io.Int.Input) else []
+    past += [10**400, 10**10_000, widget.min + 0.5] if isinstance(widget, io.Int.Input) else []
     for value in past:
         *_, raised = said(node, **{widget.id: value})
         assert f"'{widget.id}'" in raised and f"{widget.min} to {widget.max}" in raised, raised
         assert len(raised) < 300
+
+
+def test_numbers_of_every_kind_are_taken() -> None:
+    for widget, values in (
+        (io.Float.Input("x", min=0.0, max=8.0), (3, 0.0, 8.0, np.float32(2.5), np.int64(4), True)),
+        (io.Int.Input("n", min=0, max=8), (3, 4.0, np.int32(2), np.float64(1))),
+    ):
+        for value in values:
+            check_number(widget, value)
 
 
 @pytest.mark.parametrize(("node", "widget"), widgets(io.Int.Input))
