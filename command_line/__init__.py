@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from ..inversion_core.wording import plain
+from .loading import STOPPED, loading
 from .mistakes import Mistake
 
 
@@ -16,16 +17,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may hold what a terminal cannot write
     try:
-        from .parser import parser  # not above: ComfyUI's nodes draw with this package, beside no diffusers
+        with loading():  # not above: ComfyUI's nodes draw with this package, beside no diffusers
+            from .parser import parser
 
-        parser().parse_args(arguments, options)
-        from .commands import COMMANDS
-        from .outputs import check_texts
+            parser().parse_args(arguments, options)
+            from .commands import COMMANDS
+            from .outputs import check_texts
 
         check_texts(options)
         COMMANDS[options.command](options)
     except KeyboardInterrupt:
-        return _end(options.command, "stopped", 130)
+        return _end(options.command, "stopped", STOPPED)
     except ValueError as error:  # of this package and of the core: sentences for the user
         if options.debug and not isinstance(error, Mistake):
             raise

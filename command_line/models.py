@@ -6,6 +6,7 @@ import torch
 
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.wording import quoted
+from .loading import loading
 from .mistakes import Mistake
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -18,6 +19,7 @@ TOYBOXES = {"toybox": "unet", "toybox-flow": "flow"}
 """The embedded models by the names that `--model` knows, and their families."""
 
 
+@loading()
 def load_studio(model: str, *, device: str = "auto", dtype: str = "auto") -> Studio:
     """A model of the toybox, or the model in a folder of diffusers' format. Raises Mistake if it is not there or cannot run so."""
     quiet()
@@ -29,6 +31,7 @@ def load_studio(model: str, *, device: str = "auto", dtype: str = "auto") -> Stu
     return load_pipeline_folder(model, device=place, dtype=kind)
 
 
+@loading()
 def load_toybox(
     device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, *, family: str = "unet"
 ) -> Studio:

@@ -858,7 +858,7 @@ TEXTS = [
 ]
 
 NUMBERS = [
-    late("guidance that is no number", lambda b: b.sample(guidance=NAN), "'guidance'", "0.0 to 30.0", "nan"),
+    late("guidance that is no number", lambda b: b.sample(guidance=NAN), "'guidance'", "1.0 to 30.0", "nan"),
     late(
         "a level that is no number",
         lambda b: b.add(
@@ -878,7 +878,7 @@ NUMBERS = [
         "guidance out of range through a link",
         lambda b: b.sample(guidance=b.add("PrimitiveFloat", value=1e30)),
         "'guidance'",
-        "0.0 to 30.0",
+        "1.0 to 30.0",
         "1e+30",
     ),
 ]
