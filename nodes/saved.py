@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ LONGEST, PREFIX, DEEPEST = 255, 200, 1000
 name with its folders."""
 SIDE, SCALE = 100_000, 1e4
 """What the sides of a picture in pixels, and the numbers that lead from its latent to the VAE's, are at most."""
+PLACE = 8
+"""The pixels of a latent's place in most models."""
 
 
 def beside(path: Path) -> Path | None:
@@ -106,20 +108,33 @@ def save_files(
     """
     check_name(prefix, prefix, PREFIX)
     output = folder_paths.get_output_directory()
-    frame, (height, width) = record.frame, record.trajectory.shape[-2:]
-    size = (width, height) if frame is None else (frame.width, frame.height)
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, *size)
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, *size_of(record, image))
     while any(Path(folder, f"{name}_{counter:05}_{end}").exists() for end in (SUFFIX, NULL_TEXT)):
         counter += 1
     stem = f"{name}_{counter:05}_"
-    noted = {"scale": list(record.scale), "shift": list(record.shift), "frame": frame and asdict(frame)}
-    facts_of(noted, record.trajectory.shape[1])
-    notes = noted | {"made": made}
+    frame = None if record.frame is None else {k: v for k, v in asdict(record.frame).items() if v is not None}
+    notes = {"scale": list(record.scale), "shift": list(record.shift), "frame": frame, "made": made}
+    facts_of(notes, record.trajectory.shape[1])
     thumbnail = of_latent(record) if image is None else of_picture(image)
+    beside_it = Path(folder, stem + NULL_TEXT)
     if null_text is not None:
-        save(null_text.null_text, Path(folder, stem + NULL_TEXT))
-    save(record.trajectory, Path(folder, stem + SUFFIX), thumbnail=thumbnail, notes=notes, texts=texts)
+        save(null_text.null_text, beside_it)
+    try:
+        save(record.trajectory, Path(folder, stem + SUFFIX), thumbnail=thumbnail, notes=notes, texts=texts)
+    except BaseException:
+        beside_it.unlink(missing_ok=True)
+        raise
     return Path(subfolder, stem + SUFFIX).as_posix()
+
+
+def size_of(record: LatentTrajectory, image: Tensor | None) -> tuple[int, int]:
+    """Width and height of a trajectory's picture: as it was encoded, or of the one that is connected, or else the latent's at 8 pixels a place."""
+    if record.frame is not None:
+        return record.frame.width, record.frame.height
+    if image is not None:
+        return image.shape[2], image.shape[1]
+    rows, columns = record.trajectory.shape[-2:]
+    return PLACE * columns, PLACE * rows
 
 
 def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
@@ -151,13 +166,14 @@ def facts_of(notes: dict[str, Any], channels: int) -> tuple[tuple[float, ...], t
             and all(type(one) in (int, float) and abs(one) <= SCALE for one in kept)
         ),
     )
+    known = {field.name: field.default is MISSING for field in fields(Frame)}
     sides: Right = (
-        f"nothing, or {', '.join(Frame.__dataclass_fields__)} in whole pixels, of at most {SIDE}",
+        f"nothing, or {', '.join(known)} in whole pixels, of at most {SIDE}",
         lambda kept: (
             kept is None
             or (
                 isinstance(kept, dict)
-                and set(kept) == set(Frame.__dataclass_fields__)
+                and {name for name, must in known.items() if must} <= set(kept) <= set(known)
                 and all(type(side) is int and 0 <= side <= SIDE for side in kept.values())
             )
         ),

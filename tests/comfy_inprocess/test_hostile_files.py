@@ -144,6 +144,10 @@ def test_latents_that_load_refuses_are_not_saved(folders: Path) -> None:
             saved.save_files(record, "x", None, torch.rand(1, 8, 8, 3))
     with pytest.raises(ValueError, match=r"its shift is .*3e.38.*one a channel"):
         saved.save_files(sockets.LatentTrajectory(trajectory(), (1.0,) * 4, (3e38,) * 4), "x", None, None)
+    null_text = sockets.NullTextResult(NullText(SIGMAS, (torch.randn(1, 7, 5),) * 2, (0.1, 0.2), (0.1, 0.1), 33))
+    record = sockets.LatentTrajectory(trajectory(torch.full((1, 4, 6, 5), 1e8)), (1.0,) * 4, (0.0,) * 4)
+    with pytest.raises(StorageError, match="beyond"):
+        saved.save_files(record, "x", null_text, None)
     assert not list((folders / "output").rglob("*.*"))
 
 
