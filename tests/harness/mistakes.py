@@ -876,10 +876,10 @@ NUMBERS = [
     ),
     late(
         "guidance out of range through a link",
-        lambda b: b.sample(guidance=b.add("PrimitiveFloat", value=1e30)),
+        lambda b: b.sample(guidance=b.add("PrimitiveFloat", value=1e9)),
         "'guidance'",
         "1.0 to 30.0",
-        "1e+30",
+        "1000000000.0",
     ),
 ]
 
@@ -994,7 +994,7 @@ def spoil(good: Path) -> dict[str, bytes]:
         "long-solver": headed(replaced, *in_facts, "solver", to="x" * 100_000),
         "digits": headed(replaced, *in_notes, "scale", to=[10**400] * 16),
         "large-shift": headed(replaced, *in_notes, "shift", to=[3e38] * 16),
-        "large-sigmas": changed({"sigmas": sigmas + 1.7e308 * (sigmas == sigmas.max())}),
+        "large-sigmas": changed({"sigmas": sigmas + 1.7e308 * (sigmas == sigmas.max()).double()}),
         "large-latents": changed({"xs": xs * 1e20}),
         "three-dimensions": changed({"xs": xs[:, 0]}),
     }
