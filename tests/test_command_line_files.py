@@ -253,13 +253,13 @@ def harmful() -> dict[str, str]:
 
 def test_pictures_that_are_none_are_refused_by_name_at_once():
     for name, words in harmful().items():
-        began = time.monotonic()
+        began = time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             for read in (pictures.read_picture, lambda path: pictures.read_mask(path, (21, 37))):
                 with pytest.raises(Mistake, match=f"^{name} .*{words}"):
                     read(name)
-        assert time.monotonic() - began < 10
+        assert time.process_time() - began < 10
 
 
 def test_clips_that_are_none_are_refused_by_name():
