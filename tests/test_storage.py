@@ -304,11 +304,15 @@ def test_a_file_that_is_cut_off_while_it_is_read_never_ends_the_process(tmp_path
         "from latent_inversion.inversion_core.storage import StorageError, load_trajectory\n"
         "path, ends = sys.argv[1], []\n"
         "data = open(path, 'rb').read()\n"
-        "for attempt in range(12):\n"
+        "load_trajectory(path)\n"
+        "began = time.monotonic()\n"
+        "load_trajectory(path)\n"
+        "taken = time.monotonic() - began\n"
+        "for attempt in range(16):\n"
         "    open(path, 'wb').write(data)\n"
         "    def spoil():\n"
-        "        time.sleep(0.002 * attempt)\n"
-        "        open(path, 'r+b').truncate(len(data) // 2) if attempt % 2 else open(path, 'wb').write(b'0' * 100)\n"
+        "        time.sleep(taken * attempt / 16)\n"
+        "        open(path, 'r+b').truncate(len(data) // 8)\n"
         "    thread = threading.Thread(target=spoil)\n"
         "    thread.start()\n"
         "    try:\n"
@@ -324,7 +328,7 @@ def test_a_file_that_is_cut_off_while_it_is_read_never_ends_the_process(tmp_path
     run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, (run.returncode, run.stderr)
     ended, refused = map(int, run.stdout.split())
-    assert ended == 12 and refused > 0
+    assert ended == 16 and refused > 0
 
 
 def test_a_file_that_ends_too_soon_is_refused(tmp_path, monkeypatch):
