@@ -45,7 +45,7 @@ def style_command(options: argparse.Namespace) -> None:
     check_picture(out, options)
     pixels = opened(options.picture, options)
     shown = None if options.style_picture is None else opened(options.style_picture, options)
-    studio = load_studio(options.model, device=options.device, dtype=options.dtype)
+    studio = load_studio(options.model, device=options.device, dtype=options.dtype, scheduler=options.scheduler)
     wish = Wish(to_tensor(pixels, studio.multiple), options.source, target)
     looks = [] if shown is None else [Look(to_tensor(shown, studio.multiple), options.style_source)]
     styled = transferred(studio, [wish], looks, styling=styling_of(options, blanks), making=making_of(options))
@@ -72,7 +72,7 @@ def try_on_command(options: argparse.Namespace) -> None:
     pixels, garment = (opened(path, options) for path in (options.picture, options.garment_picture))
     region, studio = (
         masked(options.mask, pixels),
-        load_studio(options.model, device=options.device, dtype=options.dtype),
+        load_studio(options.model, device=options.device, dtype=options.dtype, scheduler=options.scheduler),
     )
     person = Clothes(*_shown(pixels, region, studio.multiple), options.source, options.clothing)
     theirs = _shown(garment, masked(options.garment_mask, garment), studio.multiple)

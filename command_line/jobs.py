@@ -47,7 +47,7 @@ def open_job(options: argparse.Namespace) -> Job:
     pixels = read_picture(options.picture)
     if options.resize:
         pixels = shrunk(pixels, options.resize)
-    studio = load_studio(options.model, device=options.device, dtype=options.dtype)
+    studio = load_studio(options.model, device=options.device, dtype=options.dtype, scheduler=options.scheduler)
     if max(pixels.shape) > 2 * studio.trained_size and not options.resize:
         _say(
             f"note: the picture is {pixels.shape[1]} x {pixels.shape[0]}, and the model learnt from "

@@ -19,9 +19,22 @@ TOYBOXES = {"toybox": "unet", "toybox-flow": "flow"}
 """The embedded models by the names that `--model` knows, and their families."""
 
 
+def load_studio(model: str, *, device: str = "auto", dtype: str = "auto", scheduler: str | None = None) -> Studio:
+    """A model of the toybox, or the model in a folder of diffusers' format, on the levels of `scheduler` or its usual ones.
+
+    Raises Mistake if it is not there or cannot run so.
+    """
+    loaded = _loaded(model, device, dtype)
+    if scheduler is None:
+        return loaded
+    if scheduler not in loaded.schedulers:
+        known = ", ".join(loaded.schedulers) or "none; leave --scheduler out"
+        raise Mistake(f"This model cannot run on the levels of --scheduler {scheduler}. It knows: {known}.")
+    return replace(loaded, levels=loaded.schedulers[scheduler])
+
+
 @loading()
-def load_studio(model: str, *, device: str = "auto", dtype: str = "auto") -> Studio:
-    """A model of the toybox, or the model in a folder of diffusers' format. Raises Mistake if it is not there or cannot run so."""
+def _loaded(model: str, device: str, dtype: str) -> Studio:
     quiet()
     place, kind = pick_device(device), None if dtype == "auto" else DTYPES[dtype]
     if model in TOYBOXES:

@@ -38,6 +38,12 @@ def add_model(command: argparse.ArgumentParser) -> None:
         help="precision of the network; the latents keep float32 (default: on cuda float16, or bfloat16 for Stable Diffusion 3 and Flux; else float32)",
     )
     command.add_argument(
+        "--scheduler",
+        choices=("simple", "normal"),
+        help="noise levels of a rectified-flow model, by ComfyUI's names. simple: even down to 0, then shifted; normal: those "
+        "of diffusers' pipeline for Stable Diffusion 3, which end near 0.001 (default: simple; UNets have one kind)",
+    )
+    command.add_argument(
         "--resize",
         type=values.side,
         metavar="SIDE",

@@ -26,7 +26,7 @@ def video_command(options: argparse.Namespace) -> None:
     out = options.out or named_after(options.clip)
     check_clip(out, options)
     footage = read_clip(options.clip)
-    studio = load_studio(options.model, device=options.device, dtype=options.dtype)
+    studio = load_studio(options.model, device=options.device, dtype=options.dtype, scheduler=options.scheduler)
     frames = [shrunk(frame, options.resize) if options.resize else frame for frame in footage.frames]
     trajectory = inverted(studio, frames, options)
     control = control_of(options)

@@ -14,7 +14,9 @@ LEVELS, SIDE = 10_000, 1024
 """The most levels of a grid, and pixels of a thumbnail's side, that are read."""
 HIGHEST = 1e6
 """What numbers are below; JSON knows some that are infinite, no numbers at all, or too large for any."""
-DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64, "U8": torch.uint8}
+NAMED = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64", "U8": "uint8"}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, dtype) for name, dtype in NAMED.items()}
+"""The types of tensors by the names that safetensors gives them; all are read on the CPU."""
 
 Right = tuple[str, Callable[[Any], bool]]
 """What is wanted of a field, in words and as a check."""

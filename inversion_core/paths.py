@@ -10,12 +10,16 @@ from .shapes import Latent, Sigma
 
 @dataclass(frozen=True)
 class NoisePath:
-    """`x = alpha(sigma) * x0 + sigma * noise`; `slope` is alpha's derivative, `input_scale` what the network's input is divided by."""
+    """`x = alpha(sigma) * x0 + sigma * noise`; `slope` is alpha's derivative, `input_scale` what the network's input is divided by.
+
+    `least` is the level at which a network is asked for its derivative at sigma 0; 0 on paths that have none there.
+    """
 
     name: str
     alpha: Callable[[Sigma], Sigma]
     slope: Callable[[Sigma], Sigma]
     input_scale: Callable[[Sigma], Sigma]
+    least: float = 0.0
 
     def add_noise(self, x0: Latent, noise: Latent, sigma: Sigma) -> Latent:
         """The noisy latent of `x0` at `sigma`."""
@@ -46,7 +50,7 @@ class NoisePath:
 def velocity(x: Latent, x0: Latent, sigma: Sigma) -> Latent:
     """`dx/dsigma = (x - x0) / sigma`, on both paths.
 
-    Raises ValueError at sigma 0, where the derivative is 0 / 0: step to it, never evaluate at it.
+    Raises ValueError at sigma 0, where the quotient is 0 / 0 (`Bound.slope` knows what there is).
     """
     if sigma == 0:
         raise ValueError("The ODE was evaluated at sigma 0, where (x - x0) / sigma is 0 / 0. Start the grid above 0.")
@@ -56,7 +60,8 @@ def velocity(x: Latent, x0: Latent, sigma: Sigma) -> Latent:
 VE = NoisePath("ve", torch.ones_like, torch.zeros_like, lambda sigma: (1 + sigma**2).sqrt())
 """Variance exploding: eps- and v-prediction UNets in sigma space (arXiv:2206.00364, table 1)."""
 
-RF = NoisePath("rf", lambda sigma: 1 - sigma, lambda sigma: -torch.ones_like(sigma), torch.ones_like)
-"""Rectified flow: SD3, Flux, Qwen-Image, Wan (arXiv:2209.03003, eq. 1)."""
+RF = NoisePath("rf", lambda sigma: 1 - sigma, lambda sigma: -torch.ones_like(sigma), torch.ones_like, least=2**-12)
+"""Rectified flow: SD3, Flux, Qwen-Image, Wan (arXiv:2209.03003, eq. 1). The least level is a quarter of the
+first of their 1000 time steps, where x - x0 is still many times the rounding of float32."""
 
 PATHS = {path.name: path for path in (VE, RF)}

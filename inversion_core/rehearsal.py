@@ -123,8 +123,10 @@ class Rehearsal(Wrapper):
 
     def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
         call = EditedCall(self.edits)
-        for site, (q, k, v) in self._shown(x, sigma, cond, call.wants_features).calls if self.edits else ():
-            attend = _values if site.kind == "feature" else _empty
+        for site, (q, k, v) in (
+            self._shown(x, sigma, cond, call.wants_features, call.wants_norms).calls if self.edits else ()
+        ):
+            attend = _values if site.kind in ("feature", "norm") else _empty
             try:
                 call.attend(attend, q, k, v, [replace(site, sigma=float(sigma))])
             except RuntimeError as error:
@@ -135,9 +137,9 @@ class Rehearsal(Wrapper):
     def edited(self, *edits: AttentionEdit) -> "Rehearsal":
         return replace(self, edits=(*edits, *self.edits))
 
-    def _shown(self, x: Latent, sigma: Sigma, cond: Cond, features: bool) -> _Shown:
+    def _shown(self, x: Latent, sigma: Sigma, cond: Cond, features: bool, norms: bool) -> _Shown:
         prompts = (cond.cond, cond.uncond) if cond.guided else (cond.cond,)
-        key = (tuple(x.shape), features, tuple(map(self._kind, prompts)))
+        key = (tuple(x.shape), features, norms, tuple(map(self._kind, prompts)))
         if key not in self._seen:
             calls: list[tuple[Site, tuple[Tensor, Tensor, Tensor]]] = []
 
@@ -145,7 +147,7 @@ class Rehearsal(Wrapper):
                 calls.append((site, (_bare(q), _bare(k), _bare(v))))
                 return attend(q, k, v)
 
-            everywhere = AttentionEdit("rehearsal", lambda site: True, look, features)
+            everywhere = AttentionEdit("rehearsal", lambda site: True, look, features, norms)
             self.denoiser.edited(everywhere)(x, sigma, cond)
             self._seen[key] = _Shown(tuple(calls), prompts)
         return self._seen[key]

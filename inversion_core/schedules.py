@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch import Tensor
 
 from .shapes import Sigmas
 from .types import SigmaRange
@@ -45,10 +46,18 @@ def flow_shift(steps: int, *, shift: float = 1.0) -> Sigmas:
 
     The first is 1 exactly, pure noise. Raises ValueError unless `steps` is at least 1 and `shift` is positive.
     """
-    if steps < 1 or not (0 < shift < math.inf):
-        raise ValueError(f"A flow grid needs 1 or more steps and a positive shift; got {steps} and {shift}.")
-    even = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
-    return shift / (shift + (1 / even - 1))
+    _check_flow(steps, shift)
+    return _shifted(torch.linspace(1, 0, steps + 1, dtype=torch.float64), shift)
+
+
+def flow_match_euler(steps: int, *, shift: float = 1.0) -> Sigmas:
+    """The levels that diffusers' FlowMatchEulerDiscreteScheduler and ComfyUI's "normal" give Stable Diffusion 3, then 0.
+
+    They are even from 1 to the least level, which is the shifted 0.001, and then shifted once more. Raises as `flow_shift`.
+    """
+    _check_flow(steps, shift)
+    least = float(_shifted(torch.tensor(1e-3, dtype=torch.float64), shift))
+    return _ending_at_zero(_shifted(torch.linspace(1, least, steps, dtype=torch.float64), shift))
 
 
 def resolution_mu(
@@ -80,6 +89,15 @@ def check_steps(steps: int, levels: int) -> None:
     """Raises ValueError unless 1 <= steps <= levels."""
     if not 1 <= steps <= levels:
         raise ValueError(f"The number of steps must be between 1 and {levels}, the levels of the model; got {steps}.")
+
+
+def _check_flow(steps: int, shift: float) -> None:
+    if steps < 1 or not (0 < shift < math.inf):
+        raise ValueError(f"A flow grid needs 1 or more steps and a positive shift; got {steps} and {shift}.")
+
+
+def _shifted(even: Tensor, shift: float) -> Tensor:
+    return shift / (shift + (1 / even - 1))
 
 
 def _ending_at_zero(levels: Sigmas) -> Sigmas:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 
-from .paths import NoisePath
+from .paths import NoisePath, velocity
 from .shapes import Embedding, Latent, Sigma
 
 Prompt: TypeAlias = Any
@@ -135,6 +135,15 @@ class Bound:
 
     def __call__(self, x: Latent, sigma: Sigma) -> Latent:
         return self.denoiser(x, sigma, self.cond)
+
+    def slope(self, x: Latent, sigma: Sigma) -> Latent:
+        """`dx/dsigma` at `x`, from one evaluation.
+
+        At sigma 0 it is that at the path's least level, as close as a network's velocity there is told from its clean
+        prediction. Raises ValueError at sigma 0 of a path that has none there.
+        """
+        told = sigma if sigma > 0 else torch.full_like(sigma, self.path.least)
+        return velocity(x, self(x, told), told)
 
 
 @runtime_checkable

@@ -10,8 +10,10 @@ from inspect import signature
 from typing import Any
 
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..inversion_core.wording import made_plain, plain
+from .values import check_values
 from .widgets import check_widgets
 
 LONGEST = 100_000
@@ -46,11 +48,12 @@ def speaking(work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def running(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOutput]:
-    """`execute`, which checks widgets first, and whose output and errors are plain."""
+    """`execute`, which checks widgets and sockets first, and whose output and errors are plain."""
 
     @wraps(execute)
     def run(cls: type[io.ComfyNode], *args: Any, **inputs: Any) -> io.NodeOutput:
         check_widgets(cls, inputs)
+        check_values(cls.define_schema().inputs, inputs)
         output = execute(cls, *args, **inputs)
         output.args, output.ui = shown(output.args), shown(output.ui)
         return output
@@ -59,17 +62,36 @@ def running(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOutpu
 
 
 def validating(validate: Callable[..., bool | str]) -> Callable[..., bool | str]:
-    """`validate_inputs`, which answers plainly, and for widgets that it sees as `execute` would."""
+    """`validate_inputs`, which answers plainly and once, and for widgets that it sees as `execute` would."""
 
     @wraps(validate)
     def judged(cls: type[io.ComfyNode], *args: Any, **inputs: Any) -> bool | str:
         try:
             check_widgets(cls, inputs)
-            return shown(validate(cls, *args, **inputs))
+            verdict = validate(cls, *args, **inputs)
         except ValueError as error:
-            return plain(str(error))
+            verdict = str(error)
+        return Refusal(shown(verdict)) if isinstance(verdict, str) else verdict
 
     return speaking(judged)
+
+
+class Refusal(str):
+    """What `validate_inputs` says, once.
+
+    ComfyUI hangs it on every input that `validate_inputs` sees, unless it is an `ExecutionBlocker`, whose reason was told
+    elsewhere. So it counts as one when it has been read.
+    """
+
+    read = False
+
+    def __str__(self) -> str:
+        self.read = True
+        return str.__str__(self)
+
+    @property
+    def __class__(self) -> type:
+        return ExecutionBlocker if self.read else Refusal
 
 
 def shown(value: Any) -> Any:

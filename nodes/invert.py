@@ -8,11 +8,13 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..inversion_core.backends.comfy import fingerprint_of, latent_of, sigmas_of
-from ..inversion_core.methods import INVERSIONS, invert
+from ..inversion_core.methods import INVERSIONS, RfInversion, invert
+from ..inversion_core.methods.rf_inversion import GAMMA
 from ..inversion_core.trajectory import Provenance, check_decreasing
 from .checks import NOT_CONNECTED, counted
-from .common import frame_of, schema
+from .common import schema
 from .hints import framed
+from .latents import mask_of, taken
 from .noise import InvertedNoise
 from .progress import reporter, run
 from .sockets import LatentTrajectory, TrajectorySocket
@@ -127,11 +129,13 @@ def invert_latent(
     guidance: float,
     method: str,
     seed: int = 0,
+    gamma: float = GAMMA,
 ) -> LatentTrajectory:
     """The trajectory of a LATENT. Raises ValueError if the grid, the latent or the prompts do not fit."""
     if said := mistaken_guidance(guidance, negative is not None):
         raise ValueError(said)
-    frame, samples = frame_of(latent), latent_of(model, latent["samples"])
+    inversion = RfInversion(gamma) if isinstance(INVERSIONS[method], RfInversion) else INVERSIONS[method]
+    frame, samples = taken(model, latent)
     sigmas = decreasing(model, scheduler, steps)
     provenance = Provenance(model=fingerprint_of(model), method=method)
     prompts = {"source": source} | ({} if negative is None else {"negative": negative})
@@ -139,10 +143,10 @@ def invert_latent(
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Any:
         cond = prepared("source", "negative" if guidance != 1 else None, guidance)
         options = {"provenance": provenance, "on_step": reporter(model)}
-        return invert(INVERSIONS[method], denoiser, x, sigmas, cond, generator=seeded(seed), **options)
+        return invert(inversion, denoiser, x, sigmas, cond, generator=seeded(seed), **options)
 
     trajectory = run(model, framed(prompts, frame), samples, sigmas, body)
-    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, latent.get("noise_mask"))
+    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, mask_of(latent))
 
 
 def seeded(seed: int) -> torch.Generator:

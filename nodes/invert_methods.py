@@ -3,6 +3,7 @@
 import comfy.samplers
 from comfy_api.latest import io
 
+from ..inversion_core.methods.rf_inversion import GAMMA
 from .checks import NOT_CONNECTED
 from .common import schema
 from .invert import GUIDANCE, invert_latent, mistaken_guidance
@@ -18,6 +19,7 @@ class InvertNode(io.ComfyNode):
     GUIDANCE = 1.0
     ABOUT_GUIDANCE = "Guidance of the inversion itself. Leave it at 1: an inversion under guidance drifts."
     DRAWS = False
+    MORE: tuple[io.Input, ...] = ()
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -53,6 +55,7 @@ class InvertNode(io.ComfyNode):
                 io.Conditioning.Input(
                     "negative", optional=True, tooltip="The negative prompt; needed only if guidance is not 1."
                 ),
+                *cls.MORE,
             ],
             outputs=[
                 TrajectorySocket.Output(
@@ -67,8 +70,10 @@ class InvertNode(io.ComfyNode):
         return mistaken_guidance(guidance, negative is not NOT_CONNECTED) or True
 
     @classmethod
-    def execute(cls, model, latent, source, method, steps, scheduler, guidance, seed=0, negative=None) -> io.NodeOutput:
-        record = invert_latent(model, latent, source, negative, steps, scheduler, guidance, method, seed)
+    def execute(
+        cls, model, latent, source, method, steps, scheduler, guidance, seed=0, negative=None, **more
+    ) -> io.NodeOutput:
+        record = invert_latent(model, latent, source, negative, steps, scheduler, guidance, method, seed, **more)
         return io.NodeOutput(record, record.latent(record.trajectory.xs[0]))
 
 
@@ -81,7 +86,7 @@ class InversionFixedPointInvert(InvertNode):
     ALIASES = ("aidi", "renoise", "fpi")
     METHODS = {  # noqa: RUF012
         "AIDI": "Anderson-accelerated, up to 6 evaluations a step",
-        "ReNoise": "averages the last predictions, up to 10 evaluations a step; steadier in few steps",
+        "ReNoise": "averages the last two predictions, up to 11 evaluations a step; steadier in few steps",
         "fixed point": "plain iteration to the tolerance, up to 21 evaluations a step",
     }
 
@@ -106,10 +111,11 @@ class InversionStochasticInvert(InvertNode):
         "Draws a noisy picture for every level and keeps the noise maps that join them: with them the source prompt "
         "gives the picture back exactly. Edit with Stochastic Edit."
     )
-    ALIASES = ("ddpm inversion", "edit friendly", "turboedit")
+    ALIASES = ("ddpm inversion", "edit friendly", "turboedit", "ledits")
     METHODS = {  # noqa: RUF012
         "edit-friendly DDPM": "for ordinary models, two evaluations a step under guidance",
         "TurboEdit": "for models distilled to 3 or 4 steps; set as many, and guidance 1",
+        "LEDITS++": "the same as the first by a sampler of second order, for LEDITS++; guidance 1 and an empty source prompt",
     }
     GUIDANCE = 3.5
     ABOUT_GUIDANCE = "Guidance under the source prompt; 3.5 is the published setting."
@@ -128,3 +134,15 @@ class InversionRFInvert(InvertNode):
         "Uni-Inv": "for Flow Control Edit's Uni-Edit, one evaluation a step; retraces Euler closely",
     }
     DRAWS = True
+    MORE = (
+        io.Float.Input(
+            "gamma",
+            default=GAMMA,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            optional=True,
+            tooltip="RF-Inversion: the pull of the random noise; 0.5 was published. Less ends nearer to the picture, whose edit "
+            "then changes less: 0.35 is what diffusers' pipeline comes to.",
+        ),
+    )

@@ -54,8 +54,8 @@ class InversionNullTextOptimize(io.ComfyNode):
                     max=1.0,
                     step=1e-6,
                     round=1e-9,
-                    tooltip="A level is finished when its loss falls below this; it rises linearly to 100 times as much "
-                    "at the last level. 1e-5 is the published setting.",
+                    tooltip="A level is finished when its loss falls below this, and by twice this more from level to "
+                    "level. 1e-5 is the published setting.",
                 ),
             ],
             outputs=[

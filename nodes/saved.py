@@ -63,17 +63,22 @@ def check_name(name: str, shown: str, longest: int) -> None:
     parts = re.split(r"[/\\]", name)
     if HIDDEN.search(name) or "\n" in name:
         raise ValueError(f"{quoted(shown)} holds a character that a file's name cannot hold. Choose another name.")
-    if re.match("[A-Za-z]:", name):
+    if re.match(r"[A-Za-z]:(?![/\\])", name):
         raise ValueError(
-            f"{quoted(shown)} begins like the name of a drive, {quoted(name[:2])}, which leads out of ComfyUI's folders. "
-            "Write a name without a colon."
+            f"{quoted(shown)} begins like a drive of Windows, {quoted(name[:2])}: a file's name holds no ':' there. Choose "
+            "another name."
         )
-    if ".." in parts or (len(parts) > 1 and not parts[0]):
-        raise ValueError(f"{quoted(shown)} leads out of ComfyUI's folders. Write a name inside them, without '..'.")
-    if (size := max(len(part.encode()) for part in parts)) > longest or len(name) > DEEPEST:
+    if ".." in parts or (len(parts) > 1 and not parts[0]) or re.match("[A-Za-z]:", name):
         raise ValueError(
-            f"{quoted(shown, 40)} is too long for a file's name: {size} bytes, of at most {longest} (a letter takes 1 to 4), "
-            f"and {len(name)} letters with its folders, of at most {DEEPEST}. Choose a shorter name."
+            f"{quoted(shown)} leads out of ComfyUI's folders. Write a name inside them, without a drive or '..'."
+        )
+    if (size := len((most := max(parts, key=lambda part: len(part.encode()))).encode())) > longest:
+        raise ValueError(
+            f"{quoted(most, 40)} is too long for a file's name: its {len(most)} letters take {size} bytes, of at most {longest}."
+        )
+    if len(name) > DEEPEST:
+        raise ValueError(
+            f"{quoted(shown, 40)} is too long with its folders: {len(name)} letters, of at most {DEEPEST}."
         )
 
 

@@ -73,6 +73,13 @@ class InversionStyleReference(io.ComfyNode):
                     tooltip="StyleID: the first of the decoder's layers that is changed, counted from the coarsest: 6 of the "
                     "12 of SD 1 was published, the toybox has 6. Transformers are changed in all blocks.",
                 ),
+                io.Boolean.Input(
+                    "share_norms",
+                    default=SHARING.norms,
+                    optional=True,
+                    tooltip="StyleAligned, on UNets: both pictures are normalised together, as published for real pictures. Off "
+                    "keeps more of the picture's own tone.",
+                ),
                 another_edit(),
             ],
             outputs=[all_edits()],
@@ -96,6 +103,7 @@ class StyleReference(Plan):
     temperature: float
     start_statistics: bool
     layer: int
+    share_norms: bool = SHARING.norms
 
     @property
     def prompts(self) -> Mapping[str, Any]:
@@ -108,7 +116,13 @@ class StyleReference(Plan):
     def techniques(self, ready: Ready) -> list[Technique]:
         injection = Injection(self.content_queries, self.temperature, self.start_statistics)
         style = Style(
-            self.style.trajectory, ready.prompt("style"), self.end, self.weight, injection=injection, layer=self.layer
+            self.style.trajectory,
+            ready.prompt("style"),
+            self.end,
+            self.weight,
+            self.share_norms,
+            injection=injection,
+            layer=self.layer,
         )
         return [STYLINGS[self.method](style, ready.record.trajectory.sigmas)]
 

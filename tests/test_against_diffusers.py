@@ -22,7 +22,7 @@ from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser
 from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
 from latent_inversion.inversion_core.integrate import integrate
 from latent_inversion.inversion_core.methods import INVERSIONS, invert
-from latent_inversion.inversion_core.schedules import flow_shift, leading
+from latent_inversion.inversion_core.schedules import flow_match_euler, flow_shift, leading
 from latent_inversion.inversion_core.solvers import euler, heun
 from latent_inversion.inversion_core.types import Cond
 
@@ -160,19 +160,30 @@ def flowed(scheduler, predict: Predict, x: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize("guidance", [1.0, 7.0])
 def test_flow_matching_euler(guidance: float):
-    """The same grid to float32's last place, then the same latents on diffusers' own grid.
+    """The same grid to float32's last place as the scheduler's own, then the same latents on it.
 
     That grid is rounded to float32 and so are its timesteps; `1000 sigma` of a rounded sigma, rounded, is the same number.
     """
     denoiser, cond = flow_case(guidance)
     scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
-    scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / STEPS, STEPS).tolist())
+    scheduler.set_timesteps(STEPS)
     sigmas = scheduler.sigmas.double()
-    torch.testing.assert_close(flow_shift(STEPS, shift=3.0), sigmas, rtol=0, atol=2e-7)
+    torch.testing.assert_close(flow_match_euler(STEPS, shift=3.0), sigmas, rtol=0, atol=2e-7)
     x = normal(2, 4, 16, 12, seed=6)
     theirs = flowed(scheduler, guided_flow(denoiser, cond), x)
     ours = integrate(euler, denoiser, x, sigmas, cond)
     torch.testing.assert_close(torch.stack(ours.xs), torch.stack(theirs), rtol=0, atol=FLOW_TOLERANCE)
+
+
+@pytest.mark.parametrize("steps", [1, 10, 28, 50])
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_both_grids_of_rectified_flow_are_diffusers(steps, shift):
+    """Its scheduler's own levels, which Stable Diffusion 3's pipeline takes, and those that Flux's hands to it."""
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=shift)
+    scheduler.set_timesteps(steps)
+    torch.testing.assert_close(flow_match_euler(steps, shift=shift), scheduler.sigmas.double(), rtol=0, atol=2e-7)
+    scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / steps, steps).tolist())
+    torch.testing.assert_close(flow_shift(steps, shift=shift), scheduler.sigmas.double(), rtol=0, atol=2e-7)
 
 
 @pytest.mark.parametrize("guidance", [1.0, 7.0])

@@ -13,7 +13,7 @@ from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser
 from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
 from latent_inversion.inversion_core.integrate import integrate
 from latent_inversion.inversion_core.paths import RF, VE
-from latent_inversion.inversion_core.solvers import dpmpp_2m, euler
+from latent_inversion.inversion_core.solvers import ddpm, dpmpp_2m, euler, sde_dpmpp_2m
 from latent_inversion.inversion_core.types import Cond
 from latent_inversion.toybox.loaders import load_diffusers
 from latent_inversion.toybox.models import NOISE_SCHEDULE
@@ -67,6 +67,29 @@ def test_dpmpp_2m_on_the_toyboxs_unet(unet, spacing: str, last: str):
     theirs = walked(scheduler, predict, z)
     ours = integrate(dpmpp_2m, denoiser, z * VE.input_scale(sigmas[0]), sigmas, Cond(prompt)).xs
     assert_same([x / VE.input_scale(sigma) for x, sigma in zip(ours, sigmas, strict=True)], theirs)
+
+
+def test_the_mean_of_ledits_sampler_is_that_of_diffusers(unet):
+    """SDE-DPM-Solver++(2M) without its noise, which diffusers' LEDITS++ takes from noise maps."""
+    scheduler = DPMSolverMultistepScheduler(
+        **NOISE_SCHEDULE,
+        **SOLVER | {"algorithm_type": "sde-dpmsolver++"},
+        prediction_type="v_prediction",
+        timestep_spacing="leading",
+        steps_offset=1,
+    )
+    scheduler.set_timesteps(STEPS)
+    sigmas = scheduler.sigmas.double()
+    denoiser = DiffusersDenoiser(unet, levels_of(scheduler.alphas_cumprod), "v_prediction")
+    prompt, z = Prompt(normal(1, 32, unet.config.cross_attention_dim, seed=1)), normal(1, 16, 16, 16, seed=2)
+    xs = [z]
+    with torch.no_grad():
+        for t in scheduler.timesteps:
+            out = unet(xs[-1], t, encoder_hidden_states=prompt.embedding).sample
+            xs.append(scheduler.step(out, t, xs[-1], variance_noise=torch.zeros_like(z)).prev_sample)
+    ours = integrate(sde_dpmpp_2m, denoiser, z * VE.input_scale(sigmas[0]), sigmas, Cond(prompt)).xs
+    assert_same([x / VE.input_scale(sigma) for x, sigma in zip(ours, sigmas, strict=True)], xs)
+    assert float((integrate(ddpm, denoiser, ours[0], sigmas, Cond(prompt)).xs[-1] - ours[-1]).abs().max()) > 1e-3
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0])

@@ -14,6 +14,7 @@ from latent_inversion.inversion_core.methods import (
     aligned,
     aligned_source,
     direct,
+    from_slope,
     from_zero,
     h_edit,
     h_edit_source,
@@ -27,8 +28,8 @@ from latent_inversion.inversion_core.types import Bound, Cond
 
 GRIDS = {"ve": (VE, leading(scaled_linear_sigmas(), 7)), "rf": (RF, torch.linspace(1, 0, 8, dtype=torch.float64))}
 FAMILIES = pytest.mark.parametrize("family", GRIDS)
-RULES = {"ddim": ddim_inverse, "ddim current sigma": from_zero(euler), "heun": from_zero(heun)}
-RULES["midpoint"] = from_zero(midpoint)
+RULES = {"ddim": ddim_inverse, "ddim current sigma": from_slope(euler), "heun": from_zero(heun)}
+RULES["midpoint"] = from_slope(midpoint)
 SOURCE, TARGET, EMPTY = torch.full((1, 5, 4), 0.6), torch.linspace(-1, 0, 20).view(1, 5, 4), torch.zeros(1, 5, 4)
 
 

@@ -122,16 +122,16 @@ def test_guidance_is_classifier_free_or_an_input(sd3, flux):
 def test_words_have_the_columns_of_every_encoder_that_the_network_reads(sd3, flux):
     """SD3: CLIP's 77 columns, then T5's; Flux reads T5's only. A piece of two words is both's."""
     tokens = sd3.prompt_tokens("A red zebra, the cat")
-    assert [word.text for word in tokens.words] == ["a", "red", "zebra", ",", "the", "cat"]
+    assert [word.text for word in tokens.words] == ["A", "red", "zebra", ",", "the", "cat"]
     pieces = dict(enumerate(["▁", "A", "▁red", "▁", "z", "e", "b", "r", "a", ",", "▁the", "▁cat"], start=77))
     red, zebra, cat = (tokens.columns_of(word) for word in ("red", "zebra", "cat"))
     assert [pieces[c] for c in red if c >= 77] == ["▁red"] and [pieces[c] for c in cat if c >= 77] == ["▁cat"]
-    assert "".join(pieces[c] for c in zebra if c >= 77) == "zebra" and len([c for c in zebra if c < 77]) == 5
+    assert "".join(pieces[c] for c in zebra if c >= 77) == "▁zebra" and len([c for c in zebra if c < 77]) == 5
     assert tokens.length == 77 + 256 == sd3.encode_prompt("a").embedding.shape[1]
     tokens = flux.prompt_tokens("A red cat")
     assert tokens.columns_of("cat") == (3,) and tokens.length == 512 == flux.encode_prompt("a").embedding.shape[1]
-    with pytest.raises(ValueError, match="split this prompt differently"):
-        sd3.prompt_tokens("a café")
+    behind = sd3.prompt_tokens("a café").columns_of("café")
+    assert min(behind) < 77 < max(behind)
 
 
 def toybox_of_random_weights() -> Studio:
@@ -167,6 +167,19 @@ def test_the_toyboxs_transformer_is_a_studio_like_any_other():
     trajectory = invert(INVERSIONS["fixed point"], studio.denoiser, x0, sigmas, cond)
     back = replay(trajectory, studio.denoiser, cond).xs[-1]
     assert float((back - x0).abs().max()) < 1e-3 or max(trajectory.residuals) > 1e-5
+
+
+@pytest.mark.parametrize("sides", [(144, 128), (128, 144), (512, 512)])
+def test_a_picture_beyond_the_transformers_places_is_refused_before_it_is_encoded(sides):
+    studio = toybox_of_random_weights()
+    with pytest.raises(ValueError, match=rf"at most 128 x 128; .* {sides[1]} x {sides[0]}. .*--resize 128"):
+        studio.encode_picture(torch.rand(1, 3, *sides))
+    with pytest.raises(ValueError, match="knows places for 8 x 8 pieces"):
+        studio.denoiser(
+            torch.zeros(1, 16, *(side // 8 for side in sides)),
+            torch.tensor(0.5, dtype=torch.float64),
+            studio.cond("a cat"),
+        )
 
 
 @pytest.fixture

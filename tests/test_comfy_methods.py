@@ -14,7 +14,7 @@ UNET, DIT = "UNet (v-prediction)", "DiT (rectified flow)"
 INVERTS = {
     "InversionFixedPointInvert": ("AIDI", "ReNoise", "fixed point"),
     "InversionExactInvert": ("EDICT", "BDIA", "O-BELM"),
-    "InversionStochasticInvert": ("edit-friendly DDPM", "TurboEdit"),
+    "InversionStochasticInvert": ("edit-friendly DDPM", "TurboEdit", "LEDITS++"),
     "InversionRFInvert": ("RF-Inversion", "Uni-Inv"),
 }
 SOLVERS = ("ddim", "ddim current sigma", "Uni-Inv", "fixed point", "heun", "midpoint", "fireflow", "dpmpp_2m")
@@ -72,7 +72,7 @@ def test_every_inversion_makes_a_trajectory_that_leads_back(comfy_server: ComfyS
     """Anchored on the stored trajectory the source is exact; sampled at guidance 1 it comes near."""
     studio = make(comfy_server, model)
     exact, near = {}, {}
-    for method in (*SOLVERS, "AIDI", "ReNoise", "EDICT", "BDIA", "O-BELM", "edit-friendly DDPM"):
+    for method in (*SOLVERS, "AIDI", "ReNoise", "EDICT", "BDIA", "O-BELM", "edit-friendly DDPM", "LEDITS++"):
         trajectory = inverted_by(studio, method)
         plain = studio.sample(trajectory=trajectory, target=studio.source, guidance=1.0, anchor="none")
         held = studio.sample(trajectory=trajectory, target=studio.source, guidance=1.0, anchor="direct")
@@ -81,7 +81,7 @@ def test_every_inversion_makes_a_trajectory_that_leads_back(comfy_server: ComfyS
     result = comfy_server.run(studio.graph.prompt)
     assert all(error_of(result, node) < 1e-6 for node in exact.values())
     errors = {method: error_of(result, node) for method, node in near.items()}
-    retraced = ("EDICT", "BDIA", "O-BELM", "edit-friendly DDPM")
+    retraced = ("EDICT", "BDIA", "O-BELM", "edit-friendly DDPM", "LEDITS++")
     assert not {method: errors[method] for method in retraced if errors[method] >= 1e-3}
     assert errors["fixed point"] < errors["ddim current sigma"]
     assert not {method: error for method, error in errors.items() if error >= 1}

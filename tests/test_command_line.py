@@ -10,6 +10,7 @@ from PIL import Image
 
 from harness import tiny_diffusion, tiny_flow
 from latent_inversion.command_line import main, pictures
+from latent_inversion.inversion_core.schedules import flow_match_euler, flow_shift
 from latent_inversion.inversion_core.storage import load_thumbnail, load_trajectory
 
 FAST = ["--steps", "3", "--quiet", "--device", "cpu"]
@@ -122,6 +123,13 @@ def test_pictures_of_every_kind_become_upright_rgb(tmp_path, pixels):
     assert pictures.read_picture(tmp_path / "turned.png").shape == (37, 21, 3)
 
 
+def test_a_rectified_flow_runs_on_the_levels_of_diffusers_or_on_even_ones(photo):
+    for name, levels in (("simple", flow_shift), ("normal", flow_match_euler)):
+        chosen = ["--scheduler", name, "--prompt", "a photo of a cat", "-o", "t.safetensors"]
+        assert main(["invert", str(photo), "--model", "toybox-flow", *chosen, *FAST]) == 0
+        assert torch.allclose(load_trajectory("t.safetensors").sigmas, levels(3), atol=1e-12)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (8, 8), (65, 7)])
 def test_widening_by_reflection_is_undone(size):
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
@@ -147,6 +155,7 @@ MISTAKES = {
         ["edit", "photo.png", "--target", "a dog", "--method", "null-text", "--negative", "x"],
         "null-text sets its own",
     ),
+    "scheduler": (["invert", "photo.png", "--scheduler", "normal"], "none; leave --scheduler out"),
     "long prompt": (["invert", "photo.png", "--prompt", "cat " * 90], "Shorten it"),
     "foreign trajectory": (["edit", "photo.png", "--target", "x", "--trajectory", "photo.png"], "cannot be read"),
     "device": (["invert", "photo.png", "--device", "gpu"], "--device cpu"),
@@ -173,6 +182,15 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(photo, model, capsys, case):
     assert code == 2
     assert message in err.splitlines()[-1]
     assert "Traceback" not in err
+
+
+def test_words_are_looked_for_before_the_picture_is_inverted(photo, model, capsys, monkeypatch):
+    given = ["edit", photo, "--source", "ein Mädchen", "--target", "ein Kätzchen", "--model", model, *FAST]
+    assert main([*map(str, given), "--words", "Mädchen", "Kätzchen", "--weights", "Kätzchen=2"]) == 0
+    from latent_inversion.command_line import commands
+
+    monkeypatch.setattr(commands, "trajectory_of", lambda *a, **o: pytest.fail("the picture is inverted"))
+    assert "'Hut' is in neither prompt" in failed(capsys, *given, "--words", "Hut")[1]
 
 
 def test_trajectories_of_another_picture_prompt_or_model_are_refused(photo, model, tmp_path, capsys):

@@ -13,10 +13,10 @@ from latent_inversion.inversion_core.methods import INVERSIONS, invert
 from latent_inversion.inversion_core.metrics import Count, Counted
 from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
-from latent_inversion.inversion_core.solvers import anderson, ddim_inverse, euler, plain, renoise, undo
+from latent_inversion.inversion_core.solvers import anderson, averaged, ddim_inverse, euler, plain, undo
 from latent_inversion.inversion_core.types import Bound, Cond
 
-RULES = {"plain": plain, "anderson": anderson, "renoise": renoise}
+RULES = {"plain": {"update": plain}, "anderson": {"update": anderson}, "renoise": {"ended": averaged}}
 PATHS = pytest.mark.parametrize("path", [VE, RF], ids=["ve", "rf"])
 
 
@@ -31,25 +31,25 @@ class Linear(Mixture):
         return x - sigma * self.slope * x
 
 
-def worst(update, path, iterations):
+def worst(rule, path, iterations):
     """The largest residual that so many iterations leave on the way up a grid."""
-    up = undo(euler, tolerance=1e-15, iterations=iterations, update=update)
+    up = undo(euler, tolerance=1e-15, iterations=iterations, **RULES[rule])
     walk = integrate(up, Mixture(path), start(), grid(path, 12, up=True), Cond(PROMPT))
     return max(state.residual for state in walk.states)
 
 
-def undone(slope, update, iterations=8):
+def undone(slope, rule, iterations=8):
     """What is left of a step over a network of one slope."""
     bound, x = Bound(Linear(slope), Cond(PROMPT)), torch.ones(1, 1, 2, 2, dtype=torch.float64)
-    return undo(euler, iterations=iterations, update=update)(bound, x, level(1), level(2), None)
+    return undo(euler, iterations=iterations, **RULES[rule])(bound, x, level(1), level(2), None)
 
 
 @PATHS
 @pytest.mark.parametrize("rule", RULES)
 def test_iterations_gain_until_rounding(rule, path):
-    residuals = [worst(RULES[rule], path, iterations) for iterations in (1, 3, 5)]
+    residuals = [worst(rule, path, iterations) for iterations in (1, 3, 5)]
     assert all(later < earlier / 4 for earlier, later in itertools.pairwise(residuals))
-    assert worst(RULES[rule], path, 60) < 1e-15
+    assert worst(rule, path, 60) < 1e-15
 
 
 @PATHS
@@ -68,17 +68,17 @@ def test_each_plain_iteration_gains_an_order_in_the_step(path):
 @PATHS
 def test_anderson_needs_no_more_iterations_than_plain(path):
     for iterations in (1, 2, 3, 4, 6):
-        assert worst(anderson, path, iterations) <= worst(plain, path, iterations)
+        assert worst("anderson", path, iterations) <= worst("plain", path, iterations)
 
 
 @PATHS
 @pytest.mark.parametrize("rule", RULES)
 def test_the_rules_agree_on_what_they_find(rule, path):
-    def top(update):
-        up = undo(euler, tolerance=1e-14, iterations=60, update=update)
+    def top(rule):
+        up = undo(euler, tolerance=1e-14, iterations=60, **RULES[rule])
         return integrate(up, Mixture(path), start(), grid(path, 6, up=True), Cond(PROMPT)).xs[-1]
 
-    assert rms(top(RULES[rule]) - top(plain)) < 1e-11
+    assert rms(top(rule) - top("plain")) < 1e-11
 
 
 @pytest.mark.parametrize(
@@ -86,17 +86,16 @@ def test_the_rules_agree_on_what_they_find(rule, path):
     [
         (0.5, "plain", True),
         (-0.9, "plain", False),
-        (-0.9, "renoise", True),
+        (-0.7, "renoise", True),
         (-1.5, "plain", False),
-        (-1.2, "renoise", True),
-        (-2.2, "renoise", False),
+        (-1.2, "renoise", False),
         (-2.2, "anderson", True),
         (1.5, "renoise", False),
         (1.5, "anderson", True),
     ],
 )
 def test_where_each_rule_converges(slope, rule, converges):
-    _, state = undone(slope, RULES[rule], iterations=60 if converges else 20)
+    _, state = undone(slope, rule, iterations=60 if converges else 20)
     assert state.converged == converges
 
 
@@ -111,7 +110,7 @@ def test_anderson_weighs_every_picture_by_itself():
 
 def test_undo_reports_divergence_and_keeps_the_best_guess():
     bound, x = Bound(Linear(-3.0), Cond(PROMPT)), torch.ones(1, 1, 2, 2, dtype=torch.float64)
-    y, state = undone(-3.0, plain)
+    y, state = undone(-3.0, "plain")
     first, _ = ddim_inverse(bound, x, level(1), level(2), None)
     assert not state.converged and torch.isfinite(y).all()
     assert torch.equal(y, first) and state.residual > 1
@@ -130,7 +129,7 @@ def test_undo_refuses_settings_that_cannot_work(bad):
         undo(euler, **bad)
 
 
-@pytest.mark.parametrize(("name", "most"), [("fixed point", 21), ("AIDI", 6), ("ReNoise", 10)])
+@pytest.mark.parametrize(("name", "most"), [("fixed point", 21), ("AIDI", 6), ("ReNoise", 11)])
 @pytest.mark.parametrize(
     ("path", "sigmas"),
     [(VE, leading(scaled_linear_sigmas(), 50)), (RF, torch.linspace(1, 0, 26, dtype=torch.float64))],

@@ -85,20 +85,22 @@ def predicted(x, **settings):
     return (clean - source) / 2, target - source
 
 
-def test_the_threshold_is_a_quantile_of_each_picture():
+def test_the_threshold_is_a_quantile_of_each_picture_beside_its_source():
+    """Half of the values are the source's differences, which are nothing: 0.75 of all is 0.5 of the picture's."""
     x = torch.cat([picture(1), 3 * picture(1)])
-    kept, difference = predicted(x, quantile=0.75, rate=0.0)
-    assert (kept != 0).double().flatten(1).mean(1).tolist() == [0.25, 0.25]
+    kept, difference = predicted(x, quantile=0.75, rate=0.0, proximal=hard_threshold)
+    assert (kept != 0).double().flatten(1).mean(1).tolist() == [0.5, 0.5]
     chosen = kept != 0
     assert torch.allclose(kept[chosen], difference[chosen], atol=1e-12)
     assert difference[0][chosen[0]].abs().min() >= difference[0][~chosen[0]].abs().max()
-    alone = predicted(x[1:], quantile=0.75, rate=0.0)[0]
+    alone = predicted(x[1:], quantile=0.75, rate=0.0, proximal=hard_threshold)[0]
     assert torch.allclose(alone, kept[1:], atol=1e-12)
 
 
 def test_the_soft_threshold_shrinks_what_it_keeps():
-    soft, difference = predicted(picture(), quantile=0.5, rate=0.0, proximal=soft_threshold)
-    threshold = difference.abs().flatten(1).quantile(0.5, 1).view(-1, 1, 1, 1)
+    soft, difference = predicted(picture(), quantile=0.75, rate=0.0)
+    sizes = difference.abs().flatten(1)
+    threshold = torch.cat([sizes, 0 * sizes], 1).quantile(0.75, 1).view(-1, 1, 1, 1)
     assert torch.allclose(soft, difference.sign() * (difference.abs() - threshold).clamp(min=0), atol=1e-12)
 
 
@@ -107,12 +109,19 @@ def test_the_pull_moves_what_is_not_edited_to_the_picture_below_its_level(family
     path = GRIDS[family][0]
     trajectory, x, whole = inverted(Mixture(path), family), picture(), Cond(TARGET, SOURCE, 7.5)
     level = torch.tensor(PULL_BELOW if path is VE else PULL_BELOW / (1 + PULL_BELOW), dtype=torch.float64)
-    free, pulled = (prox_npi(trajectory, rate=rate)(Mixture(path)) for rate in (0.0, 1.0))
+    to_zero = replace(trajectory, sigmas=trajectory.sigmas[[0, -1]], xs=(trajectory.xs[0], trajectory.xs[-1]))
+    hard = {"quantile": 0.85, "proximal": hard_threshold, "widened": 0}
+    free, pulled, wide = (
+        prox_npi(to_zero, **hard | more)(Mixture(path))
+        for more in ({"rate": 0.0}, {"rate": 1.0}, {"rate": 1.0, "widened": 1})
+    )
     above, below = level * 1.01, level * 0.99
     assert torch.equal(free(x, above, whole), pulled(x, above, whole))
     moved = free(x, below, whole) != pulled(x, below, whole)
     assert float(moved.double().mean()) == pytest.approx(0.7, abs=0.01)
     assert torch.allclose(pulled(x, below, whole)[moved], trajectory.xs[-1][moved], atol=1e-12)
+    spared = free(x, below, whole) == wide(x, below, whole)
+    assert torch.equal(spared, torch.nn.functional.max_pool2d((~moved).double(), 3, 1, 1).bool())
     away, near = ((edited(family, SOURCE, rate=rate).target - picture()).abs().mean() for rate in (0.0, 0.1))
     assert near < 0.95 * away
 

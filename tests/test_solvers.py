@@ -49,6 +49,7 @@ SOLVER_TABLE = {
     "fireflow": Promise(2, 1, up=2, first=1, alone=False),
     "dpmpp_2m": Promise(2, 1, up=2, alone=False),
     "ddpm": Promise(None, 1),
+    "sde_dpmpp_2m": Promise(None, 1, alone=False),
     "edict": Promise(1, 2, alone=False),
     "bdia": Promise(None, 1, alone=False),
     "o-belm": Promise(2, 1, up=2, alone=False),
@@ -219,6 +220,7 @@ WAYS_BACK = {
     "BDIA": 1e-13,
     "O-BELM": 1e-13,
     "edit-friendly DDPM": 1e-13,
+    "LEDITS++": 1e-13,
     "TurboEdit": 1e-13,
     "RF-Inversion": 2.0,
 }

@@ -24,21 +24,23 @@ SHAPES_END = 0.5
 class Style:
     """A picture of a style, its prompt, and how strongly it acts, up to the fraction `end` of the steps.
 
-    `weight` is how often the style's keys count in StyleAligned, `injection` and `layer` are StyleID's. The defaults are the
-    published ones.
+    `weight` is how often the style's keys count in StyleAligned, `norms` shares its normalisations; `injection` and `layer`
+    are StyleID's. The defaults are the published ones.
     """
 
     trajectory: Trajectory
     cond: Cond
     end: float = 1.0
     weight: float = math.exp(SHARING.shift)
+    norms: bool = SHARING.norms
     injection: Injection = INJECTION
     layer: int = LAYER
 
 
 def _aligned(style: Style, sigmas: Sigmas) -> Technique:
     shift = math.log(style.weight) if style.weight > 0 else -math.inf
-    return style_aligned(style.trajectory, style.cond, active=window(sigmas, 0, style.end), sharing=Sharing(shift))
+    sharing = Sharing(shift, norms=style.norms)
+    return style_aligned(style.trajectory, style.cond, active=window(sigmas, 0, style.end), sharing=sharing)
 
 
 def _injected(style: Style, sigmas: Sigmas) -> Technique:

@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate, max_pool2d
 from ..shapes import Latent
 from ..types import SigmaRange
 from .bank import Bank
-from .maps import MapTensor, legible, mean_maps, record_maps
+from .maps import MapTensor, legible, mean_maps, quarter, record_maps
 from .site import AttentionEdit, Site, Technique
 from .tokens import PromptTokens
 
@@ -45,7 +45,7 @@ def local_blend(
 ) -> Technique:
     """The source outside the region where `source_words` or `target_words` draw attention, in the steps of `active`.
 
-    The maps are averaged over the sites of `where` and summed over words and steps so far, widened by a 3 x 3 maximum, brought to the
+    The maps are averaged over the sites of `where`, at `quarter` of the latent's size if there are such, and summed over words and steps so far, widened by a 3 x 3 maximum, brought to the
     latent's size and cut at `threshold` of their maximum; the masks of source and target are united. Raises ValueError
     if a word is not in its prompt or no word is given.
     """
@@ -63,7 +63,7 @@ def local_blend(
         return record_maps(bank, "target words", [columns[1]], target.length, where=where)
 
     def blend(x_target: Latent, x_source: Latent, sigma: float, bank: Bank, state: Any) -> tuple[Latent, Any]:
-        maps = [mean_maps(bank, name) for name in ("source words", "target words")]
+        maps = [mean_maps(bank, name, quarter(x_target)) for name in ("source words", "target words")]
         total = maps if state is None else [old + new for old, new in zip(state, maps, strict=True)]
         if sigma not in active:
             return x_target, total

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..shapes import Heads
+from ..shapes import Heads, Latent
 from .bank import Bank
 from .site import Attend, AttentionEdit, Site
 
@@ -100,9 +100,19 @@ def first_copy(keys: Heads, length: int) -> Heads:
     return keys[:, :, :length]
 
 
-def mean_maps(bank: Bank, name: str) -> MapTensor:
-    """The mean over all sites of the maps recorded as `name`, at the finest of their sizes. Raises LookupError if there are none."""
+def quarter(x: Latent) -> tuple[int, int]:
+    """A quarter of a latent's height and width: the size at which local blend and LEDITS++ read words, as published for
+    Stable Diffusion 1 (five sites of 16 x 16 at 512 x 512)."""
+    return x.shape[-2] // 4, x.shape[-1] // 4
+
+
+def mean_maps(bank: Bank, name: str, wanted: tuple[int, int] | None = None) -> MapTensor:
+    """The mean of the maps recorded as `name` that are of the size `wanted`, or of all, at the finest of their sizes, if none is.
+
+    Raises LookupError if there are no maps.
+    """
     maps = [tensors[0] for tensors in bank.named(name)]
+    maps = [m for m in maps if tuple(m.shape[-2:]) == wanted] or maps
     if not maps:
         raise LookupError(f"No attention maps of '{name}' were recorded.")
     size = max((tuple(m.shape[-2:]) for m in maps), key=lambda shape: shape[0] * shape[1])

@@ -27,19 +27,28 @@ def name_for(technique: str, trajectory: Trajectory) -> str:
     return f"{technique}, picture {id(trajectory):x}"
 
 
-def shown(name: str, trajectory: Trajectory, cond: Cond, where: Callable[[Site], bool]) -> Reference:
+def shown(
+    name: str, trajectory: Trajectory, cond: Cond, where: Callable[[Site], bool], *, norms: bool = False
+) -> Reference:
     """A reference that records queries, keys and values of its image tokens as `name` at the sites of `where`."""
-    return Reference(trajectory, cond, lambda bank: record_image(bank, name, where))
+    return Reference(trajectory, cond, lambda bank: record_image(bank, name, where, norms=norms))
 
 
-def record_image(bank: Bank, name: str, where: Callable[[Site], bool]) -> AttentionEdit:
-    """An edit that changes nothing and records the image tokens of the conditional branch as `name`."""
+def record_image(bank: Bank, name: str, where: Callable[[Site], bool], *, norms: bool = False) -> AttentionEdit:
+    """An edit that changes nothing and records the image tokens of the conditional branch as `name`.
+
+    At normalisations, where `norms` asks for them, it records mean and spread of every channel.
+    """
 
     def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        bank.record(name, site, *(t[:, :, site.image] for t in (q, k, v)))
+        if site.kind == "norm":
+            variance, mean = torch.var_mean(v.float(), 2, correction=0, keepdim=True)
+            bank.record(name, site, mean, variance.sqrt())
+        else:
+            bank.record(name, site, *(t[:, :, site.image] for t in (q, k, v)))
         return attend(q, k, v)
 
-    return AttentionEdit(name, lambda site: site.branch == "cond" and where(site), apply)
+    return AttentionEdit(name, lambda site: site.branch == "cond" and where(site), apply, norms=norms)
 
 
 def recalled(bank: Bank, name: str, site: Site, rows: int) -> tuple[Heads, Heads, Heads]:

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from einops import rearrange
+from torch import Tensor
 
 from ..shapes import Feature, Heads, Latent
 from ..trajectory import Trajectory
@@ -22,13 +23,14 @@ class Site:
 
     `part` tells apart several prompts of one branch, `grid` is frames, height and width of the image tokens, and `text`
     says which key tokens are text (none in self-attention). In joint attention queries and keys hold both, `text` and
-    `image`. A site of kind "feature" is no attention: its values are a block's output as one head, and `attend` gives
-    them back as they are. `layer` numbers the layers of a UNet's decoder from the coarsest on, alike in all hosts; None
+    `image`. Sites of kind "feature" and "norm" are no attention: the values of the one are a block's output as one head,
+    which `attend` gives back as they are, of the other what a group normalisation is given, and `attend` normalises
+    any number of such tokens together. `layer` numbers the layers of a UNet's decoder from the coarsest on, alike in all hosts; None
     elsewhere. `rows` says which pictures of the batch the call has, where it has not all of them in order.
     """
 
     block: str
-    kind: Literal["self", "cross", "joint", "feature"]
+    kind: Literal["self", "cross", "joint", "feature", "norm"]
     branch: Branch
     sigma: float
     grid: tuple[int, int, int]
@@ -66,17 +68,19 @@ Attend: TypeAlias = Callable[[Heads, Heads, Heads], Heads]
 class AttentionEdit:
     """Replaces attention calls: where `where(site)` holds, `apply(attend, q, k, v, site)` gives the call's result.
 
-    Only an edit with `features` is offered sites of that kind, and only for such a one a host reaches for them.
+    Only an edit with `features` or `norms` is offered sites of that kind, and only for such a one a host reaches for them.
     """
 
     name: str
     where: Callable[[Site], bool]
     apply: Callable[[Attend, Heads, Heads, Heads, Site], Heads]
     features: bool = False
+    norms: bool = False
 
     def meets(self, site: Site) -> bool:
         """Whether the edit acts at this site."""
-        return (self.features or site.kind != "feature") and self.where(site)
+        offered = {"feature": self.features, "norm": self.norms}.get(site.kind, True)
+        return offered and self.where(site)
 
 
 Blend: TypeAlias = Callable[[Latent, Latent, float, Bank, Any], tuple[Latent, Any]]
@@ -129,7 +133,7 @@ class EditedCall:
     def attend(self, attend: Attend, q: Heads, k: Heads, v: Heads, sites: Sequence[Site]) -> Heads:
         """The call's result; `sites` describe equal chunks of the rows, in order. Untouched calls go to the host as they are."""
         self._seen.update(f"{site.kind} {site.block} {site.grid[1]}x{site.grid[2]}" for site in sites)
-        if not any(edit.meets(site) for edit in self.edits for site in sites):
+        if not self._met_by(sites):
             return attend(q, k, v)
         chunks = zip(q.chunk(len(sites)), k.chunk(len(sites)), v.chunk(len(sites)), sites, strict=True)
         return torch.cat([self._chain(attend, site)(*qkv) for *qkv, site in chunks])
@@ -138,6 +142,11 @@ class EditedCall:
     def wants_features(self) -> bool:
         """Whether an edit asks for sites of kind "feature"."""
         return any(edit.features for edit in self.edits)
+
+    @property
+    def wants_norms(self) -> bool:
+        """Whether an edit asks for sites of kind "norm"."""
+        return any(edit.norms for edit in self.edits)
 
     def feature(self, output: Feature, sites: Sequence[Site]) -> Feature:
         """A block's output after the edits, laid out in memory as it was; the same tensor where there is none."""
@@ -148,6 +157,19 @@ class EditedCall:
         height = output.shape[-2]
         return torch.empty_like(output).copy_(rearrange(edited, "b 1 (h w) c -> b c h w", h=height))
 
+    def normed(
+        self, norm: Callable[[Tensor], Tensor], given: Feature, output: Feature, sites: Sequence[Site]
+    ) -> Feature:
+        """What `norm` makes of `given` under the edits; `output` is what it made without them."""
+        if not self._met_by(sites):
+            return output
+        tokens, done = (rearrange(t, "b c h w -> b 1 (h w) c").chunk(len(sites)) for t in (given, output))
+        edited = [
+            self._chain(partial(_normalised, norm, own, out), site)(own, own, own)
+            for own, out, site in zip(tokens, done, sites, strict=True)
+        ]
+        return torch.empty_like(output).copy_(rearrange(torch.cat(edited), "b 1 (h w) c -> b c h w", h=given.shape[-2]))
+
     def check(self) -> None:
         """Raises UnmatchedEdit if an edit met no site: an edit is never silently skipped."""
         for number, edit in enumerate(self.edits):
@@ -156,6 +178,9 @@ class EditedCall:
                 raise UnmatchedEdit(
                     f"The edit '{edit.name}' met no attention call that it applies to. Calls seen: {seen}."
                 )
+
+    def _met_by(self, sites: Sequence[Site]) -> bool:
+        return any(edit.meets(site) for edit in self.edits for site in sites)
 
     def _chain(self, attend: Attend, site: Site) -> Attend:
         for number, edit in reversed(tuple(enumerate(self.edits))):
@@ -167,6 +192,10 @@ class EditedCall:
 
 def _values(q: Heads, k: Heads, v: Heads) -> Heads:
     return v
+
+
+def _normalised(norm: Callable[[Tensor], Tensor], given: Heads, done: Heads, q: Heads, k: Heads, v: Heads) -> Heads:
+    return done if v is given else rearrange(norm(rearrange(v, "b 1 n c -> b c n")), "b c n -> b 1 n c")
 
 
 def _applied(edit: AttentionEdit, attend: Attend, site: Site, q: Heads, k: Heads, v: Heads) -> Heads:

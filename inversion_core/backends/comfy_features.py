@@ -1,4 +1,4 @@
-"""Reaching the features of a ComfyUI UNet's decoder for the length of one call, with nothing left behind."""
+"""Reaching the features and normalisations of a ComfyUI UNet for the length of one call, with nothing left behind."""
 
 import re
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import nn
 
-from ..attention.site import EditedCall
+from ..attention.site import EditedCall, Site
 from ..shapes import Feature
 from ..types import Cond
-from .comfy_sites import Edits
+from .comfy_sites import Edits, Kind
 
 BLOCK = re.compile(r"(?:.*\.)?(output_blocks\.(\d+))\.0")
 
@@ -22,18 +22,22 @@ def features_reached(
 ) -> Iterator[None]:
     """A context in which what the last convolution of the decoder's residual blocks leaves, before the shortcut is added, goes through `call`.
 
-    That is the tensor of Plug-and-Play's published code. ComfyUI has no patch there, so hooks stand on the convolutions,
-    whose weights may be cast or offloaded, and on the network, which is told of its rows. They are there only if an edit
-    asks for features, and gone after the context, also after an error. Raises ValueError if other devices run copies of the network.
+    That is the tensor of Plug-and-Play's published code. So does every group normalisation. ComfyUI has no patch there, so
+    hooks stand on convolutions and normalisations, whose weights may be cast or offloaded, and on the network, which is
+    told of its rows. They are there only if an edit asks for them, and gone after the context, also after an error. Raises
+    ValueError if other devices run copies of the network.
     """
     with ExitStack() as stack:
-        if call.wants_features:
+        if call.wants_features or call.wants_norms:
             if "multigpu_clones" in options:
                 raise ValueError("Features can be edited on one device only; this model was set up for several.")
             features = _Features(Edits.of(call, cond, sigma))
             stack.callback(network.register_forward_pre_hook(features.enter, with_kwargs=True).remove)
-            for number, convolution in decoder_layers(network):
+            for number, convolution in decoder_layers(network) if call.wants_features else ():
                 stack.callback(convolution.register_forward_hook(partial(features.leave, number)).remove)
+            for name, norm in network.named_modules() if call.wants_norms else ():
+                if isinstance(norm, nn.GroupNorm):
+                    stack.callback(norm.register_forward_hook(partial(features.normalise, name)).remove)
         yield
 
 
@@ -66,6 +70,11 @@ class _Features:
         self._extra = options["transformer_options"]
 
     def leave(self, number: int, module: nn.Module, args: tuple[Any, ...], output: Feature) -> Feature:
+        return self._edits.call.feature(output, self._sites(f"output.{number}", "feature", output))
+
+    def normalise(self, name: str, norm: nn.Module, args: tuple[Any, ...], output: Feature) -> Feature:
+        return self._edits.call.normed(norm.forward, args[0], output, self._sites(name, "norm", output))
+
+    def _sites(self, block: str, kind: Kind, output: Feature) -> list[Site]:
         height, width = output.shape[-2:]
-        sites = self._edits.sites(self._extra, f"output.{number}", "feature", (1, height, width), range(0))
-        return self._edits.call.feature(output, sites)
+        return self._edits.sites(self._extra, block, kind, (1, height, width), range(0))

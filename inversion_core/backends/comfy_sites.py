@@ -13,7 +13,7 @@ from ..types import Cond
 
 Extra: TypeAlias = dict[str, Any]
 """ComfyUI's `transformer_options` of a call: among others the branch and the uuid of every prompt in the batch."""
-Kind: TypeAlias = Literal["self", "cross", "joint", "feature"]
+Kind: TypeAlias = Literal["self", "cross", "joint", "feature", "norm"]
 Host: TypeAlias = Callable[[Extra, slice], Attend]
 """The attention below the edits, for the rows of a batch that `Extra` speaks of."""
 

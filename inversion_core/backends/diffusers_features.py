@@ -1,4 +1,4 @@
-"""Reaching the features of a diffusers UNet's decoder for the length of one call, with nothing left behind."""
+"""Reaching the features and normalisations of a diffusers UNet for the length of one call, with nothing left behind."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -20,15 +20,23 @@ LAYER = re.compile(r"(?P<level>(?:.*\.)?up_blocks\.\d+)\.(?:resnets|attentions)\
 def features_reached(unet: nn.Module, call: EditedCall, branches: Sequence[Branch], sigma: float) -> Iterator[None]:
     """A context in which what the last convolution of the decoder's residual blocks leaves, before the shortcut is added, goes through `call`.
 
-    That is the tensor of Plug-and-Play's published code. The hooks are there only if an edit asks for features, and gone
-    after the context, also after an error. `branches` are equal chunks of the rows, in order.
+    That is the tensor of Plug-and-Play's published code. So does every group normalisation. The hooks are there only if an
+    edit asks for them, and gone after the context, also after an error. `branches` are equal chunks of the rows, in order.
     """
     with ExitStack() as stack:
         for name, number in decoder_layers(unet).items() if call.wants_features else ():
             site = Site(name, "feature", "cond", sigma, (1, 1, 1), range(0), layer=number)
             last = unet.get_submodule(f"{name}.conv2")
             stack.callback(last.register_forward_hook(partial(_edited, call, branches, site)).remove)
+        for name, norm in group_norms(unet) if call.wants_norms else ():
+            site = Site(name, "norm", "cond", sigma, (1, 1, 1), range(0))
+            stack.callback(norm.register_forward_hook(partial(_normed, call, branches, site)).remove)
         yield
+
+
+def group_norms(network: nn.Module) -> list[tuple[str, nn.GroupNorm]]:
+    """The group normalisations of a UNet by their names; none in transformers."""
+    return [(name, module) for name, module in network.named_modules() if isinstance(module, nn.GroupNorm)]
 
 
 def decoder_layers(unet: nn.Module) -> dict[str, int]:
@@ -47,6 +55,15 @@ def layer_of(name: str, layers: dict[str, int]) -> int | None:
 def _edited(
     call: EditedCall, branches: Sequence[Branch], site: Site, module: nn.Module, args: tuple[Any, ...], output: Feature
 ) -> Feature:
+    return call.feature(output, _sites(branches, site, output))
+
+
+def _normed(
+    call: EditedCall, branches: Sequence[Branch], site: Site, norm: nn.Module, args: tuple[Any, ...], output: Feature
+) -> Feature:
+    return call.normed(norm.forward, args[0], output, _sites(branches, site, output))
+
+
+def _sites(branches: Sequence[Branch], site: Site, output: Feature) -> list[Site]:
     height, width = output.shape[-2:]
-    sites = [replace(site, branch=branch, grid=(1, height, width)) for branch in branches]
-    return call.feature(output, sites)
+    return [replace(site, branch=branch, grid=(1, height, width)) for branch in branches]

@@ -1,15 +1,15 @@
 """A diffusers-format model with all its parts: words to prompts, pictures to latents and back."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import torch
 
 from ..attention.tokens import PromptTokens
-from ..schedules import flow_shift, leading, resolution_mu
+from ..schedules import flow_match_euler, flow_shift, leading, resolution_mu
 from ..shapes import Latent, Picture, Sigmas
 from ..types import Cond
 from .diffusers import DiffusersDenoiser, levels_of
@@ -26,7 +26,7 @@ class Studio:
     """A model and what surrounds it.
 
     `words` makes prompts and `tokens` tells their words apart; `side` is that of the latents which the network learnt
-    from, `patch` that of a token in them, `guidance` the model's usual one.
+    from, `patch` that of a token in them, `guidance` the model's usual one, `schedulers` other levels by name.
     """
 
     denoiser: NetworkDenoiser
@@ -37,6 +37,7 @@ class Studio:
     side: int
     patch: int = 1
     guidance: float = 7.5
+    schedulers: Mapping[str, Grid] = field(default_factory=dict)
 
     @property
     def multiple(self) -> int:
@@ -80,9 +81,14 @@ class Studio:
     def encode_picture(self, picture: Picture) -> Latent:
         """The clean latent: the mean of the autoencoder's posterior, shifted and scaled as the network knows it, in float32.
 
-        Raises ValueError if width or height is no multiple of `multiple`.
+        Raises ValueError if width or height is no multiple of `multiple`, or more than the network knows places for.
         """
         height, width = picture.shape[-2:]
+        if self.denoiser.most is not None and max(height, width) > (most := self.denoiser.most * self.multiple):
+            raise ValueError(
+                f"This model takes pictures of at most {most} x {most}; this one, continued to multiples of {self.multiple}, is "
+                f"{width} x {height}. Scale it down: on the command line with --resize {most}."
+            )
         if height % self.multiple or width % self.multiple:
             raise ValueError(f"This model takes pictures in multiples of {self.multiple}; got {width} x {height}.")
         mean = self.vae.encode((2 * picture - 1).to(self.vae.device, self.vae.dtype)).latent_dist.mean
@@ -135,7 +141,12 @@ def flow_studio(
     for module in (transformer, vae):
         module.eval()
     denoiser, levels = FlowDenoiser(transformer), partial(_flow_levels, scheduler.config)
-    return Studio(denoiser, vae, words, tokens, levels, side, denoiser.patch[-1], guidance)
+    fixed = {} if scheduler.config.use_dynamic_shifting else {"normal": partial(_normal_levels, scheduler.config)}
+    return Studio(denoiser, vae, words, tokens, levels, side, denoiser.patch[-1], guidance, {"simple": levels} | fixed)
+
+
+def _normal_levels(config: Any, steps: int, image_tokens: int) -> Sigmas:
+    return flow_match_euler(steps, shift=config.shift)
 
 
 def _flow_levels(config: Any, steps: int, image_tokens: int) -> Sigmas:

@@ -114,7 +114,7 @@ def planned(
     make: Callable[[Job, Trajectory], Plan],
     *,
     inversion: str = "ddim",
-    solver: str | None = "euler",
+    solver: str | tuple[str, ...] | None = "euler",
     inversion_guidance: float | None = 1.0,
     families: tuple[str, ...] = BOTH,
     uncond: bool = False,
@@ -123,11 +123,12 @@ def planned(
     gradients: bool = False,
     settings: Mapping[str, Settings] | None = None,
 ) -> Editor:
-    """An editor that runs source and target side by side along a trajectory that `solver` replays (None: any), as `make` plans it."""
+    """An editor that runs source and target side by side along a trajectory that `solver` replays (several: one of them; None: any), as `make` plans it."""
+    solvers = (solver,) if isinstance(solver, str) else solver
 
     def run(job: Job, trajectory: Trajectory | None) -> Edited:
         assert trajectory is not None
-        if solver not in (None, trajectory.solver):
+        if solvers is not None and trajectory.solver not in solvers:
             raise WrongInversion(inversion, trajectory)
         plan = make(job, trajectory)
         return edit_within(

@@ -12,7 +12,7 @@ ABOUT = {
     "Uni-Inv": "undoes Euler at one evaluation a step; sampled by Euler",
     "fixed-point": "undoes DDIM to rounding, up to 21 evaluations a step; sampled by DDIM",
     "AIDI": "the same in up to 6, accelerated; without its blended guidance",
-    "ReNoise": "the same in up to 10, averaged; without its regularisers",
+    "ReNoise": "the same in up to 11, the last two averaged; without its regularisers",
 }
 
 DISTILLED = {

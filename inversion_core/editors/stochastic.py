@@ -30,8 +30,8 @@ EDITORS: dict[str, Editor] = {
     ),
     "LEDITS++": planned(
         _ledits,
-        inversion="edit-friendly DDPM",
-        solver="ddpm",
+        inversion="LEDITS++",
+        solver=("sde_dpmpp_2m", "ddpm"),
         promptless=True,
         about="adds the target prompt's concept where it acts most",
         settings={path: Settings(5.0, 1.0, 0.85, 35) for path in ("ve", "rf")},

@@ -5,7 +5,7 @@ from .chord_edit import chord_edit
 from .chunked import Chunked, chunks_of
 from .clip import Window, edit_clip, windows
 from .ddcm import ddcm
-from .ddpm import edit_friendly
+from .ddpm import EditFriendly
 from .delta import Rule, delta_edit
 from .diff_edit import diff_edit_mask
 from .direct import direct
@@ -17,7 +17,7 @@ from .inversions import INVERSIONS, Inversion, invert
 from .ledits import Concept, ledits
 from .negative_prompt import negative_prompt
 from .null_text import optimize_null_text
-from .ode import Ode, from_zero
+from .ode import Ode, from_slope, from_zero
 from .prox_npi import hard_threshold, prox_npi, soft_threshold
 from .rf_inversion import RfInversion, controlled
 from .turbo_edit import turbo_edit
@@ -28,6 +28,7 @@ __all__ = [
     "INVERSIONS",
     "Chunked",
     "Concept",
+    "EditFriendly",
     "Inversion",
     "Ode",
     "RfInversion",
@@ -43,9 +44,9 @@ __all__ = [
     "diff_edit_mask",
     "direct",
     "edit_clip",
-    "edit_friendly",
     "flow_align",
     "flow_edit",
+    "from_slope",
     "from_zero",
     "h_edit",
     "h_edit_source",

@@ -11,21 +11,21 @@ from ..shapes import Latent, Sigmas
 from ..solvers import (
     SOLVERS,
     anderson,
+    averaged,
     ddim_inverse,
     dpmpp_2m,
     euler,
     fireflow,
     heun,
     midpoint,
-    renoise,
     undo,
     uni_inv,
 )
 from ..trajectory import Provenance, Trajectory, check_decreasing
 from ..types import Cond, Denoiser
-from .ddpm import edit_friendly
+from .ddpm import EditFriendly
 from .edict import edict_inversion
-from .ode import Ode, from_zero
+from .ode import Ode, from_slope, from_zero
 from .rf_inversion import RfInversion
 from .turbo_edit import turbo_edit
 
@@ -48,23 +48,24 @@ class Inversion(Protocol):
 
 AIDI_ITERATIONS = 5
 RENOISE_ITERATIONS = 9
-"""Published settings: 5 accelerated iterations (arXiv:2309.04907), 9 averaged ones (arXiv:2403.14602, SDXL Turbo)."""
+"""Published settings: 5 accelerated iterations (arXiv:2309.04907), 9 whose last two are averaged (arXiv:2403.14602, SDXL Turbo)."""
 
 INVERSIONS: dict[str, Inversion] = {
     "ddim": Ode(ddim_inverse, "euler"),
-    "ddim current sigma": Ode(from_zero(euler), "euler"),
+    "ddim current sigma": Ode(from_slope(euler), "euler"),
     "fixed point": Ode(undo(euler), "euler"),
     "AIDI": Ode(undo(euler, iterations=AIDI_ITERATIONS, update=anderson), "euler"),
-    "ReNoise": Ode(undo(euler, iterations=RENOISE_ITERATIONS, update=renoise), "euler"),
+    "ReNoise": Ode(undo(euler, iterations=RENOISE_ITERATIONS, ended=averaged), "euler"),
     "Uni-Inv": Ode(uni_inv, "euler"),
     "heun": Ode(from_zero(heun), "heun"),
-    "midpoint": Ode(from_zero(midpoint), "midpoint"),
-    "fireflow": Ode(from_zero(fireflow), "fireflow"),
+    "midpoint": Ode(from_slope(midpoint), "midpoint"),
+    "fireflow": Ode(from_slope(fireflow), "fireflow"),
     "dpmpp_2m": Ode(from_zero(dpmpp_2m), "dpmpp_2m"),
     "EDICT": edict_inversion,
     "BDIA": Ode(SOLVERS["bdia"], "bdia", finest),
     "O-BELM": Ode(SOLVERS["o-belm"], "o-belm", finest),
-    "edit-friendly DDPM": edit_friendly,
+    "edit-friendly DDPM": EditFriendly(),
+    "LEDITS++": EditFriendly("sde_dpmpp_2m"),
     "RF-Inversion": RfInversion(),
     "TurboEdit": turbo_edit,
 }

@@ -10,15 +10,16 @@ from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
 from ..attention.bank import Bank
-from ..attention.maps import MapTensor, mean_maps, record_maps
+from ..attention.maps import MapTensor, mean_maps, quarter, record_maps
 from ..attention.tokens import PromptTokens
 from ..shapes import Latent, Sigma
 from ..types import Cond, EditableDenoiser, Prompt, Wrapper
 
 SCALE = 5.0
 THRESHOLD = 0.9
-SMOOTHING = 0.5
-"""A concept's scale, the quantile of its masks, and the deviation in map pixels of the 3 x 3 blur (arXiv:2311.16711, published code)."""
+NOISIEST = 5.111
+"""A concept's scale, the quantile of its masks, and sigma / alpha at step 800 of 1000 of Stable Diffusion's schedule, above
+which attention is its only mask (arXiv:2311.16711, published code)."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ def ledits(concepts: Sequence[Concept]) -> Callable[[EditableDenoiser], Editable
     """A `Target.wrap` for the cond of an edit-friendly trajectory (LEDITS++, arXiv:2311.16711).
 
     `D = D_trajectory + sum_e (+-scale_e) M1_e M2_e (D_e - D_uncond)`: M1 holds where the smoothed attention to the
-    concept's words, M2 where `sum_channels |D_e - D_uncond|` is at or above its quantile in the picture. Attention edits
-    act on the concepts alone. D_uncond is the prediction for the cond's unconditional prompt or, where the cond is
+    concept's words, M2 where `sum_channels |D_e - D_uncond|` is at or above its quantile in the picture; above `NOISIEST`
+    a concept with words has M1 alone. Attention is read as by local blend (`maps.quarter`). Attention edits act on the
+    concepts alone. D_uncond is the prediction for the cond's unconditional prompt or, where the cond is
     unguided, for the cond itself: the empty prompt, as published. Raises ValueError if there is no concept.
     """
     if not concepts:
@@ -81,7 +83,8 @@ class _Ledits(Wrapper):
         difference = denoiser(x, sigma, Cond(concept.prompt)) - unguided
         mask = at_least(difference.abs().sum(1, keepdim=True), concept.threshold)
         if words is not None:
-            mask = mask * _fitted(at_least(smooth(mean_maps(bank, "concept")), concept.threshold), x)
+            attended = at_least(smooth(mean_maps(bank, "concept", quarter(x))), concept.threshold)
+            mask = _fitted(attended, x) * (mask if sigma <= NOISIEST * self.path.alpha(sigma) else 1)
         return (-1 if concept.remove else 1) * concept.scale * mask * difference
 
 
@@ -92,8 +95,8 @@ def at_least(values: Float[Tensor, "batch 1 *space"], quantile: float) -> Float[
 
 
 def smooth(maps: MapTensor) -> MapTensor:
-    """One map blurred by a 3 x 3 Gaussian, mirrored at the edges."""
-    weights = torch.exp(-(torch.arange(-1.0, 2.0) ** 2) / (2 * SMOOTHING**2)).to(maps)
+    """One map blurred by 3 x 3 weights `exp(-d^2)`, mirrored at the edges (published code)."""
+    weights = torch.exp(-(torch.arange(-1.0, 2.0) ** 2)).to(maps)
     kernel = weights[:, None] * weights / weights.sum() ** 2
     return conv2d(pad(maps, (1, 1, 1, 1), mode="reflect"), kernel[None, None])
 

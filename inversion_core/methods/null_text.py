@@ -17,7 +17,9 @@ GUIDANCE = 7.5
 INNER_STEPS = 10
 EARLY_STOP = 1e-5
 LEARNING_RATE = 1e-2
-"""Published settings: guidance 7.5, 10 Adam steps of rate 1e-2 (1 - i / 100), stop below 1e-5 + 2e-5 i (arXiv:2211.09794, sec. 4)."""
+PUBLISHED_STEPS = 50
+"""Published settings: guidance 7.5, 10 Adam steps of rate 1e-2 (1 - i / 100), stop below 1e-5 + 2e-5 i, in 50 steps or fewer
+(arXiv:2211.09794, sec. 4, and its code); in more, i is counted in fiftieths of the way."""
 
 
 def optimize_null_text(
@@ -45,8 +47,8 @@ def optimize_null_text(
         best = network.embedding(cond.uncond).to(x).expand(len(x), -1, -1).clone()
         for index in range(trajectory.steps):
             step = _guided_step(trajectory, network, cond, index, x)
-            rate = learning_rate * (1 - index / (2 * trajectory.steps))
-            stop = early_stop * (1 + 100 * index / trajectory.steps)
+            level = index * PUBLISHED_STEPS / max(PUBLISHED_STEPS, trajectory.steps)
+            rate, stop = learning_rate * (1 - level / 100), early_stop * (1 + 2 * level)
             for tried in _descend(step, best, inner_steps, rate, stop):
                 if on_step is not None:
                     place, sigma_next = index * (inner_steps + 1) + tried.evaluations - 1, float(step.sigma_next)

@@ -49,3 +49,13 @@ def from_zero(step: Step) -> Step:
         return (ddim_inverse if sigma == 0 else step)(denoise, x, sigma, sigma_next, state)
 
     return started
+
+
+def from_slope(step: Step) -> Step:
+    """`step` from sigma 0 on where the path has a slope there, as RF-Solver and FireFlow walk; else as `from_zero`."""
+    elsewhere = from_zero(step)
+
+    def started(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: State) -> tuple[Latent, State]:
+        return (step if denoise.path.least > 0 else elsewhere)(denoise, x, sigma, sigma_next, state)
+
+    return started

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
@@ -14,20 +15,21 @@ from ..types import Cond, EditableDenoiser, Wrapper
 QUANTILE = 0.7
 RATE = 0.1
 PULL_BELOW = 1.1644
-"""The quantile, the rate of the pull, and sigma / alpha at step 400 of 1000 of Stable Diffusion's schedule, below which it
-pulls (github.com/phymhan/prompt-to-prompt)."""
+WIDENED = 1
+"""The quantile, the rate of the pull, sigma / alpha at step 400 of 1000 of Stable Diffusion's schedule, below which it
+pulls, and the cells by which the edit's mask is widened (github.com/phymhan/prompt-to-prompt)."""
 
 Proximal: TypeAlias = Callable[[Latent, Tensor], Latent]
 """`(difference, threshold) -> difference`: zero where the difference is within the threshold."""
 
 
 def hard_threshold(difference: Latent, threshold: Tensor) -> Latent:
-    """What exceeds the threshold stays as it is: the proximal operator of l0 (the published code shrinks it even so)."""
+    """What exceeds the threshold stays as it is: the proximal operator of l0 (the paper's; its code shrinks)."""
     return torch.where(difference.abs() > threshold, difference, 0)
 
 
 def soft_threshold(difference: Latent, threshold: Tensor) -> Latent:
-    """What exceeds the threshold is shrunk by it: the proximal operator of l1."""
+    """What exceeds the threshold is shrunk by it: the proximal operator of l1, and what the published code calls l0."""
     return difference - difference.clamp(-threshold, threshold)
 
 
@@ -35,22 +37,25 @@ def prox_npi(
     trajectory: Trajectory,
     *,
     quantile: float = QUANTILE,
-    proximal: Proximal = hard_threshold,
+    proximal: Proximal = soft_threshold,
     rate: float = RATE,
     pull_below: float = PULL_BELOW,
+    widened: int = WIDENED,
 ) -> Callable[[EditableDenoiser], EditableDenoiser]:
-    """A `Target.wrap` for a cond whose unconditional prompt is the source's (`negative_prompt`; arXiv:2306.05414).
+    """A `Target.wrap` for a cond whose unconditional prompt is the source's (`negative_prompt`; arXiv:2306.05414, its code).
 
-    `D = D_source + guidance * prox(D_target - D_source)` with the `quantile` of each picture's absolute difference as
-    threshold (none at quantile 0); where the difference was zeroed and sigma / alpha is below `pull_below`, D moves by
-    `rate` of the way to the picture. Attention edits act on D_target alone. Raises ValueError unless quantile and rate
+    `D = D_source + guidance * prox(D_target - D_source)`. The threshold is the `quantile` of the absolute difference over
+    source and target together, the source's being nothing: 0.7 zeroes 0.4 of the target's; at quantile 0 there is none.
+    While sigma / alpha is below `pull_below`, each DDIM step along the trajectory's grid ends with the clean latent moved
+    by `rate` of the way to the picture and the noise as it was, where prox left no more than the threshold, `widened`
+    cells away from where it left more. Attention edits act on D_target alone. Raises ValueError unless quantile and rate
     lie in 0..1, and at the first step if the cond has no unconditional prompt.
     """
     if not (0 <= quantile <= 1 and 0 <= rate <= 1):
         raise ValueError(f"ProxNPI's quantile and rate lie between 0 and 1; got {quantile} and {rate}.")
 
     def wrap(denoiser: EditableDenoiser) -> EditableDenoiser:
-        return _ProxNpi(denoiser, denoiser, trajectory.xs[-1], quantile, proximal, rate, pull_below)
+        return _ProxNpi(denoiser, denoiser, trajectory, quantile, proximal, rate, pull_below, widened)
 
     return wrap
 
@@ -58,11 +63,12 @@ def prox_npi(
 @dataclass(frozen=True)
 class _ProxNpi(Wrapper):
     plain: Any
-    picture: Latent
+    trajectory: Trajectory
     quantile: float
     proximal: Proximal
     rate: float
     pull_below: float
+    widened: int
 
     def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
         if cond.uncond is None:
@@ -71,13 +77,29 @@ class _ProxNpi(Wrapper):
             )
         source = self.plain(x, sigma, Cond(cond.uncond))
         difference = self.denoiser(x, sigma, cond.alone()) - source
-        kept = self.proximal(difference, self.threshold(difference))
+        threshold = self.threshold(difference)
+        kept = self.proximal(difference, threshold)
         clean = source + cond.guidance * kept
         if sigma < self.pull_below * self.path.alpha(sigma):
-            clean = torch.where(kept == 0, clean + self.rate * (self.picture.to(x) - clean), clean)
+            clean = clean + self.reach(sigma) * self.untouched(kept, threshold) * (self.picture(x) - clean)
         return clean
+
+    def picture(self, x: Latent) -> Latent:
+        return self.trajectory.xs[-1].to(x)
 
     def threshold(self, difference: Latent) -> Tensor:
         size = difference.abs().flatten(1)
-        level = size.quantile(self.quantile, 1) if self.quantile > 0 else torch.zeros_like(size[:, 0])
+        pair = torch.cat([torch.zeros_like(size), size], 1)
+        level = pair.quantile(self.quantile, 1) if self.quantile > 0 else torch.zeros_like(size[:, 0])
         return level.view(-1, *[1] * (difference.ndim - 1))
+
+    def untouched(self, kept: Latent, threshold: Tensor) -> Latent:
+        """1 where there is no edit in sight, else 0."""
+        edited = (kept.abs() > threshold).to(kept).flatten(0, -3)
+        return 1 - max_pool2d(edited, 2 * self.widened + 1, 1, self.widened).view_as(kept)
+
+    def reach(self, sigma: Sigma) -> Sigma:
+        """How far the prediction must move for the next DDIM step to end with its clean latent moved by `rate`."""
+        levels = self.trajectory.sigmas
+        after = levels[levels < sigma].max()
+        return self.rate * self.path.alpha(after) * sigma / (sigma - after)

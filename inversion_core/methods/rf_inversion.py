@@ -10,7 +10,7 @@ from ..shapes import Latent, Sigma, Sigmas
 from ..solvers import euler
 from ..trajectory import Trajectory
 from ..types import Bound, Cond, Denoiser, EditableDenoiser, SigmaRange, State, Step, Wrapper
-from .ode import from_zero
+from .ode import from_slope
 
 GAMMA = 0.5
 ETA = 0.9
@@ -49,9 +49,9 @@ def drawn_to(noise: Latent, *, gamma: float = GAMMA) -> Step:
     """Euler's step towards noise along `v + gamma (v(x -> noise) - v)` (arXiv:2410.10792): order 1, one evaluation.
 
     v(x -> noise) is the velocity of the path from x to `noise` (`NoisePath.velocity_to`). As predictions:
-    `noise <- (1 - gamma) noise_predicted + gamma noise`. From sigma 0 the network is told the next level.
+    `noise <- (1 - gamma) noise_predicted + gamma noise`. It starts as `from_slope`.
     """
-    plain = from_zero(euler)
+    plain = from_slope(euler)
 
     def step(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: State) -> tuple[Latent, State]:
         free, state = plain(denoise, x, sigma, sigma_next, state)

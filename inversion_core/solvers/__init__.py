@@ -11,10 +11,11 @@ from .dpmpp_2m import dpmpp_2m
 from .edict import Pair, edict, partner_at
 from .euler import euler
 from .fireflow import fireflow
-from .fixed_point import anderson, plain, renoise
+from .fixed_point import anderson, averaged, plain
 from .heun import heun
 from .midpoint import midpoint
 from .o_belm import o_belm
+from .sde_dpmpp_2m import clean_before, sde_dpmpp_2m
 from .two_step import neighbour_at
 from .undo import Undone, undo
 from .uni_inv import uni_inv
@@ -26,6 +27,7 @@ SOLVERS: dict[str, Step] = {
     "fireflow": fireflow,
     "dpmpp_2m": dpmpp_2m,
     "ddpm": ddpm,
+    "sde_dpmpp_2m": sde_dpmpp_2m,
     "edict": edict(),
     "bdia": bdia(),
     "o-belm": o_belm,
@@ -36,6 +38,7 @@ OPENINGS: dict[str, Callable[[Trajectory, int], State]] = {
     "edict": partner_at,
     "bdia": neighbour_at,
     "o-belm": neighbour_at,
+    "sde_dpmpp_2m": clean_before,
 }
 """For solvers that look back: the state with which a replay goes on from a level of a trajectory."""
 
@@ -45,6 +48,7 @@ __all__ = [
     "Pair",
     "Undone",
     "anderson",
+    "averaged",
     "bdia",
     "ddim_inverse",
     "ddpm",
@@ -56,7 +60,7 @@ __all__ = [
     "midpoint",
     "o_belm",
     "plain",
-    "renoise",
+    "sde_dpmpp_2m",
     "undo",
     "uni_inv",
 ]

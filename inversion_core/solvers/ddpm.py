@@ -1,5 +1,6 @@
 """The mean of DDPM's ancestral step; the noise of the step comes from a trajectory's noise maps."""
 
+from ..paths import NoisePath
 from ..shapes import Latent, Sigma
 from ..types import Bound, State
 
@@ -12,5 +13,10 @@ def ddpm(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: Stat
     """
     if sigma == 0:
         raise ValueError("DDPM's step was evaluated at sigma 0, where there is no noise left. End the grid there.")
-    clean, (kept, _) = denoise(x, sigma), denoise.path.ancestral(sigma, sigma_next)
-    return denoise.path.alpha(sigma_next) * clean + kept * denoise.path.noise(x, clean, sigma), state
+    return mean(denoise.path, x, denoise(x, sigma), sigma, sigma_next), state
+
+
+def mean(path: NoisePath, x: Latent, clean: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:
+    """Where the step leads from `x` if its clean latent is `clean`."""
+    kept, _ = path.ancestral(sigma, sigma_next)
+    return path.alpha(sigma_next) * clean + kept * path.noise(x, clean, sigma)

@@ -25,12 +25,17 @@ def dpmpp_2m(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: 
     sigma 0.
     """
     x0 = denoise(x, sigma)
-    ahead = x0
-    if state is not None:
-        reach = _log_ratio(denoise.path, sigma_next) - _log_ratio(denoise.path, sigma)
-        weight = reach / (2 * (_log_ratio(denoise.path, sigma) - _log_ratio(denoise.path, state.sigma)))
-        ahead = x0 + (x0 - state.x0) * weight if torch.isfinite(weight) else x0
+    ahead = extrapolated(denoise.path, x0, sigma, sigma_next, state)
     return x + (sigma_next - sigma) * velocity(x, ahead, sigma), Before(x0, sigma)
+
+
+def extrapolated(path: NoisePath, x0: Latent, sigma: Sigma, sigma_next: Sigma, before: Before | None) -> Latent:
+    """The clean prediction as the step before foretells it for half of this step in lambda; as it is where lambda is infinite."""
+    if before is None:
+        return x0
+    reach = _log_ratio(path, sigma_next) - _log_ratio(path, sigma)
+    weight = reach / (2 * (_log_ratio(path, sigma) - _log_ratio(path, before.sigma)))
+    return x0 + (x0 - before.x0.to(x0)) * weight if torch.isfinite(weight) else x0
 
 
 def _log_ratio(path: NoisePath, sigma: Sigma) -> Sigma:

@@ -13,8 +13,11 @@ from safetensors.torch import load_file
 
 from harness import plug_and_play_reference as reference
 from harness import tiny_comfy
+from harness.shared_norms import both_normalised
+from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.plug_and_play import plug_and_play
 from latent_inversion.inversion_core.attention.site import AttentionEdit, UnmatchedEdit
+from latent_inversion.inversion_core.attention.style_aligned import style_aligned
 from latent_inversion.inversion_core.backends.comfy import run
 from latent_inversion.inversion_core.edit import edit, unanchored
 from latent_inversion.inversion_core.integrate import replay
@@ -78,6 +81,31 @@ def test_own_features_and_maps_are_bit_identical_to_none(model: Any) -> None:
 
     again, plain = inside(model, body)
     assert torch.equal(again, plain)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 5.0])
+def test_normalisations_are_shared_as_published_and_given_back_change_nothing(model: Any, guidance: float) -> None:
+    network, before = model.model.diffusion_model, hooks(model)
+
+    def body(denoiser: Any, x: Any, prepared: Any) -> Any:
+        cond, shown = prepared("source", "empty", guidance), prepared("empty")
+        other = invert(INVERSIONS["ddim"], denoiser, 2 * x[:1] + 1, SIGMAS, shown)
+        technique = style_aligned(other, shown, active=WHOLE, where=lambda site: False)
+        bank, reference = Bank(), other.xs[0].to(x)
+        denoiser.edited(technique.reference.record(bank))(reference, SIGMAS[0], shown)
+        same = AttentionEdit("norms", lambda site: site.kind == "norm", given_back, norms=True)
+        return (
+            denoiser.edited(technique.inject(bank))(x, SIGMAS[0], cond),
+            both_normalised(
+                network, lambda: denoiser(x, SIGMAS[0], cond), lambda: denoiser(reference, SIGMAS[0], shown)
+            ),
+            denoiser.edited(same)(x, SIGMAS[0], cond),
+            denoiser(x, SIGMAS[0], cond),
+        )
+
+    ours, theirs, kept, plain = inside(model, body)
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+    assert (ours - plain).abs().max() > 0.01 and torch.equal(kept, plain) and hooks(model) == before
 
 
 @pytest.mark.parametrize("fails", [False, True])

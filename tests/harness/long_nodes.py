@@ -101,7 +101,7 @@ MEASURING = "measuring the memory that the edit takes"
 WORKS = (
     _inverted("ddim", "InversionDDIMInvert"),
     _inverted("fixed point", "InversionFixedPointInvert", 20),
-    _inverted("ReNoise", "InversionFixedPointInvert", 10),
+    _inverted("ReNoise", "InversionFixedPointInvert", 11),
     _inverted("EDICT", "InversionExactInvert", 2),
     _inverted("edit-friendly DDPM", "InversionStochasticInvert"),
     _inverted("RF-Inversion", "InversionRFInvert"),
