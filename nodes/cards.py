@@ -6,8 +6,9 @@ from typing import Any
 
 from ..inversion_core.storage import StorageError, load_header
 from ..inversion_core.wording import plain
+from .notes import SIDE
 from .origin import Origin
-from .saved import SIDE, beside, path_of, saved_files
+from .saved import beside, path_of, saved_files
 
 MOST = 200
 """How many of the newest files are shown."""

@@ -39,11 +39,13 @@ def write(
 def wrapped(text: str, width: int) -> list[str]:
     """The lines of `text`, broken between words to fit."""
     lines: list[str] = []
-    for paragraph in plain(text, LONGEST).splitlines():
+    text = plain(text, LONGEST)
+    letters = face(SIZE, text)
+    for paragraph in text.splitlines():
         line = ""
         for word in paragraph.split(" "):
             longer = f"{line} {word}" if line else word
-            if face(SIZE, text).getlength(longer) > width and line:
+            if letters.getlength(longer) > width and line:
                 lines.append(line)
                 longer = word
             line = longer

@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import MISSING, asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ..inversion_core.fields import Right, needed
 from ..inversion_core.storage import StorageError, load_header, load_null_text, load_trajectory, save
 from ..inversion_core.wording import HIDDEN, quoted
-from .sockets import Frame, LatentTrajectory, NullTextResult
+from .notes import facts_of
+from .sockets import LatentTrajectory, NullTextResult
 from .thumbnails import of_latent, of_picture
 
 SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
@@ -23,8 +23,6 @@ NAME = re.compile(r"\.trajectory( \(\d+\))?\.safetensors$")
 LONGEST, PREFIX, DEEPEST = 255, 200, 1000
 """The most bytes of a file's name, and of one to which a number and the ending are still added; the most letters of a
 name with its folders."""
-SIDE, SCALE = 100_000, 1e4
-"""What the sides of a picture in pixels, and the numbers that lead from its latent to the VAE's, are at most."""
 PLACE = 8
 """The pixels of a latent's place in most models."""
 
@@ -159,33 +157,6 @@ def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
         )
     record = LatentTrajectory(load_trajectory(path), *facts)
     return record, NullTextResult(load_null_text(null_text)) if null_text else None
-
-
-def facts_of(notes: dict[str, Any], channels: int) -> tuple[tuple[float, ...], tuple[float, ...], Frame | None]:
-    """Scale, shift and frame of a trajectory, as its file notes them. Raises ValueError at one that is missing or of another kind."""
-    numbers: Right = (
-        f"a list of {channels} numbers, one a channel, of at most {SCALE:.0f}",
-        lambda kept: (
-            isinstance(kept, list)
-            and len(kept) == channels
-            and all(type(one) in (int, float) and abs(one) <= SCALE for one in kept)
-        ),
-    )
-    known = {field.name: field.default is MISSING for field in fields(Frame)}
-    sides: Right = (
-        f"nothing, or {', '.join(known)} in whole pixels, of at most {SIDE}",
-        lambda kept: (
-            kept is None
-            or (
-                isinstance(kept, dict)
-                and {name for name, must in known.items() if must} <= set(kept) <= set(known)
-                and all(type(side) is int and 0 <= side <= SIDE for side in kept.values())
-            )
-        ),
-    )
-    scale, shift = (tuple(needed(notes, name, numbers)) for name in ("scale", "shift"))
-    frame = needed(notes, "frame", sides)
-    return scale, shift, frame and Frame(**frame)
 
 
 def _changed(file: str) -> int | None:
