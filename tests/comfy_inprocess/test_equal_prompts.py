@@ -1,0 +1,33 @@
+"""With equal prompts every attention technique gives the source, whatever ComfyUI's nodes made of the prompt."""
+
+from functools import cache
+
+import pytest
+
+from harness.equal_prompts import CONDITIONINGS, SOURCE, TARGET, TECHNIQUES, Bench, apart, ends
+from harness.tiny_comfy import FAMILIES
+
+pytestmark = pytest.mark.usefixtures("in_a_node")
+
+EQUAL = 1e-5
+UNETS_ONLY = {"Plug-and-Play"}
+
+
+@cache
+def bench(family: str) -> Bench:
+    return Bench(FAMILIES[family])
+
+
+def techniques(family: str) -> list[str]:
+    return [name for name in TECHNIQUES if FAMILIES[family].unet or name not in UNETS_ONLY]
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+@pytest.mark.parametrize("family", ["sd15", "sd3", "flux", "wan"])
+def test_equal_prompts_give_the_source_and_others_do_not(family: str, conditioning: str) -> None:
+    found = {
+        technique: [apart(*ends(bench(family), technique, conditioning, SOURCE, text)) for text in (SOURCE, TARGET)]
+        for technique in techniques(family)
+    }
+    assert {technique: equal for technique, (equal, _) in found.items() if equal > EQUAL} == {}
+    assert {technique: other for technique, (_, other) in found.items() if other <= EQUAL} == {}
