@@ -169,9 +169,14 @@ def check_references(trajectory: Trajectory, denoiser: EditableDenoiser, targets
 
 
 def edits_of(techniques: Sequence[Technique], bank: Bank, role: Literal["record", "inject"]) -> list[AttentionEdit]:
-    """The attention edits of the source pass or of the target pass, which meet in `bank`."""
+    """The attention edits of the source pass or of the target pass, which meet in `bank`.
+
+    What reads attention lies outside of what changes it, so that it sees the target's as it is edited; in the source pass
+    nothing is changed, and it lies inside what records.
+    """
     makers = (getattr(technique, role) for technique in techniques)
-    return [make(bank) for make in makers if make is not None]
+    edits = [make(bank) for make in makers if make is not None]
+    return sorted(edits, key=lambda edit: edit.reads, reverse=role == "inject")
 
 
 def started(techniques: Sequence[Technique], x: Latent, sigma: Sigma) -> Latent:

@@ -8,7 +8,8 @@ from ..inversion_core.attention import masactrl
 from ..inversion_core.attention.presets import LATE, PRESETS
 from .checks import NOT_CONNECTED, mistaken_foreground, ordered, painted
 from .common import fraction, schema
-from .prompt_words import prompt_tokens, word_list
+from .prompt_places import text_of
+from .prompt_words import word_list
 from .share_plans import INJECTIONS, KVInjection, MutualAttention, Words, outside
 from .sockets import all_edits, another_edit
 
@@ -105,11 +106,11 @@ def words_of(
         return None
     if not all(named):
         raise ValueError("Foregrounds by words need words of both prompts: the source's and the target's.")
-    tokens = [prompt_tokens(clip, text) for text in (source_prompt, target_prompt)]
-    for one, words in zip(tokens, named, strict=True):
+    texts = [text_of(clip, text) for text in (source_prompt, target_prompt)]
+    for text, words in zip(texts, named, strict=True):
         for word in words:
-            one.columns_of(word)
-    return Words(*tokens, *named)
+            text.tokens.columns_of(word)
+    return Words(*texts, *named)
 
 
 class InversionKVInjection(io.ComfyNode):

@@ -179,7 +179,6 @@ def test_local_blend_reads_joint_attention(text_first):
     picture[:, :, 2:4, 4:7] = 4 * k[:, :, columns.start + 2, None, None]
     technique = local_blend(words, words, source_words=["cat"], target_words=[], active=ALWAYS)
     technique.record(bank).apply(explicit_attention, q, k, v, at)
-    technique.inject(bank).apply(explicit_attention, q, k, v, at)
     ours, theirs = torch.zeros(2, 4, 8, 8), torch.ones(2, 4, 8, 8)
     out, _ = technique.blend(theirs, ours, 0.5, bank, None)
     assert out[:, :, 1:5, 3:8].all() and out.sum() == 2 * 4 * 4 * 5

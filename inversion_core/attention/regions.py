@@ -45,7 +45,7 @@ def record_spread(bank: Bank, name: str, maps: MapTensor, *, times: int) -> Atte
         bank.record(name, site, rearrange(values, "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width))
         return attend(q, k, v)
 
-    return AttentionEdit(f"spread of {name}", where, apply)
+    return AttentionEdit(f"spread of {name}", where, apply, reads=True)
 
 
 def _carried(attend: Attend, q: Heads, k: Heads, v: Heads, values: Tensor, site: Site) -> Tensor:

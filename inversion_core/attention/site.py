@@ -66,13 +66,15 @@ Attend: TypeAlias = Callable[[Heads, Heads, Heads], Heads]
 class AttentionEdit:
     """Replaces attention calls: where `where(site)` holds, `apply(attend, q, k, v, site)` gives the call's result.
 
-    Only an edit with `features` is offered sites of that kind, and only for such a one a host reaches for them.
+    Only an edit with `features` is offered sites of that kind, and only for such a one a host reaches for them. One that
+    `reads` changes nothing and records what attention gives.
     """
 
     name: str
     where: Callable[[Site], bool]
     apply: Callable[[Attend, Heads, Heads, Heads, Site], Heads]
     features: bool = False
+    reads: bool = False
 
     def meets(self, site: Site) -> bool:
         """Whether the edit acts at this site."""
@@ -124,11 +126,11 @@ class EditedCall:
 
     edits: tuple[AttentionEdit, ...]
     _met: set[int] = field(default_factory=set)
-    _seen: set[str] = field(default_factory=set)
+    _seen: set[Site] = field(default_factory=set)
 
     def attend(self, attend: Attend, q: Heads, k: Heads, v: Heads, sites: Sequence[Site]) -> Heads:
         """The call's result; `sites` describe equal chunks of the rows, in order. Untouched calls go to the host as they are."""
-        self._seen.update(f"{site.kind} {site.block} {site.grid[1]}x{site.grid[2]}" for site in sites)
+        self._seen.update(sites)
         if not any(edit.meets(site) for edit in self.edits for site in sites):
             return attend(q, k, v)
         chunks = zip(q.chunk(len(sites)), k.chunk(len(sites)), v.chunk(len(sites)), sites, strict=True)
@@ -148,14 +150,22 @@ class EditedCall:
         height = output.shape[-2]
         return torch.empty_like(output).copy_(rearrange(edited, "b 1 (h w) c -> b c h w", h=height))
 
-    def check(self) -> None:
-        """Raises UnmatchedEdit if an edit met no site: an edit is never silently skipped."""
+    def check(self, absent: Sequence[int] = ()) -> None:
+        """Raises UnmatchedEdit if an edit met no site: an edit is never silently skipped.
+
+        One that would meet a part of the prompt which is `absent` in this evaluation has nothing to edit in it.
+        """
         for number, edit in enumerate(self.edits):
-            if number not in self._met:
-                seen = ", ".join(sorted(self._seen)) or "none"
+            if number not in self._met and not self._missed(edit, absent):
+                seen = {f"{site.kind} {site.block} {site.grid[1]}x{site.grid[2]}" for site in self._seen}
                 raise UnmatchedEdit(
-                    f"The edit '{edit.name}' met no attention call that it applies to. Calls seen: {seen}."
+                    f"The edit '{edit.name}' met no attention call that it applies to. Calls seen: "
+                    f"{', '.join(sorted(seen)) or 'none'}."
                 )
+
+    def _missed(self, edit: AttentionEdit, absent: Sequence[int]) -> bool:
+        there = [replace(site, branch="cond", part=part) for site in self._seen for part in absent]
+        return any(map(edit.meets, there)) or bool(absent and not self._seen)
 
     def _chain(self, attend: Attend, site: Site) -> Attend:
         for number, edit in reversed(tuple(enumerate(self.edits))):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float32
@@ -24,7 +25,7 @@ class Word:
 class PromptTokens:
     """The words of a prompt in order, and the number of key columns, specials and padding included.
 
-    Several text encoders may stand behind each other; `starts` are their first columns.
+    Several text encoders, or texts, may stand behind each other; `starts` are their first columns.
     """
 
     words: tuple[Word, ...]
@@ -39,6 +40,26 @@ class PromptTokens:
         if not hits:
             raise ValueError(f"The prompt has no word '{phrase}'. Its words are: {', '.join(texts) or 'none'}.")
         return tuple(c for i in hits for word in self.words[i : i + len(wanted)] for c in word.columns)
+
+
+Parts: TypeAlias = PromptTokens | Sequence[PromptTokens]
+"""The words of a prompt: of each of its parts in order (`Site.part`), or of all of them alike."""
+
+
+def parts_of(tokens: Parts) -> Sequence[PromptTokens]:
+    """The words of each part."""
+    return [tokens] if isinstance(tokens, PromptTokens) else tokens
+
+
+def columns_in(tokens: Parts, phrase: str) -> list[tuple[int, ...]]:
+    """The columns of a word or phrase in each part, none where it is absent. Raises as `columns_of` if it is in no part."""
+    parts, found = parts_of(tokens), []
+    for part in parts:
+        try:
+            found.append(part.columns_of(phrase))
+        except ValueError:
+            found.append(())
+    return found if any(found) else [part.columns_of(phrase) for part in parts]
 
 
 def words_of_pieces(pieces: Mapping[int, str], length: int) -> PromptTokens:
@@ -155,7 +176,10 @@ def _swaps(
 
 def _fill(source: PromptTokens, target: PromptTokens, pairs: Sequence[tuple[range, range]]) -> Alignment:
     matrix = torch.zeros(source.length, target.length)
-    for ours, theirs in zip(_sections(source), _sections(target), strict=True):
+    sections = _sections(source), _sections(target)
+    if len(sections[0]) != len(sections[1]):
+        sections = [range(source.length)], [range(target.length)]
+    for ours, theirs in zip(*sections, strict=True):
         for gone, come in pairs:
             rows = [c for i in gone for c in source.words[i].columns if c in ours]
             columns = [c for j in come for c in target.words[j].columns if c in theirs]

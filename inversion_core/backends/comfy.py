@@ -14,6 +14,7 @@ from ..paths import NoisePath
 from ..shapes import Embedding, Latent, Sigma, Sigmas
 from ..types import Cond, Prompt
 from .comfy_attention import blocks_of, check_editable, with_edits
+from .comfy_entries import acts, check_alike, embedding_of
 from .comfy_features import features_reached
 from .comfy_gradients import gradients_through, plain
 from .comfy_guider import check_prompts, guider_of, same_draws
@@ -32,7 +33,9 @@ __all__ = [
     "ComfyDenoiser",
     "Prompts",
     "blocks_of",
+    "check_alike",
     "check_editable",
+    "embedding_of",
     "fingerprint_of",
     "is_guidance_distilled",
     "latent_of",
@@ -103,12 +106,15 @@ class ComfyDenoiser:
         reached = features_reached(options, network, call, cond, float(sigma))
         with reached, self.guider.asked(cond), same_draws(self.device, self.seed):
             x0 = self.guider(x.float(), levels, model_options=options, seed=self.seed)
-        call.check()
+        call.check(self.absent(cond.cond, sigma))
         return x0.to(x.dtype)
 
     def edited(self, *edits: AttentionEdit) -> "ComfyDenoiser":
         """A denoiser that also runs `edits`, outside those that it has already."""
         return replace(self, edits=(*edits, *self.edits))
+
+    def absent(self, prompt: Prompt, sigma: Sigma) -> tuple[int, ...]:
+        return tuple(number for number, entry in enumerate(prompt) if not acts(entry, float(sigma)))
 
     def embedding(self, prompt: Prompt) -> Embedding:
         """The cross-attention embedding, float32. Raises ValueError if the prompt has several parts or no such embedding."""

@@ -4,15 +4,15 @@ It needs ComfyUI in the process. A patch of the model is a third axis: `Bench(fa
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-import nodes as host
 import torch
 from comfy_extras.nodes_hooks import ConditioningSetDefaultAndCombine
 
+import nodes as host
 from latent_inversion.nodes.attention_edit import InversionAttentionEdit
 from latent_inversion.nodes.attention_share import InversionKVInjection, InversionMutualAttention
 from latent_inversion.nodes.edit_setup import NEGATIVE, Setup, sample
@@ -28,7 +28,7 @@ Conditioning = list[Any]
 SOURCE, TARGET = "a photo of a cat in snow", "a photo of a big brown dog in snow"
 LONG = " ".join(f"word{n}" for n in range(90))
 """More words than one chunk of CLIP holds."""
-STEPS, GUIDANCE = 4, 4.0
+STEPS, GUIDANCE = 3, 4.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class Bench:
     def __init__(self, family: Family, patch: Callable[[Any], Any] = lambda model: model) -> None:
         self.family, self.clip = family, Clip(family)
         self.model = patch(family.model())
+        self.records: dict[Hashable, Any] = {}
 
     @property
     def picture(self) -> tuple[int, int]:
@@ -100,14 +101,24 @@ class Bench:
         mask[..., : self.picture[1] // 2] = 1
         return mask
 
-    def invert(self, source: Conditioning) -> Any:
-        return invert_latent(self.model, self.family.latent(), source, None, STEPS, self.family.scheduler, 1.0, "ddim")
+    def inverted(self, key: Hashable, source: Conditioning) -> Any:
+        """The trajectory of a picture under this prompt, which `key` names."""
+        if key not in self.records:
+            latent, scheduler = self.family.latent(), self.family.scheduler
+            self.records[key] = invert_latent(self.model, latent, source, None, STEPS, scheduler, 1.0, "ddim")
+        return self.records[key]
 
     def edit(
-        self, record: Any, source: Conditioning, target: Conditioning, negative: Conditioning, plans: Plans
+        self,
+        record: Any,
+        source: Conditioning,
+        target: Conditioning,
+        negative: Conditioning,
+        plans: Plans,
+        guidance: float = GUIDANCE,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The ends of target and source, the source sampled beside it."""
-        guidance = 1.0 if self.family.distilled else GUIDANCE
+        """The ends of target and source, the source sampled beside it; a distilled model has its guidance in the prompt."""
+        guidance = 1.0 if self.family.distilled else guidance
         setup = Setup(record, None, plans, None, guidance, "none", NEGATIVE, 0.0)
         edited = sample(self.model, setup, {"source": source, "target": target, "negative": negative})
         return edited.target, edited.source[-1]
@@ -122,7 +133,18 @@ class Texts:
     record: Any
 
 
-Technique = Callable[[Bench, Texts], Plans]
+@dataclass(frozen=True)
+class Technique:
+    """How a technique's plans are made by its node, and the guidance at which equal prompts give the source.
+
+    One that is not `equal` changes the picture also then: it says what may ask what.
+    """
+
+    plans: Callable[[Bench, Texts], Plans]
+    guidance: float = GUIDANCE
+    equal: bool = True
+
+
 Form = Callable[[Bench, str], tuple[Conditioning, Conditioning]]
 """From a text to a CONDITIONING of this form, and the negative that goes with it."""
 
@@ -174,24 +196,27 @@ def no_style(bench: Bench, texts: Texts, method: str) -> Plans:
 
 
 TECHNIQUES: dict[str, Technique] = {
-    "Prompt-to-Prompt replace": prompt_to_prompt,
-    "Prompt-to-Prompt refine": lambda bench, texts: prompt_to_prompt(bench, texts, mode="refine"),
-    "Prompt-to-Prompt, half of the steps": lambda b, t: prompt_to_prompt(b, t, cross_end=0.5, self_end=0.25),
-    "Prompt-to-Prompt, weights of 1": lambda b, t: prompt_to_prompt(b, t, word_weights=f"{t.target.split()[-1]}: 1"),
-    "local blend replace": lambda bench, texts: local_blend(bench, texts, "replace"),
-    "local blend refine": lambda bench, texts: local_blend(bench, texts, "refine"),
-    "blend only": lambda bench, texts: local_blend(bench, texts, "blend only"),
-    "MasaCtrl": masactrl,
-    "MasaCtrl by a mask": lambda bench, texts: masactrl(bench, texts, source_mask=bench.half()),
-    "MasaCtrl by words": by_words,
-    "KV Injection": lambda bench, texts: kv_injection(bench, texts, "keys and values"),
-    "value injection": lambda bench, texts: kv_injection(bench, texts, "values"),
-    "KV-Edit": lambda bench, texts: InversionKVEdit.execute(bench.half(), 0.0, 1.0).args[0],
-    "Plug-and-Play": lambda bench, texts: InversionPlugAndPlay.execute(1.0, 1.0, 0).args[0],
-    "StyleAligned of weight 0": lambda bench, texts: no_style(bench, texts, "StyleAligned"),
-    "StyleID of no step": lambda bench, texts: no_style(bench, texts, "StyleID"),
+    "Prompt-to-Prompt replace": Technique(prompt_to_prompt),
+    "Prompt-to-Prompt refine": Technique(lambda bench, texts: prompt_to_prompt(bench, texts, mode="refine")),
+    "Prompt-to-Prompt, part of the steps": Technique(lambda b, t: prompt_to_prompt(b, t, cross_end=0.5, self_end=0.25)),
+    "Prompt-to-Prompt, weights of 1": Technique(
+        lambda b, t: prompt_to_prompt(b, t, word_weights=f"{t.target.split()[-1]}: 1")
+    ),
+    "local blend replace": Technique(lambda bench, texts: local_blend(bench, texts, "replace")),
+    "local blend refine": Technique(lambda bench, texts: local_blend(bench, texts, "refine")),
+    "blend only": Technique(lambda bench, texts: local_blend(bench, texts, "blend only")),
+    "MasaCtrl": Technique(masactrl),
+    "MasaCtrl by a mask": Technique(lambda bench, texts: masactrl(bench, texts, source_mask=bench.half()), equal=False),
+    "MasaCtrl by words": Technique(by_words, equal=False),
+    "KV Injection": Technique(lambda bench, texts: kv_injection(bench, texts, "keys and values")),
+    "value injection": Technique(lambda bench, texts: kv_injection(bench, texts, "values")),
+    "KV-Edit": Technique(lambda bench, texts: InversionKVEdit.execute(bench.half(), 0.0, 1.0).args[0]),
+    "Plug-and-Play": Technique(lambda bench, texts: InversionPlugAndPlay.execute(1.0, 1.0, 0).args[0], guidance=1.0),
+    "StyleAligned of weight 0": Technique(lambda bench, texts: no_style(bench, texts, "StyleAligned")),
+    "StyleID of no step": Technique(lambda bench, texts: no_style(bench, texts, "StyleID")),
 }
-"""Everything that edits attention, at settings at which equal prompts must give the source."""
+"""Everything that edits attention. Plug-and-Play gives both branches of guidance the source's conditional features, so that
+equal prompts give the source without guidance only."""
 
 OTHER, LONGER = "a red hat at night", f"seen from afar {LONG}"
 
@@ -276,11 +301,11 @@ def ends(
     bench: Bench, technique: str, conditioning: str, source: str = SOURCE, target: str = SOURCE
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The ends of target and source of an edit: with equal prompts they are the same."""
-    form = CONDITIONINGS[conditioning]
+    form, how = CONDITIONINGS[conditioning], TECHNIQUES[technique]
     (ours, negative), (theirs, _) = (form(bench, text) for text in (source, target))
-    record = bench.invert(ours)
-    plans = TECHNIQUES[technique](bench, Texts(source, target, record))
-    return bench.edit(record, ours, theirs, negative, plans)
+    record = bench.inverted((conditioning, source), ours)
+    plans = how.plans(bench, Texts(source, target, record))
+    return bench.edit(record, ours, theirs, negative, plans, how.guidance)
 
 
 def apart(edited: torch.Tensor, source: torch.Tensor) -> float:
