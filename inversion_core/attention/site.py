@@ -24,7 +24,8 @@ class Site:
     says which key tokens are text (none in self-attention). In joint attention queries and keys hold both, `text` and
     `image`. A site of kind "feature" is no attention: its values are a block's output as one head, and `attend` gives
     them back as they are. `layer` numbers the layers of a UNet's decoder from the coarsest on, alike in all hosts; None
-    elsewhere. `rows` says which pictures of the batch the call has, where it has not all of them in order.
+    elsewhere. `rows` says which pictures of the batch the call has, where it has not all of them in order. `window` is where
+    the grid lies in the picture, if it does not cover it: top, left, bottom and right as shares of its height and width.
     """
 
     block: str
@@ -36,6 +37,7 @@ class Site:
     part: int = 0
     layer: int | None = None
     rows: tuple[int, ...] | None = None
+    window: tuple[float, float, float, float] | None = None
 
     @property
     def tokens(self) -> int:

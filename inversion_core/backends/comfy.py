@@ -28,6 +28,7 @@ from .comfy_model import (
     sigmas_of,
     text_width,
 )
+from .comfy_sites import Edits
 
 __all__ = [
     "ComfyDenoiser",
@@ -100,10 +101,11 @@ class ComfyDenoiser:
             x, cond = plain(x), replace(cond, cond=plain(cond.cond), uncond=plain(cond.uncond))
         call, options = EditedCall(self.edits), self.model_options
         network = self.guider.inner_model.diffusion_model
+        edits = Edits.of(call, cond, float(sigma), x)
         if self.edits:
-            options = with_edits(options, network, call, cond, float(sigma))
+            options = with_edits(options, network, edits)
         levels = torch.full((x.shape[0],), float(sigma), dtype=torch.float32, device=x.device)
-        reached = features_reached(options, network, call, cond, float(sigma))
+        reached = features_reached(options, network, edits)
         with reached, self.guider.asked(cond), same_draws(self.device, self.seed):
             x0 = self.guider(x.float(), levels, model_options=options, seed=self.seed)
         call.check(self.absent(cond.cond, sigma))
