@@ -41,7 +41,7 @@ def with_source(tokens: Heads, source: Heads, site: Site, own: Inside | None = N
     return with_image(tokens, site, source)
 
 
-def seen(mask: LatentMask, site: Site) -> LatentMask:
+def seen(mask: LatentMask, site: Site) -> Float[Tensor, "masks 1 rows columns"]:
     """What a call shows of the picture, of a mask of the whole."""
     if site.window is None:
         return mask

@@ -117,7 +117,7 @@ def _columns(attend: Attend, q: Heads, k: Heads, v: Heads, words: Sequence[Colum
     return reduce(carried[..., : len(words)].float() / CARRIER, "b heads n w -> b n w", "mean")
 
 
-def on_picture(maps: MapTensor, site: Site) -> MapTensor:
+def on_picture(maps: MapTensor, site: Site) -> Float[Tensor, "batch words rows columns"]:
     """Maps of a call that shows a window of the picture, on the whole of it: 0 around."""
     if site.window is None:
         return maps

@@ -28,7 +28,7 @@ Conditioning = list[Any]
 SOURCE, TARGET = "a photo of a cat in snow", "a photo of a big brown dog in snow"
 LONG = " ".join(f"word{n}" for n in range(90))
 """More words than one chunk of CLIP holds."""
-STEPS, GUIDANCE = 3, 4.0
+STEPS, GUIDANCE = 2, 4.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Bench:
     def __init__(self, family: Family, patch: Callable[[Any], Any] = lambda model: model) -> None:
         self.family, self.clip = family, Clip(family)
         self.model = patch(family.model())
-        self.shape = (*family.shape[:-2], 16, 16) if family.unet else family.shape
+        self.shape = (*family.shape[:-2], 8, 16) if family.unet else family.shape
         self.records: dict[Hashable, Any] = {}
 
     @property
