@@ -1,5 +1,7 @@
 """Prompt-to-Prompt and local blend: neutral edits change nothing, and the fused form equals the written-out maps."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -191,13 +193,24 @@ def test_a_words_map_is_that_of_the_edited_attention(mode, source, target):
             assert torch.allclose(mean_maps(bank, name), wanted, atol=1e-5)
 
 
-def test_what_reads_attention_lies_outside_of_what_changes_it_and_inside_of_what_records():
-    blend = local_blend(CAT, DOG, source_words=["cat"], target_words=["dog"], active=WHOLE)
+def test_what_reads_attention_lies_outside_of_what_changes_it():
+    """In whatever order they come; in the source pass, where nothing is changed, all keep theirs."""
+    blend = local_blend(CAT, DOG, source_words=["cat"], target_words=["dog"], active=WHOLE, where=lambda site: True)
     techniques = [prompt_to_prompt(replace(CAT, DOG), cross=WHOLE, self_attention=WHOLE), blend]
-    names = {role: [one.name for one in edits_of(techniques, Bank(), role)] for role in ("record", "inject")}
-    assert names == {
+    site, (q, k, v) = Site("b", "cross", "cond", float(SIGMAS[0]), (1, 6, 6), range(LENGTH)), qkv(1, LENGTH)
+    asked, bank = {}, Bank()
+
+    def spied(one, calls):
+        return dataclasses.replace(one, apply=lambda *call: calls.append(one.name) or one.apply(*call))
+
+    for role in ("record", "inject"):
+        calls = asked.setdefault(role, [])
+        EditedCall(tuple(spied(one, calls) for one in edits_of(techniques, bank, role))).attend(
+            explicit_attention, q, k, v, [site]
+        )
+    assert asked == {
         "record": ["prompt-to-prompt, source", "maps of source words"],
-        "inject": ["maps of target words", "prompt-to-prompt, target"],
+        "inject": ["maps of target words", "prompt-to-prompt, target", "prompt-to-prompt, target"],
     }
 
 

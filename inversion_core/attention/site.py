@@ -170,7 +170,8 @@ class EditedCall:
         return any(map(edit.meets, there)) or bool(absent and not self._seen)
 
     def _chain(self, attend: Attend, site: Site) -> Attend:
-        for number, edit in reversed(tuple(enumerate(self.edits))):
+        """What reads attention outside of what changes it, else the first outermost."""
+        for number, edit in sorted(reversed(tuple(enumerate(self.edits))), key=lambda one: one[1].reads):
             if edit.meets(site):
                 self._met.add(number)
                 attend = partial(_applied, edit, attend, site)
