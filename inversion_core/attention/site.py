@@ -171,7 +171,8 @@ class EditedCall:
 
     def _chain(self, attend: Attend, site: Site) -> Attend:
         """What reads attention outside of what changes it, else the first outermost."""
-        for number, edit in sorted(reversed(tuple(enumerate(self.edits))), key=lambda one: one[1].reads):
+        edits = tuple(enumerate(self.edits))
+        for number, edit in (one for reads in (False, True) for one in reversed(edits) if one[1].reads == reads):
             if edit.meets(site):
                 self._met.add(number)
                 attend = partial(_applied, edit, attend, site)
