@@ -2,7 +2,8 @@
 #   make demo            edits held-out pictures and leaves sheets and figures in out/demo/
 #   make test            lint, types, tests; also against every ComfyUI that is found (COMFYUI_PATH, ~/comfy), with the
 #                        front end that it requires, in a Chromium where there is one, and through ComfyUI-Manager
-#   make test ARGS=...   ARGS go to pytest, e.g. ARGS="-k schedules" or ARGS="-m 'not comfy'"
+#   make test-fast       the same without ComfyUI
+#   make test ARGS=...   ARGS go to pytest, e.g. ARGS="-k schedules"
 PYTHON ?= python3
 DEMO := .venv-demo
 TEST := .venv-test
@@ -14,14 +15,14 @@ MANAGER := $(TEST)/manager
 space := $(subst ,, )
 
 # One OpenMP thread per test process: threads that wait by spinning are slower than none on few cores.
-test: export OMP_NUM_THREADS ?= 1
+test test-fast: export OMP_NUM_THREADS ?= 1
 
 ifneq ($(COMFYUI),)
 test: export COMFYUI_FRONT_ENDS ?= $(subst $(space),:,$(addprefix $(CURDIR)/,$(FRONT_ENDS)))
 test: export COMFYUI_MANAGER ?= $(CURDIR)/$(MANAGER)
 endif
 
-.PHONY: demo test clean
+.PHONY: demo test test-fast clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/latent-inversion demo
@@ -29,7 +30,12 @@ demo: $(DEMO)/installed
 test: $(TEST)/installed $(if $(COMFYUI),$(TEST)/comfyui $(MANAGER)/installed $(FRONT_ENDS))
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/mypy
-	$(TEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(TEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+test-fast: $(TEST)/installed
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/mypy
+	$(TEST)/bin/python -m pytest -n $(WORKERS) -m "not comfy" $(ARGS)
 
 $(DEMO)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(DEMO): a few minutes the first time"

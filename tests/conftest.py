@@ -39,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"latent_inversion is installed from {found}: pip install -e {ROOT}")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs no ComfyUI runs first and the browser last: what breaks soonest is seen soonest."""
+    items.sort(key=lambda item: 2 if "browser" in item.path.parts else int(item.get_closest_marker("comfy") is not None))
+
+
 def pytest_report_header() -> str:
     return f"ComfyUI: {', '.join(map(str, CHECKOUTS)) or NOT_FOUND}"
 

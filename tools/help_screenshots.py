@@ -15,7 +15,7 @@ from typing import Any
 from help_pictures_more import DOCS, ROOT, Album, write
 from PIL import Image
 
-from harness.browser import FrontEnd, chromium, front_end_options
+from harness.browser import FrontEnd, chromium, front_end_options, required_front_end
 from harness.checkouts import comfy_checkouts
 from harness.server import ComfyServer
 
@@ -82,7 +82,7 @@ SIZE = "(type) => [...window.app.graph._nodes.find((one) => one.type === type).s
 
 def main(names: list[str]) -> None:
     checkout = comfy_checkouts()[-1]
-    options = front_end_options(checkout)
+    options = front_end_options(required_front_end(checkout))
     if options is None:
         raise SystemExit("The front end that this ComfyUI asks for is not here: set COMFYUI_FRONT_ENDS.")
     with tempfile.TemporaryDirectory() as base, chromium() as browser:

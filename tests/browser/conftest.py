@@ -1,4 +1,4 @@
-"""A browser, and each ComfyUI checkout with the front end that it requires; tests are skipped with the reason where one lacks."""
+"""A browser, each ComfyUI checkout with the front end that it requires, and the newest; tests are skipped with the reason where one lacks."""
 
 import os
 import re
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.browser import FOLDERS, chromium, front_end_options, required_front_end, why_no_browser
+from harness.browser import FOLDERS, chromium, front_end_options, why_no_browser
+from harness.checkouts import NEWEST_FRONT_END, NOT_FOUND, front_ends
 from harness.server import ComfyServer
 
 SCREENSHOTS = "LATENT_INVERSION_SCREENSHOTS"
@@ -25,19 +26,38 @@ def browser() -> Iterator[Any]:
         yield running
 
 
+def front_end_params() -> list[object]:
+    """One parameter per front end; the group keeps its tests, hence its server, in one worker."""
+    if not front_ends():
+        return [pytest.param(None, id="none", marks=[pytest.mark.comfy, pytest.mark.skip(reason=NOT_FOUND)])]
+    found = []
+    for path, version in front_ends():
+        name = f"{path.name} with {version}" if version == NEWEST_FRONT_END else path.name
+        marks = [pytest.mark.comfy, pytest.mark.xdist_group(name)]
+        found.append(pytest.param((path, version), id=name, marks=marks))
+    return found
+
+
+@pytest.fixture(scope="session", params=front_end_params())
+def front_end(request: pytest.FixtureRequest) -> tuple[Path, str]:
+    """A ComfyUI folder and the version of the front end to open on it; a test that asks for it runs once for each."""
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def front_end_server(
-    browser: Any, comfy_checkout: Path, make_comfy_server: Callable[..., ComfyServer]
+    browser: Any, front_end: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ComfyServer]:
-    """The checkout's running server with its own front end, and live previews."""
-    options = front_end_options(comfy_checkout)
+    """A running server with this pack, that front end, and live previews."""
+    checkout, version = front_end
+    options = front_end_options(version)
     if options is None:
-        version = required_front_end(comfy_checkout)
         pytest.skip(
-            f"{comfy_checkout.name} wants comfyui-frontend-package {version}: pip install --no-deps --target FOLDER "
+            f"no comfyui-frontend-package {version} for {checkout.name}: pip install --no-deps --target FOLDER "
             f"comfyui-frontend-package=={version}, and set {FOLDERS}=FOLDER"
         )
-    with make_comfy_server(options=(*options, "--preview-method", "latent2rgb")) as server:
+    base, more = tmp_path_factory.mktemp(checkout.name), ("--preview-method", "latent2rgb")
+    with ComfyServer(checkout, base, packs={"latent-inversion": ROOT}, options=(*options, *more)) as server:
         yield server
 
 

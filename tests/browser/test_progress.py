@@ -18,6 +18,9 @@ SHOWN = """() => Object.fromEntries(window.app.graph._nodes.map((node) =>
 """The words that stand on each type of node."""
 
 
+SAID = ("InversionDDIMInvert", "InversionAttentionView", "InversionEditSampler")
+
+
 def test_a_node_says_what_it_does_and_how_long_it_took(browser: Any, front_end_server: ComfyServer) -> None:
     workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
     for node in workflow["nodes"]:
@@ -27,11 +30,18 @@ def test_a_node_says_what_it_does_and_how_long_it_took(browser: Any, front_end_s
         front.load(workflow)
         front.page.evaluate(LISTEN)
         front.run()
+        front.page.wait_for_timeout(1000)
         said = [text for _, text in front.page.evaluate("() => window.__said")]
         shown = front.page.evaluate(SHOWN)
         visible = front.page.get_by_text("done in ").all_inner_texts()
-    for name in ("InversionDDIMInvert", "InversionAttentionView", "InversionEditSampler"):
-        assert shown[name].startswith("done in "), shown
+        front.turn("InversionEditSampler", strength=0.4)
+        front.run()
+        front.page.wait_for_timeout(1000)
+        again = front.page.evaluate(SHOWN)
+        assert not front.errors
+    assert all(shown[name].startswith("done in ") for name in SAID), shown
+    assert all(again[name] == shown[name] for name in SAID[:2]), "what is not run again keeps its words"
+    assert again[SAID[2]].startswith("done in "), again
     assert shown["InversionToyboxScene"] is None and shown["InversionDecode"] is None, "what is short says nothing"
     assert any(text.startswith("inverting, step 1 of ") for text in said), said
     assert any(text.startswith("editing, step 1 of ") for text in said), said

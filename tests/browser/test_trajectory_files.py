@@ -25,6 +25,7 @@ DROP = """async ([name, data, x, y]) => {
             bubbles: true, cancelable: true, composed: true, dataTransfer: carried, clientX: x, clientY: y,
         }));
 }"""
+TOAST = ".p-toast-message, [data-testid='toast']"
 COUNT = "(type) => window.app.graph._nodes.filter((one) => one.type === type).length"
 PLACE = """(type) => {
     const node = window.app.graph._nodes.find((one) => one.type === type);
@@ -103,7 +104,7 @@ def test_a_dropped_file_becomes_a_loader_with_its_card(
         assert sent["inputs"] == {"file": "bear.trajectory (1).safetensors [input]"}
         front.screenshot(shot("chosen"))
         drop(front, "torn.trajectory.safetensors", saved[0][:-5], (200, 700))
-        front.page.locator(".p-toast-message", has_text="no whole trajectory file").wait_for(timeout=5000)
+        front.page.locator(TOAST, has_text="no whole trajectory file").wait_for(timeout=5000)
         assert front.page.evaluate(COUNT, NODE) == 1
         assert not front.errors
         saved_graph = front.page.evaluate("() => window.app.graph.serialize()")
@@ -147,11 +148,11 @@ def test_once_inverted_is_edited_another_day(
         front.page.locator('.li-card[aria-pressed="true"]', has_text="sent").wait_for(timeout=10_000)
         front.page.evaluate("() => { window.app.api.getServerFeature = () => 1000 }")
         drop(front, "large.trajectory.safetensors", saved[0], (1200, 600))
-        front.page.locator(".p-toast-message", has_text="--max-upload-size 2").wait_for(timeout=5000)
+        front.page.locator(TOAST, has_text="--max-upload-size 2").wait_for(timeout=5000)
         front.page.evaluate("() => { window.app.api.getServerFeature = () => undefined }")
         front.page.route("**/upload/image", lambda route: route.fulfill(status=413))
         drop(front, "refused.trajectory.safetensors", saved[0], (1200, 600))
-        front.page.locator(".p-toast-message", has_text="refused").wait_for(timeout=5000)
+        front.page.locator(TOAST, has_text="refused").wait_for(timeout=5000)
         assert front.page.evaluate(COUNT, NODE) == 1
         front.page.locator(".li-card", has_text=path.name.removesuffix("_.trajectory.safetensors")).click()
         front.page.locator(".li-open:visible").click()

@@ -65,9 +65,8 @@ def program() -> str | None:
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
-def front_end_options(checkout: Path) -> tuple[str, ...] | None:
-    """The server's options for the front end that the checkout requires; None if that version is nowhere."""
-    wanted = required_front_end(checkout)
+def front_end_options(wanted: str) -> tuple[str, ...] | None:
+    """The server's options for a version of the front end; None if that version is nowhere."""
     for folder in filter(None, os.environ.get(FOLDERS, "").split(os.pathsep)):
         found = importlib.metadata.distributions(path=[folder])
         if any(_is_front_end(one) and one.version == wanted for one in found):

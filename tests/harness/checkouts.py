@@ -1,7 +1,7 @@
 """Where the ComfyUI checkouts lie that the tests run against.
 
 Standard library only: the Makefile runs this file to learn whether ComfyUI's needs must be installed, and with
-`front-ends`, which versions of the front end the checkouts require beside the one in constraints.txt.
+`front-ends`, which versions of the front end the tests open beside the one in constraints.txt.
 """
 
 import os
@@ -12,6 +12,8 @@ from pathlib import Path
 NOT_FOUND = "no ComfyUI: COMFYUI_PATH is not set, and there is none at ~/comfy/ComfyUI or ~/comfy/ComfyUI-*"
 SHIMS = Path(__file__).resolve().parent / "shims"
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints.txt"
+NEWEST_FRONT_END = "1.58.1"
+"""Newer than any checkout here requires: who starts ComfyUI with the latest front end has it."""
 
 
 def comfy_checkouts() -> list[Path]:
@@ -32,10 +34,22 @@ def required_front_end(requirements: Path) -> str | None:
     return found[1] if found else None
 
 
+def front_ends() -> list[tuple[Path, str]]:
+    """Each checkout with the front end that it requires, and the newest checkout with the newest front end."""
+    found = comfy_checkouts()
+    own = [(path, required_front_end(path / "requirements.txt") or "") for path in found]
+    return own + [(path, NEWEST_FRONT_END) for path in sorted(found, key=version_of)[-1:]]
+
+
+def version_of(checkout: Path) -> tuple[int, ...]:
+    """ComfyUI's version, as numbers."""
+    text = (checkout / "comfyui_version.py").read_text(encoding="utf-8")
+    return tuple(map(int, re.findall(r"\d+", text.partition("=")[2])))
+
+
 def further_front_ends() -> list[str]:
-    """The versions that the checkouts ask for and the tests' environment does not have."""
-    wanted = {required_front_end(checkout / "requirements.txt") for checkout in comfy_checkouts()}
-    return sorted(filter(None, wanted - {required_front_end(CONSTRAINTS)}))
+    """The versions that are opened and that the tests' environment does not have."""
+    return sorted({version for _, version in front_ends()} - {required_front_end(CONSTRAINTS), ""})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ UI_ONLY = {"Note", "MarkdownNote"}
 OFF = (2, 4)
 """The modes of nodes that the front end leaves out: muted and bypassed."""
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
+"""A choice that brings inputs of its own. What was a plain choice may have become one; front ends read the saved value."""
 SEEDS = ("seed", "noise_seed")
 """Numbers of these names get a control from the front end, whether their node asks for it or not."""
 
@@ -79,7 +81,7 @@ def check_sockets(node: dict[str, Any], schema: dict[str, Any], specs: dict[str,
     )
     for entry in node["inputs"]:
         wanted = specs[entry["name"]][0]
-        wanted = "COMBO" if isinstance(wanted, list) else wanted
+        wanted = "COMBO" if isinstance(wanted, list) or wanted == DYNAMIC else wanted
         require(entry["type"] == wanted, f"{kind}.{entry['name']} is a {wanted}, not a {entry['type']}")
     outputs = [(output["type"], output["name"]) for output in node["outputs"]]
     wanted = list(zip(schema["output"], schema["output_name"], strict=True))
@@ -91,19 +93,34 @@ def check_sockets(node: dict[str, Any], schema: dict[str, Any], specs: dict[str,
 def widget_values(node: dict[str, Any], specs: dict[str, Any]) -> dict[str, Any]:
     """The values of all widgets by name; every one is checked, and none may be left over."""
     rest, found = list(node["widgets_values"]), {}
-    for name, (kind, *more) in specs.items():
-        options = more[0] if more else {}
-        if not (isinstance(kind, list) or kind in WIDGETS):
+    take_values(node["type"], specs, rest, found)
+    require(not rest, f"{node['type']} has values left over: {rest}")
+    return found
+
+
+def take_values(owner: str, specs: dict[str, Any], rest: list[Any], found: dict[str, Any], within: str = "") -> None:
+    """Move the values of widgets from the saved `rest` to `found`, those that a choice brings behind it."""
+    for plain, (kind, *more) in specs.items():
+        name, options = within + plain, more[0] if more else {}
+        if options.get("hidden") or not (isinstance(kind, list) or kind in WIDGETS or kind == DYNAMIC):
             continue
-        require(rest, f"{node['type']} has no value for {name}")
+        require(rest, f"{owner} has no value for {name}")
         found[name] = rest.pop(0)
-        check_value(f"{node['type']}.{name}", kind, options, found[name])
+        if kind == DYNAMIC:
+            take_values(owner, inputs_of_choice(options, found[name]), rest, found, f"{name}.")
+            continue
+        check_value(f"{owner}.{name}", kind, options, found[name])
         if options.get("control_after_generate", kind == "INT" and name in SEEDS):
             require(rest.pop(0) in ("fixed", "increment", "decrement", "randomize"), f"{name} lacks its control")
         if options.get("image_upload") or options.get("video_upload"):
             require(rest.pop(0) == "image", f"{name} lacks its upload button")
-    require(not rest, f"{node['type']} has values left over: {rest}")
-    return found
+
+
+def inputs_of_choice(options: dict[str, Any], value: Any) -> dict[str, Any]:
+    """The inputs that a dynamic combo's choice brings."""
+    brought = {choice["key"]: choice["inputs"] for choice in options["options"]}
+    require(value in brought, f"{value!r} is none of {list(brought)}")
+    return {**brought[value].get("required", {}), **brought[value].get("optional", {})}
 
 
 def check_value(name: str, kind: Any, options: dict[str, Any], value: Any) -> None:
