@@ -7,7 +7,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of, latent_of, sigmas_of
+from ..inversion_core.backends.comfy import identity_of, latent_of, sigmas_of
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.trajectory import Provenance, check_decreasing
 from .checks import NOT_CONNECTED, counted
@@ -133,7 +133,7 @@ def invert_latent(
         raise ValueError(said)
     frame, samples = frame_of(latent), latent_of(model, latent["samples"])
     sigmas = decreasing(model, scheduler, steps)
-    provenance = Provenance(model=fingerprint_of(model), method=method)
+    provenance = Provenance(model=identity_of(model, source), method=method)
     prompts = {"source": source} | ({} if negative is None else {"negative": negative})
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Any:

@@ -441,7 +441,7 @@ def test_every_layout_that_the_host_may_use(heads_first: bool, whole: bool, ndim
     extra = {"cond_or_uncond": [1, 0], "uuids": ["b", "a"]}
     call = EditedCall((pass_on(seen=(seen := [])),))
     edits = Edits.of(call, Cond([{"uuid": "a"}], [{"uuid": "b"}]), 0.5)
-    override = _Call(edits, extra, (1, *PATCHES), TEXT)._attention
+    override = _Call(edits, extra, (1, *PATCHES), TEXT, 4)._attention
     joint = iter(["joint"])
     got = override(
         "double.0", joint, None, kernels.attention_pytorch, *given, heads, transformer_options=extra, **options
