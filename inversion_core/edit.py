@@ -171,12 +171,11 @@ def check_references(trajectory: Trajectory, denoiser: EditableDenoiser, targets
 def edits_of(techniques: Sequence[Technique], bank: Bank, role: Literal["record", "inject"]) -> list[AttentionEdit]:
     """The attention edits of the source pass or of the target pass, which meet in `bank`.
 
-    What reads attention lies outside of what changes it, so that it sees the target's as it is edited; in the source pass
-    nothing is changed, and it lies inside what records.
+    The source pass changes nothing: all of its edits read.
     """
     makers = (getattr(technique, role) for technique in techniques)
     edits = [make(bank) for make in makers if make is not None]
-    return sorted(edits, key=lambda edit: edit.reads, reverse=role == "inject")
+    return [replace(edit, reads=True) for edit in edits] if role == "record" else edits
 
 
 def started(techniques: Sequence[Technique], x: Latent, sigma: Sigma) -> Latent:

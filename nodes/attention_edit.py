@@ -133,14 +133,10 @@ def plan_of(
 ) -> AttentionPlan:
     """The edit of two prompts. Raises ValueError if a word is in none of them or there is nothing to do."""
     source, target = (text_of(clip, text) for text in (source_prompt, target_prompt))
-    words = BlendWords(
-        word_list(blend_source_words), word_list(blend_target_words), (blend_start, 1.0), blend_threshold
-    )
-    weights = weights_of(word_weights)
-    for text, named in ((source, words.source), (target, (*words.target, *weights))):
-        for word in named:
-            text.tokens.columns_of(word)
-    blends = bool(words.source or words.target)
+    ours, theirs, weights = word_list(blend_source_words), word_list(blend_target_words), weights_of(word_weights)
+    source.check(ours)
+    target.check((*theirs, *weights))
+    blends = bool(ours or theirs)
     if mode == "blend only" and not blends and mask is None:
         raise ValueError(
             "The mode 'blend only' needs a word of the source or the target prompt, or a mask: fill in 'blend_source_words' "
@@ -154,6 +150,6 @@ def plan_of(
         ordered(cross_start, cross_end, "cross_"),
         ordered(self_start, self_end, "self_"),
         weights,
-        words if blends else None,
+        BlendWords(ours, theirs, (blend_start, 1.0), blend_threshold) if blends else None,
         painted(mask),
     )

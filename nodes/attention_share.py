@@ -108,8 +108,7 @@ def words_of(
         raise ValueError("Foregrounds by words need words of both prompts: the source's and the target's.")
     texts = [text_of(clip, text) for text in (source_prompt, target_prompt)]
     for text, words in zip(texts, named, strict=True):
-        for word in words:
-            text.tokens.columns_of(word)
+        text.check(words)
     return Words(*texts, *named)
 
 

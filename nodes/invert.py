@@ -11,8 +11,9 @@ from ..inversion_core.backends.comfy import identity_of, latent_of, sigmas_of
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.trajectory import Provenance, check_decreasing
 from .checks import NOT_CONNECTED, counted
-from .common import frame_of, schema
+from .common import schema
 from .hints import framed
+from .latents import mask_of, taken
 from .noise import InvertedNoise
 from .progress import reporter, run
 from .sockets import LatentTrajectory, TrajectorySocket
@@ -131,7 +132,7 @@ def invert_latent(
     """The trajectory of a LATENT. Raises ValueError if the grid, the latent or the prompts do not fit."""
     if said := mistaken_guidance(guidance, negative is not None):
         raise ValueError(said)
-    frame, samples = frame_of(latent), latent_of(model, latent["samples"])
+    frame, samples = taken(model, latent)
     sigmas = decreasing(model, scheduler, steps)
     provenance = Provenance(model=identity_of(model, source), method=method)
     prompts = {"source": source} | ({} if negative is None else {"negative": negative})
@@ -142,7 +143,7 @@ def invert_latent(
         return invert(INVERSIONS[method], denoiser, x, sigmas, cond, generator=seeded(seed), **options)
 
     trajectory = run(model, framed(prompts, frame), samples, sigmas, body)
-    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, latent.get("noise_mask"))
+    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, mask_of(latent))
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -1,6 +1,6 @@
 """Where the text of an attention edit lies in a prompt: alone, or joined with others by ComfyUI's nodes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,11 @@ class Text:
     def embeddings(self) -> list[Tensor]:
         """As the encoder gave them, one for each of its hooks' schedules."""
         return [one for one, _ in self.encoded or [] if isinstance(one, Tensor)]
+
+    def check(self, words: Iterable[str]) -> None:
+        """Raises ValueError, naming the words there are, if one of `words` is not in it."""
+        for word in words:
+            self.tokens.columns_of(word)
 
 
 def text_of(clip: Any, words: str) -> Text:

@@ -7,11 +7,13 @@ import torch
 
 from harness.networks import attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
+from latent_inversion.inversion_core.attention.injection import inject_keys_values
 from latent_inversion.inversion_core.attention.local_blend import local_blend
-from latent_inversion.inversion_core.attention.maps import clearest, legible, record_maps, word_maps
+from latent_inversion.inversion_core.attention.maps import clearest, legible, mean_maps, record_maps, word_maps
 from latent_inversion.inversion_core.attention.prompt_to_prompt import coarse, prompt_to_prompt
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine, replace
+from latent_inversion.inversion_core.edit import edits_of
 from latent_inversion.inversion_core.types import SigmaRange
 
 ALWAYS, NEVER = SigmaRange(high=1.0, low=0.0), SigmaRange(high=0.0, low=1.0)
@@ -100,6 +102,23 @@ def test_equal_prompts_give_the_sources_rows_and_one_call_each(text_first):
     out = technique.inject(bank).apply(counted, *source, at)
     torch.testing.assert_close(out, explicit_attention(*source), rtol=1e-5, atol=1e-6)
     assert sorted(calls) == [12, IMAGE]
+
+
+@pytest.mark.parametrize("text_first", [True, False])
+def test_a_words_map_is_that_of_the_word_under_edits_that_bring_values(text_first):
+    """K/V injection and Prompt-to-Prompt in one call: what they bring is no part of the word's map."""
+    words, at = tokens("a photo of a cat", 12), site(12, text_first=text_first)
+    source, target = qkv(1, 12 + IMAGE), qkv(2, 12 + IMAGE)
+    injected = inject_keys_values(where=lambda one: True, active=ALWAYS)
+    blend = local_blend(words, words, source_words=["cat"], target_words=["cat"], active=ALWAYS)
+    for techniques in ([injected, blend], [blend, injected]):
+        bank = Bank()
+        for role, call in (("record", source), ("inject", target)):
+            EditedCall(tuple(edits_of(techniques, bank, role))).attend(explicit_attention, *call, [at])
+        keys = target[1].clone()
+        keys[:, :, at.image] = source[1][:, :, at.image]
+        written = attention_map(target[0], keys)[:, :, at.image, at.text.start + 5].mean(1)
+        torch.testing.assert_close(mean_maps(bank, "target words")[:, 0].flatten(1), written, rtol=1e-5, atol=1e-6)
 
 
 def test_a_call_outside_both_windows_is_bit_identical_to_none():

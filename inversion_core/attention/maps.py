@@ -7,7 +7,7 @@ import torch
 from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from ..shapes import Heads
 from .bank import Bank
@@ -104,7 +104,7 @@ def word_maps(
     most = v.shape[-1]
     parts = [_columns(attend, q, k, v, words[n : n + most], site) for n in range(0, len(words), most)]
     maps, (frames, height, width) = torch.cat(parts, -1)[:, site.image], site.grid
-    return rearrange(maps, "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width)
+    return on_picture(rearrange(maps, "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width), site)
 
 
 def _columns(attend: Attend, q: Heads, k: Heads, v: Heads, words: Sequence[Columns], site: Site) -> Tensor:
@@ -115,6 +115,22 @@ def _columns(attend: Attend, q: Heads, k: Heads, v: Heads, words: Sequence[Colum
     if site.kind == "joint" and not bare(attend):
         carried = carried - attend(q, k, torch.zeros_like(v))
     return reduce(carried[..., : len(words)].float() / CARRIER, "b heads n w -> b n w", "mean")
+
+
+def on_picture(maps: MapTensor, site: Site) -> Float[Tensor, "batch words rows columns"]:
+    """Maps of a call that shows a window of the picture, on the whole of it: 0 around."""
+    if site.window is None:
+        return maps
+    top, left, bottom, right = site.window
+    height, width = (
+        max(round(n / (end - start)), n)
+        for n, start, end in zip(maps.shape[-2:], (top, left), (bottom, right), strict=True)
+    )
+    y, x = (
+        min(round(start * size), size - n)
+        for start, size, n in zip((top, left), (height, width), maps.shape[-2:], strict=True)
+    )
+    return pad(maps, (x, width - x - maps.shape[-1], y, height - y - maps.shape[-2]))
 
 
 def check_text(tokens: int, length: int) -> None:

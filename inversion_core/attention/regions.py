@@ -33,7 +33,7 @@ def record_spread(bank: Bank, name: str, maps: MapTensor, *, times: int) -> Atte
     """
 
     def where(site: Site) -> bool:
-        seen = site.kind in ("self", "joint") and site.branch == "cond"
+        seen = site.kind in ("self", "joint") and site.branch == "cond" and site.window is None
         return seen and site.grid[1:] == tuple(maps.shape[-2:])
 
     def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:

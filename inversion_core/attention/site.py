@@ -24,7 +24,8 @@ class Site:
     says which key tokens are text (none in self-attention). In joint attention queries and keys hold both, `text` and
     `image`. A site of kind "feature" is no attention: its values are a block's output as one head, and `attend` gives
     them back as they are. `layer` numbers the layers of a UNet's decoder from the coarsest on, alike in all hosts; None
-    elsewhere. `rows` says which pictures of the batch the call has, where it has not all of them in order. `turn` counts
+    elsewhere. `rows` says which pictures of the batch the call has, where it has not all of them in order. `window` is where
+    the grid lies in the picture, if it does not cover it: top, left, bottom and right as shares of its height and width. `turn` counts
     how often the network was shown the prompt at this place before, within the evaluation: guidance that perturbs the
     network shows it again, and context windows part by part. A call is not `told` where the host shows other rows than it
     names, so that nobody knows whose they are.
@@ -39,6 +40,7 @@ class Site:
     part: int = 0
     layer: int | None = None
     rows: tuple[int, ...] | None = None
+    window: tuple[float, float, float, float] | None = None
     turn: int = 0
     told: bool = True
 
@@ -194,7 +196,9 @@ class EditedCall:
         return any(map(edit.meets, there)) or bool(absent and not self._seen)
 
     def _chain(self, attend: Attend, site: Site) -> Attend:
-        for number, edit in reversed(tuple(enumerate(self.edits))):
+        """What reads attention outside of what changes it, else the first outermost."""
+        edits = tuple(enumerate(self.edits))
+        for number, edit in (one for reads in (False, True) for one in reversed(edits) if one[1].reads == reads):
             if edit.meets(site):
                 self._met.add(number)
                 attend = partial(_applied, edit, attend, site)

@@ -13,7 +13,7 @@ from ..attention.site import AttentionEdit, EditedCall
 from ..paths import NoisePath
 from ..shapes import Embedding, Latent, Sigma, Sigmas
 from ..types import Cond, Prompt
-from .comfy_attention import blocks_of, check_editable, with_edits
+from .comfy_attention import blocks_of, check_editable, is_unet, with_edits
 from .comfy_entries import acts, check_alike, embedding_of, only
 from .comfy_features import features_reached
 from .comfy_gradients import gradients_through, plain
@@ -23,13 +23,14 @@ from .comfy_model import (
     fingerprint_of,
     identity_of,
     is_guidance_distilled,
+    is_of_pictures,
     latent_of,
     path_of,
     resident,
     sigmas_of,
-    text_width,
 )
 from .comfy_patches import Around, Memory, check_negative, needs_negative, negative_among, without_caches
+from .comfy_sites import Edits
 
 __all__ = [
     "ComfyDenoiser",
@@ -41,6 +42,8 @@ __all__ = [
     "fingerprint_of",
     "identity_of",
     "is_guidance_distilled",
+    "is_of_pictures",
+    "is_unet",
     "latent_of",
     "path_of",
     "run",
@@ -81,7 +84,7 @@ def run(
     for name in caches:
         left_out(name)
     latent = latent_of(model, latent)
-    check_prompts(prompts, len(latent), text_width(model))
+    check_prompts(prompts, model, latent)
     guider = guider_of(resident(model, tuple(latent.shape)) if gradients else model, prompts)
     walk = _Walk(body, Around(Memory.of(model, sigmas), left_out))
     guider.sample(torch.zeros_like(latent), latent, walk, sigmas.float(), disable_pbar=True, seed=seed)
@@ -112,10 +115,11 @@ class ComfyDenoiser:
         cond = self.around.completed(cond)
         call, options = EditedCall(self.edits), self.around.options(self.model_options, cond)
         network = self.guider.inner_model.diffusion_model
+        edits = Edits.of(call, cond, float(sigma), x)
         if self.edits:
-            options = with_edits(options, network, call, cond, float(sigma))
+            options = with_edits(options, network, edits)
         levels = torch.full((x.shape[0],), float(sigma), dtype=torch.float32, device=x.device)
-        reached = features_reached(options, network, call, cond, float(sigma))
+        reached = features_reached(options, network, edits)
         with reached, self.guider.asked(cond), same_draws(self.device, self.seed):
             x0 = self.guider(x.float(), levels, model_options=options, seed=self.seed)
         if not self.training:

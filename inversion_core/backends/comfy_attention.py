@@ -7,9 +7,7 @@ from typing import Any
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 
-from ..attention.site import EditedCall
 from ..shapes import Latent
-from ..types import Cond
 from .comfy_dit import NAMES, dit_blocks, with_dit_edits
 from .comfy_sites import Edits, Extra
 from .comfy_unet import unet_blocks, with_unet_edits
@@ -25,17 +23,22 @@ def check_editable(network: nn.Module) -> None:
         )
 
 
+def is_unet(network: nn.Module) -> bool:
+    """Whether the network is a UNet whose attention can be reached."""
+    return bool(unet_blocks(network))
+
+
 def blocks_of(network: nn.Module) -> list[str]:
     """The blocks in which image tokens attend to each other, by their names in `Site`, in the order in which they run."""
     transformer = [f"{NAMES[kind]}.{number}" for kind, number in dit_blocks(network)]
     return transformer or [".".join(map(str, key)) for key in unet_blocks(network)]
 
 
-def with_edits(options: dict[str, Any], network: Any, call: EditedCall, cond: Cond, sigma: float) -> dict[str, Any]:
-    """A copy of the model options in which every attention call goes through `call`, and what was there lies below it."""
+def with_edits(options: dict[str, Any], network: Any, edits: Edits) -> dict[str, Any]:
+    """A copy of the model options in which every attention call goes through `edits`, and what was there lies below it."""
     transformer = options.get("transformer_options", {})
     wrappers = transformer.get("wrappers", {})
-    ours = {"latent_inversion": [partial(_shown, network, Edits.of(call, cond, sigma))]}
+    ours = {"latent_inversion": [partial(_shown, network, edits)]}
     around = wrappers | {WrappersMP.APPLY_MODEL: wrappers.get(WrappersMP.APPLY_MODEL, {}) | ours}
     return options | {"transformer_options": transformer | {"wrappers": around}}
 

@@ -5,10 +5,12 @@ from typing import Any, TypeAlias
 
 import torch
 
-from ..shapes import Embedding
+from ..shapes import Embedding, Latent
 from ..types import Prompt
 
 Entry: TypeAlias = Mapping[str, Any]
+Window: TypeAlias = tuple[float, float, float, float]
+"""Where an area lies in the picture: top, left, bottom and right as shares of its height and width."""
 
 
 def embedding_of(entry: Entry) -> Embedding | None:
@@ -21,6 +23,14 @@ def acts(entry: Entry, sigma: float) -> bool:
     """Whether the entry's range of the steps holds this level, as ComfyUI compares it."""
     level = float(torch.tensor(sigma, dtype=torch.float32))
     return not (level > entry.get("timestep_start", level) or level < entry.get("timestep_end", level))
+
+
+def window_of(entry: Entry, x: Latent) -> Window:
+    """The entry's area on a latent; ComfyUI cuts it off at the latent's edges."""
+    area = entry["area"]
+    (height, width), (top, left) = area[len(area) // 2 - 2 : len(area) // 2], area[-2:]
+    rows, columns = x.shape[-2:]
+    return top / rows, left / columns, min(top + height, rows) / rows, min(left + width, columns) / columns
 
 
 def check_alike(source: Sequence[Entry], target: Sequence[Entry], sigmas: Iterable[float]) -> None:

@@ -8,29 +8,25 @@ from typing import Any
 
 from torch import nn
 
-from ..attention.site import EditedCall
 from ..shapes import Feature
-from ..types import Cond
 from .comfy_sites import Edits
 
 BLOCK = re.compile(r"(?:.*\.)?(output_blocks\.(\d+))\.0")
 
 
 @contextmanager
-def features_reached(
-    options: dict[str, Any], network: nn.Module, call: EditedCall, cond: Cond, sigma: float
-) -> Iterator[None]:
-    """A context in which what the last convolution of the decoder's residual blocks leaves, before the shortcut is added, goes through `call`.
+def features_reached(options: dict[str, Any], network: nn.Module, edits: Edits) -> Iterator[None]:
+    """A context in which what the last convolution of the decoder's residual blocks leaves, before the shortcut is added, goes through `edits`.
 
     That is the tensor of Plug-and-Play's published code. ComfyUI has no patch there, so hooks stand on the convolutions,
     whose weights may be cast or offloaded, and on the network, which is told of its rows. They are there only if an edit
     asks for features, and gone after the context, also after an error. Raises ValueError if other devices run copies of the network.
     """
     with ExitStack() as stack:
-        if call.wants_features:
+        if edits.call.wants_features:
             if "multigpu_clones" in options:
                 raise ValueError("Features can be edited on one device only; this model was set up for several.")
-            features = _Features(Edits.of(call, cond, sigma))
+            features = _Features(edits)
             stack.callback(network.register_forward_pre_hook(features.enter, with_kwargs=True).remove)
             for number, convolution in decoder_layers(network):
                 stack.callback(convolution.register_forward_hook(partial(features.leave, number)).remove)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..attention.site import Attend, Branch, EditedCall, Site
-from ..shapes import Heads
+from ..shapes import Heads, Latent
 from ..types import Cond
-from .comfy_entries import embedding_of
+from .comfy_entries import Window, embedding_of, window_of
 
 Extra: TypeAlias = dict[str, Any]
 """ComfyUI's `transformer_options` of a call: among others the branch and the uuid of every prompt in the batch."""
@@ -27,6 +27,7 @@ class Edits:
     """The edits of one evaluation of the network; `parts` number the entries of each branch's prompt by their uuids.
 
     `lengths` are the entries' numbers of text tokens: of those that ComfyUI shows several times over the first copy is meant.
+    `windows` say where those with an area lie.
     Prompts that nodes bring count as parts of the unconditional branch, from -1 down, in the order in which they come
     (`_brought`); `_shown` counts where each prompt was shown before.
     """
@@ -35,15 +36,19 @@ class Edits:
     sigma: float
     parts: tuple[dict[Any, int], ...]
     lengths: Mapping[Any, int] = field(default_factory=dict)
+    windows: Mapping[Any, Window] = field(default_factory=dict)
     _brought: dict[Any, int] = field(default_factory=dict)
     _shown: Counter[Any] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, call: EditedCall, cond: Cond, sigma: float) -> "Edits":
+    def of(cls, call: EditedCall, cond: Cond, sigma: float, x: Latent) -> "Edits":
         prompts = (cond.cond, cond.uncond or [])
         parts = tuple({entry["uuid"]: n for n, entry in enumerate(prompt)} for prompt in prompts)
-        texts = {entry["uuid"]: embedding_of(entry) for prompt in prompts for entry in prompt}
-        return cls(call, sigma, parts, {uuid: text.shape[1] for uuid, text in texts.items() if text is not None})
+        entries = {entry["uuid"]: entry for prompt in prompts for entry in prompt}
+        texts = {uuid: embedding_of(entry) for uuid, entry in entries.items()}
+        lengths = {uuid: text.shape[1] for uuid, text in texts.items() if text is not None}
+        windows = {uuid: window_of(entry, x) for uuid, entry in entries.items() if "area" in entry}
+        return cls(call, sigma, parts, lengths, windows)
 
     def sites(
         self, extra: Extra, block: str, kind: Kind, grid: tuple[int, int, int], text: range, *, told: bool = True
@@ -54,8 +59,10 @@ class Edits:
             branch, part = self.branch_and_part(index, uuid)
             own = self.own(text, uuid) if kind == "cross" else text
             layer = int(block.split(".")[1]) if block.startswith("output.") else None
-            turn = self._shown[uuid, block, kind]
-            found.append(Site(block, kind, branch, self.sigma, grid, own, part, layer, turn=turn, told=told))
+            window, turn = self.windows.get(uuid), self._shown[uuid, block, kind]
+            found.append(
+                Site(block, kind, branch, self.sigma, grid, own, part, layer, window=window, turn=turn, told=told)
+            )
             self._shown[uuid, block, kind] += 1
         return found
 

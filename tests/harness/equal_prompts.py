@@ -28,7 +28,7 @@ Conditioning = list[Any]
 SOURCE, TARGET = "a photo of a cat in snow", "a photo of a big brown dog in snow"
 LONG = " ".join(f"word{n}" for n in range(90))
 """More words than one chunk of CLIP holds."""
-STEPS, GUIDANCE = 3, 4.0
+STEPS, GUIDANCE = 2, 4.0
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,13 @@ class Bench:
     def __init__(self, family: Family, patch: Callable[[Any], Any] = lambda model: model) -> None:
         self.family, self.clip = family, Clip(family)
         self.model = patch(family.model())
+        self.shape = (*family.shape[:-2], 8, 16) if family.unet else family.shape
         self.records: dict[Hashable, Any] = {}
 
     @property
     def picture(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        height, width = self.family.shape[-2:]
+        height, width = self.shape[-2:]
         return 8 * height, 8 * width
 
     def half(self) -> torch.Tensor:
@@ -104,7 +105,8 @@ class Bench:
     def inverted(self, key: Hashable, source: Conditioning) -> Any:
         """The trajectory of a picture under this prompt, which `key` names."""
         if key not in self.records:
-            latent, scheduler = self.family.latent(), self.family.scheduler
+            samples = self.family.spread * torch.randn(self.shape, generator=torch.Generator().manual_seed(0))
+            latent, scheduler = {"samples": samples}, self.family.scheduler
             self.records[key] = invert_latent(self.model, latent, source, None, STEPS, scheduler, 1.0, "ddim")
         return self.records[key]
 
@@ -145,8 +147,13 @@ class Technique:
     equal: bool = True
 
 
-Form = Callable[[Bench, str], tuple[Conditioning, Conditioning]]
-"""From a text to a CONDITIONING of this form, and the negative that goes with it."""
+@dataclass(frozen=True)
+class Form:
+    """From a text, with `before` in front of it, to a CONDITIONING, and the text of the negative beside it, or all zeros."""
+
+    build: Callable[[Bench, str], Conditioning]
+    negative: str | None = ""
+    before: str = ""
 
 
 def prompt_to_prompt(bench: Bench, texts: Texts, **settings: Any) -> Plans:
@@ -253,43 +260,39 @@ def zeroed(cond: Conditioning) -> Conditioning:
     return host.ConditioningZeroOut().zero_out(cond)[0]
 
 
-def empty(make: Callable[[Bench, str], Conditioning], text: str = "") -> Form:
-    """A form beside the negative prompt `text`."""
-    return lambda bench, said: (make(bench, said), bench.clip.encode(text))
-
-
 def said(bench: Bench, text: str) -> Conditioning:
     return bench.clip.encode(text)
 
 
 CONDITIONINGS: dict[str, Form] = {
-    "plain": empty(said),
-    "negative of two chunks": empty(said, LONG),
-    "negative of three chunks": empty(said, f"{LONG} {LONG}"),
-    "two chunks": empty(lambda bench, text: said(bench, f"{LONG} {text}")),
-    "concat": empty(lambda bench, text: concatenated(bench, text, OTHER)),
-    "concat behind another text": empty(lambda bench, text: concatenated(bench, OTHER, text)),
-    "concat of three": empty(lambda bench, text: concatenated(bench, text, OTHER, LONGER)),
-    "concat beside a long negative": empty(lambda bench, text: concatenated(bench, text, OTHER), f"{LONG} {LONG}"),
-    "combine": empty(lambda bench, text: [*said(bench, text), *said(bench, OTHER)]),
-    "combine with a longer text": empty(lambda bench, text: [*said(bench, text), *said(bench, LONGER)]),
-    "combine behind another text": empty(lambda bench, text: [*said(bench, LONGER), *said(bench, text)]),
-    "average": empty(averaged),
-    "area": empty(lambda bench, text: [*in_area(bench, said(bench, text)), *said(bench, OTHER)]),
-    "areas by percentage": empty(
+    "plain": Form(said),
+    "negative of two chunks": Form(said, LONG),
+    "negative of three chunks": Form(said, f"{LONG} {LONG}"),
+    "two chunks": Form(said, before=LONG),
+    "two chunks beside three": Form(said, f"{LONG} {LONG}", before=LONG),
+    "concat": Form(lambda bench, text: concatenated(bench, text, OTHER)),
+    "concat behind another text": Form(lambda bench, text: concatenated(bench, OTHER, text)),
+    "concat of three": Form(lambda bench, text: concatenated(bench, text, OTHER, LONGER)),
+    "concat beside a long negative": Form(lambda bench, text: concatenated(bench, text, OTHER), f"{LONG} {LONG}"),
+    "combine": Form(lambda bench, text: [*said(bench, text), *said(bench, OTHER)]),
+    "combine with a longer text": Form(lambda bench, text: [*said(bench, text), *said(bench, LONGER)]),
+    "combine behind another text": Form(lambda bench, text: [*said(bench, LONGER), *said(bench, text)]),
+    "average": Form(averaged),
+    "area": Form(lambda bench, text: [*in_area(bench, said(bench, text)), *said(bench, OTHER)]),
+    "areas by percentage": Form(
         lambda bench, text: [*in_area(bench, said(bench, text)), *in_percentage(bench, said(bench, OTHER))]
     ),
-    "mask": empty(lambda bench, text: [*masked(bench, said(bench, text), "default"), *said(bench, OTHER)]),
-    "mask bounds": empty(lambda bench, text: [*masked(bench, said(bench, text), "mask bounds"), *said(bench, OTHER)]),
-    "ranges of the steps": empty(
+    "mask": Form(lambda bench, text: [*masked(bench, said(bench, text), "default"), *said(bench, OTHER)]),
+    "mask bounds": Form(lambda bench, text: [*masked(bench, said(bench, text), "mask bounds"), *said(bench, OTHER)]),
+    "ranges of the steps": Form(
         lambda bench, text: [*between(said(bench, text), 0.0, 0.5), *between(said(bench, OTHER), 0.5, 1.0)]
     ),
-    "the first half of the steps": empty(lambda bench, text: between(said(bench, text), 0.0, 0.5)),
-    "the last half of the steps": empty(lambda bench, text: between(said(bench, text), 0.5, 1.0)),
-    "zeroed": empty(lambda bench, text: zeroed(said(bench, text))),
-    "negative zeroed": lambda bench, text: (said(bench, text), zeroed(said(bench, text))),
-    "default": empty(
-        lambda bench, text: ConditioningSetDefaultAndCombine().append_and_combine(
+    "the first half of the steps": Form(lambda bench, text: between(said(bench, text), 0.0, 0.5)),
+    "the last half of the steps": Form(lambda bench, text: between(said(bench, text), 0.5, 1.0)),
+    "zeroed": Form(lambda bench, text: zeroed(said(bench, text))),
+    "negative zeroed": Form(said, None),
+    "default": Form(
+        lambda bench, text: ConditioningSetDefaultAndCombine().set_default_and_combine(
             in_area(bench, said(bench, text)), said(bench, OTHER)
         )[0]
     ),
@@ -302,7 +305,9 @@ def ends(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The ends of target and source of an edit: with equal prompts they are the same."""
     form, how = CONDITIONINGS[conditioning], TECHNIQUES[technique]
-    (ours, negative), (theirs, _) = (form(bench, text) for text in (source, target))
+    source, target = (f"{form.before} {text}".strip() for text in (source, target))
+    ours, theirs = (form.build(bench, text) for text in (source, target))
+    negative = zeroed(bench.clip.encode("")) if form.negative is None else bench.clip.encode(form.negative)
     record = bench.inverted((conditioning, source), ours)
     plans = how.plans(bench, Texts(source, target, record))
     return bench.edit(record, ours, theirs, negative, plans, how.guidance)
