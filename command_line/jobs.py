@@ -64,7 +64,7 @@ def trajectory_of(job: Job, options: argparse.Namespace, prompt: str | None) -> 
     if getattr(options, "trajectory", None) is None:
         return new_trajectory(job, options, prompt or "")
     trajectory = storage.load_trajectory(options.trajectory)
-    storage.require_same_model(trajectory.provenance, job.studio.denoiser.fingerprint)
+    storage.require_same_model(trajectory.provenance, job.studio.denoiser.identity)
     if prompt is not None and prompt != trajectory.provenance.prompt:
         raise Mistake(
             f"{options.trajectory} was inverted as '{trajectory.provenance.prompt}', not '{prompt}'; "
@@ -81,7 +81,7 @@ def trajectory_of(job: Job, options: argparse.Namespace, prompt: str | None) -> 
 def new_trajectory(job: Job, options: argparse.Namespace, prompt: str) -> Trajectory:
     """Invert the picture at guidance 1."""
     sigmas = job.studio.grid(options.steps or job.studio.steps, job.x0)
-    provenance = Provenance(job.studio.denoiser.fingerprint, options.inversion, prompt=prompt)
+    provenance = Provenance(job.studio.denoiser.identity, options.inversion, prompt=prompt)
     with bar(shown=not options.quiet) as on_step:
         trajectory = invert(
             INVERSIONS[INVERSION_NAMES[options.inversion]],

@@ -37,7 +37,7 @@ class Making:
     ) -> Trajectory:
         """The trajectory of pictures of one size, each under its own words, in one batch; on the model's own grid if none is given."""
         x0 = studio.encode_picture(torch.cat(list(pictures)))
-        provenance = Provenance(studio.denoiser.fingerprint, "ddim", prompt=words[0])
+        provenance = Provenance(studio.denoiser.identity, "ddim", prompt=words[0])
         cond, sigmas = Cond(stacked(studio, words)), self.grid(studio, x0) if sigmas is None else sigmas
         with self.watched() as on_step:
             return invert(INVERSIONS["ddim"], studio.denoiser, x0, sigmas, cond, provenance=provenance, on_step=on_step)

@@ -59,7 +59,7 @@ def inverted(studio: Studio, frames: Sequence[Pixels], options: argparse.Namespa
     """The trajectory of all frames at guidance 1, `together` of them at a time."""
     x0 = torch.cat([studio.encode_picture(to_tensor(frame, studio.multiple)).cpu() for frame in frames])
     chunked = Chunked(studio.denoiser, chunks_of((), len(frames), options.together))
-    provenance = Provenance(studio.denoiser.fingerprint, options.inversion, prompt=options.source)
+    provenance = Provenance(studio.denoiser.identity, options.inversion, prompt=options.source)
     with bar(shown=not options.quiet) as on_step:
         return invert(
             INVERSIONS[INVERSION_NAMES[options.inversion]],

@@ -147,7 +147,7 @@ class Rehearsal(Wrapper):
                 calls.append((site, (_bare(q), _bare(k), _bare(v))))
                 return attend(q, k, v)
 
-            everywhere = AttentionEdit("rehearsal", lambda site: True, look, features, norms)
+            everywhere = AttentionEdit("rehearsal", lambda site: True, look, features, norms, watches=True)
             self.denoiser.edited(everywhere)(x, sigma, cond)
             self._seen[key] = _Shown(tuple(calls), prompts)
         return self._seen[key]

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .fields import DTYPES, HIGHEST, Stored
+from .fingerprint import same_model
 from .headers import FORMATS, VERSION, Header, StorageError, check_size, header_of, load_header, opened
 from .paths import PATHS
 from .solvers import SOLVERS
@@ -104,12 +105,12 @@ def load_notes(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def require_same_model(provenance: Provenance, fingerprint: str, what: str = "trajectory") -> None:
-    """Raises StorageError if both fingerprints are known and differ."""
-    if provenance.model and fingerprint and provenance.model != fingerprint:
+    """Raises StorageError if both identities or fingerprints are known and cannot be of the same model."""
+    if provenance.model and fingerprint and not same_model(provenance.model, fingerprint):
+        made, here = (text.partition("~")[0] for text in (provenance.model, fingerprint))
         raise StorageError(
-            f"The {what} was made with another model (fingerprint {quoted(provenance.model)[1:-1]}, this model has "
-            f"{fingerprint}). "
-            "Load that model, with the same LoRAs and sampling settings, or invert the picture again."
+            f"The {what} was made with another model (fingerprint {quoted(made)[1:-1]}, this model has {here}). Load that "
+            "model, with the same LoRAs, LoRA hooks of the prompt and sampling settings, or invert the picture again."
         )
 
 

@@ -81,7 +81,7 @@ class Seen:
 
 def look(model: Any, record: LatentTrajectory, clip: Any, image: Tensor, prompt: str, looks: Looks) -> Seen:
     """The words in a picture. Raises ValueError if model, trajectory, picture or words do not fit each other."""
-    check_model(record, model)
+    check_model(record, model, None)
     check_editable(model.model.diffusion_model)
     tokens, trajectory = prompt_tokens(clip, prompt), record.trajectory
     shown = word_list(looks.words) or tuple(distinct_words(tokens))

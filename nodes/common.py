@@ -1,5 +1,6 @@
 """What several nodes share: schemas for every ComfyUI version, pictures and masks, checks."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,8 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of, is_guidance_distilled
+from ..inversion_core.backends.comfy import identity_of, is_guidance_distilled
+from ..inversion_core.fingerprint import without_hooks
 from ..inversion_core.storage import require_same_model
 from .checks import check_finite, counted
 from .sockets import Frame, LatentTrajectory
@@ -30,10 +32,15 @@ def advanced(one: io.Input) -> io.Input:
     return one
 
 
-def check_model(record: LatentTrajectory, model: Any, what: str = "trajectory") -> str:
-    """The model's fingerprint. Raises StorageError if the trajectory was made with other weights."""
-    known = fingerprint_of(model)
-    require_same_model(record.trajectory.provenance, known, what)
+def check_model(record: LatentTrajectory, model: Any, source: Any, what: str = "trajectory") -> str:
+    """The model's identity. Raises StorageError if the trajectory was made with other weights, or under other hooks of its prompt.
+
+    Where the prompt `source` is None, hooks are not asked about.
+    """
+    known, made = identity_of(model, source), record.trajectory.provenance
+    if source is None:
+        made = replace(made, model=without_hooks(made.model))
+    require_same_model(made, known, what)
     return known
 
 

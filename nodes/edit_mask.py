@@ -83,7 +83,7 @@ class InversionEditMask(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, trajectory, source, target, method, level, threshold, grow, seed) -> io.NodeOutput:
-        check_model(trajectory, model)
+        check_model(trajectory, model, source)
         wanted = Wanted(trajectory.trajectory, level, threshold, seed)
         prompts = framed({"source": source, "target": target}, trajectory.frame)
         mask = mask_of(model, trajectory, prompts, MAKERS[method], wanted)

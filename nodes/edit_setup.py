@@ -93,7 +93,7 @@ def sample(
 ) -> Edited:
     """The edit; `tell` hears what memory its attention takes. Raises BankTooLarge if that is not there, ValueError if model, trajectory, null text or masks do not fit each other."""
     trajectory = setup.record.trajectory
-    fingerprint = check_model(setup.record, model)
+    fingerprint = check_model(setup.record, model, prompts["source"])
     if setup.null_text is not None:
         check_null_text(setup.null_text, trajectory, fingerprint, setup)
     if setup.unconditional == SOURCE:

@@ -74,7 +74,7 @@ def edit_along(
 
     Raises BankTooLarge if that is not there, and ValueError if model, trajectory, method or masks do not fit each other.
     """
-    check_model(record, model)
+    check_model(record, model, prompts["source"])
     plans, trajectory = plans or Plans(), record.trajectory
     samples, techniques = record.samples(trajectory.xs[-1]), plans.ready(model, record, mask)
     prompts = framed(prompts | plans.prompts, record.frame)

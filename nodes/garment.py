@@ -132,7 +132,7 @@ class GarmentReference(Plan):
 
     def check(self, model: Any, record: LatentTrajectory) -> None:
         super().check(model, record)
-        check_model(self.garment, model, "garment's trajectory")
+        check_model(self.garment, model, self.prompt, "garment's trajectory")
         self._masks_for(record)
 
     def techniques(self, ready: Ready) -> list[Technique]:

@@ -7,7 +7,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of, is_guidance_distilled, latent_of, sigmas_of
+from ..inversion_core.backends.comfy import identity_of, is_guidance_distilled, latent_of, sigmas_of
 from ..inversion_core.methods import INVERSIONS, RfInversion, invert
 from ..inversion_core.methods.rf_inversion import GAMMA
 from ..inversion_core.trajectory import Provenance, check_decreasing
@@ -139,7 +139,7 @@ def invert_latent(
     inversion = RfInversion(gamma) if isinstance(INVERSIONS[method], RfInversion) else INVERSIONS[method]
     frame, samples = taken(model, latent)
     sigmas = decreasing(model, scheduler, steps)
-    provenance = Provenance(model=fingerprint_of(model), method=method)
+    provenance = Provenance(model=identity_of(model, source), method=method)
     prompts = {"source": source} | ({} if negative is None else {"negative": negative})
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Any:

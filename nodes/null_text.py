@@ -84,7 +84,7 @@ def optimize(
     """Null-text over a trajectory. Raises ValueError if model, trajectory or prompts do not fit."""
     check_unconditional(model, "Null-text optimisation")
     trajectory = record.trajectory
-    provenance = Provenance(model=check_model(record, model), method="null-text")
+    provenance = Provenance(model=check_model(record, model, source), method="null-text")
 
     def body(denoiser: Any, x: Tensor, prompts: Any) -> NullText:
         return optimize_null_text(

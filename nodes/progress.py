@@ -1,7 +1,8 @@
 """What a user sees while a node works: a bar, a picture, and words with the time left. A cancel ends the work at any step."""
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,10 @@ TOGETHER = 8
 """Pictures that go through the VAE at once."""
 SHARES = 1000
 """The length of a bar over several loops."""
+LEFT_OUT = (
+    "in inversions and edits no cache of evaluations acts, nor, at guidance 1, what mixes the two branches of guidance."
+)
+"""Why, as the log says it."""
 
 T = TypeVar("T")
 
@@ -41,8 +46,15 @@ def run(
 ) -> T:
     """What the backend's `run` gives; the node says that the model is loaded, and in the end how long it all took."""
     say(word("load"))
-    with timed():
-        return host.run(model, prompts, latent, sigmas, body, gradients=gradients, seed=seed)
+    left: list[str] = []
+
+    def left_out(name: str) -> None:
+        if name not in left:
+            left.append(name)
+            logging.warning(f"Latent Inversion leaves {name} out of this run: {LEFT_OUT}")
+
+    with timed(left):
+        return host.run(model, prompts, latent, sigmas, body, gradients=gradients, seed=seed, left_out=left_out)
 
 
 def reporter(model: Any = None) -> OnStep:
@@ -94,8 +106,8 @@ def by_parts(work: Callable[[Tensor], Tensor], batch: Tensor, stage: str) -> Ten
 
 
 @contextmanager
-def timed() -> Iterator[None]:
-    """Says how the work inside ended, and how long it took."""
+def timed(left: Sequence[str] = ()) -> Iterator[None]:
+    """Says how the work inside ended, how long it took, and which nodes on the model were `left` out."""
     began, end = time.monotonic(), "failed"
     try:
         yield
@@ -104,7 +116,8 @@ def timed() -> Iterator[None]:
         end = "cancelled"
         raise
     finally:
-        say(word(end).format(time=duration(time.monotonic() - began)))
+        text = word(end).format(time=duration(time.monotonic() - began))
+        say(word("without").format(text=text, names=", ".join(left)) if left else text)
 
 
 @dataclass(frozen=True)

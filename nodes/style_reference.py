@@ -111,7 +111,7 @@ class StyleReference(Plan):
 
     def check(self, model: Any, record: LatentTrajectory) -> None:
         super().check(model, record)
-        check_model(self.style, model, "style's trajectory")
+        check_model(self.style, model, self.prompt, "style's trajectory")
 
     def techniques(self, ready: Ready) -> list[Technique]:
         injection = Injection(self.content_queries, self.temperature, self.start_statistics)

@@ -8,7 +8,7 @@ import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of
+from ..inversion_core.backends.comfy import identity_of
 from ..inversion_core.edit import Edited
 from ..inversion_core.editors.video import WAYS, made
 from ..inversion_core.methods import INVERSIONS, Chunked, Window, chunks_of, edit_clip, invert, windows
@@ -110,7 +110,7 @@ def edit_frames(
 ) -> Edited:
     """The edited clip. Raises ValueError if model, trajectory, prompts, masks or windows do not fit each other."""
     trajectory = record.trajectory
-    check_model(record, model)
+    check_model(record, model, prompts["source"])
     check_frames(trajectory.shape, prompts)
     check_way(model, settings.way)
     plans.ready(model, record, mask)
@@ -169,7 +169,7 @@ def invert_frames(
     """The trajectory of a clip. Raises ValueError if grid, latent or prompt do not fit."""
     (frame, samples), sigmas = taken(model, latent), decreasing(model, scheduler, steps)
     check_frames(tuple(samples.shape), {"source": source})
-    provenance = Provenance(model=fingerprint_of(model), method="ddim")
+    provenance = Provenance(model=identity_of(model, source), method="ddim")
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Any:
         chunked = Chunked(denoiser, chunks_of((), len(x), together))

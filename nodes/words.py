@@ -28,6 +28,7 @@ WORDS = {
     "done": "done in {time}",
     "cancelled": "cancelled after {time}",
     "failed": "stopped by an error after {time}",
+    "without": "{text}; left out: {names}",
     "seconds": "{number} s",
     "minutes": "{number} min",
     "hours": "{number} h",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .site import Site
 
 
-Key: TypeAlias = tuple[str, str, str, str, int, float]
+Key: TypeAlias = tuple[str, str, str, str, int, float, int]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ Slot: TypeAlias = dict[int | None, tuple[Kept, ...]]
 
 
 class Bank:
-    """Tensors by (name, block, kind, branch, part, sigma): never by a step counter, so a step may evaluate as often as it likes.
+    """Tensors by (name, block, kind, branch, part, sigma, turn): never by a step counter, so a step may evaluate as often as it likes.
+
+    The turns are those of one evaluation, so what a further pass within it records is for the same pass of the target.
 
     A call that has only some rows of the batch (`site.rows`) keeps and finds those; calls may split the rows in any way.
     """
@@ -96,14 +98,30 @@ class Bank:
         try:
             return _rows(self._kept[_key(name, site)], site.rows)
         except KeyError:
+            if site.turn and _key(name, replace(site, turn=0)) in self._kept:
+                raise LookupError(
+                    f"A node on this model has the network predict the target once more in a step ({site.kind}-attention of block "
+                    f"{site.block}), but not the source, so there is no '{name}' for it. Give source and target the same "
+                    "guidance, or take that node off the model."
+                ) from None
             raise LookupError(
                 f"The source pass recorded no '{name}' for {site.kind}-attention, {site.branch} part {site.part}, of block "
                 f"{site.block} at sigma {site.sigma:.6g}. Source and target need the same grid, solver and areas of conditioning."
             ) from None
 
+    def recall_cond(self, name: str, site: "Site") -> tuple[Tensor, ...]:
+        """What the conditional branch recorded, in the same turn; for a turn of the other branch that it had not, in its first.
+
+        Raises LookupError if it recorded nothing there.
+        """
+        there = site.on("cond")
+        if site.branch == "uncond" and _key(name, there) not in self._kept:
+            there = replace(there, turn=0)
+        return self.recall(name, there)
+
     def named(self, name: str) -> list[tuple[Tensor, ...]]:
-        """All that was recorded under `name`, in the order of the calls."""
-        return [_rows(slot, None) for key, slot in self._kept.items() if key[0] == name]
+        """All that was recorded under `name`, in the order of the calls, where the network was first shown a prompt."""
+        return [_rows(slot, None) for key, slot in self._kept.items() if key[0] == name and key[-1] == 0]
 
 
 def stored(tensor: Tensor, storage: Storage) -> Kept:
@@ -141,4 +159,4 @@ def _rows(slot: Slot, rows: tuple[int, ...] | None) -> tuple[Tensor, ...]:
 
 
 def _key(name: str, site: "Site") -> Key:
-    return name, site.block, site.kind, site.branch, site.part, site.sigma
+    return name, site.block, site.kind, site.branch, site.part, site.sigma, site.turn

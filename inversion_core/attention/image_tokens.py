@@ -31,7 +31,7 @@ def of_source(bank: Bank, name: str, site: Site) -> tuple[Heads, ...]:
     try:
         return bank.recall(name, site)
     except LookupError:
-        return bank.recall(name, site.on("cond"))
+        return bank.recall_cond(name, site)
 
 
 def with_source(tokens: Heads, source: Heads, site: Site, own: Inside | None = None) -> Heads:

@@ -40,7 +40,7 @@ def _features(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
         return attend(q, k, v)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        return attend(q, k, bank.recall("features", site.on("cond"))[0] if site.sigma in active else v)
+        return attend(q, k, bank.recall_cond("features", site)[0] if site.sigma in active else v)
 
     return _technique("plug-and-play, features", where, record, inject, features=True)
 
@@ -53,7 +53,7 @@ def _maps(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma in active:
-            q, k = bank.recall("decoder maps", site.on("cond"))
+            q, k = bank.recall_cond("decoder maps", site)
         return attend(q, k, v)
 
     return _technique("plug-and-play, self-attention", where, record, inject)

@@ -53,7 +53,7 @@ def record_image(bank: Bank, name: str, where: Callable[[Site], bool], *, norms:
 
 def recalled(bank: Bank, name: str, site: Site, rows: int) -> tuple[Heads, Heads, Heads]:
     """What `record_image` recorded at the site, one picture for all of `rows` if there is but one, else row by row."""
-    q, k, v = (t.expand(rows, -1, -1, -1) if len(t) == 1 else t for t in bank.recall(name, site.on("cond")))
+    q, k, v = (t.expand(rows, -1, -1, -1) if len(t) == 1 else t for t in bank.recall_cond(name, site))
     return q, k, v
 
 

@@ -27,7 +27,10 @@ class Site:
     which `attend` gives back as they are, of the other what a group normalisation is given, and `attend` normalises
     any number of such tokens together. `layer` numbers the layers of a UNet's decoder from the coarsest on, alike in all hosts; None
     elsewhere. `rows` says which pictures of the batch the call has, where it has not all of them in order. `window` is where
-    the grid lies in the picture, if it does not cover it: top, left, bottom and right as shares of its height and width.
+    the grid lies in the picture, if it does not cover it: top, left, bottom and right as shares of its height and width. `turn` counts
+    how often the network was shown the prompt at this place before, within the evaluation: guidance that perturbs the
+    network shows it again, and context windows part by part. A call is not `told` where the host shows other rows than it
+    names, so that nobody knows whose they are.
     """
 
     block: str
@@ -40,6 +43,8 @@ class Site:
     layer: int | None = None
     rows: tuple[int, ...] | None = None
     window: tuple[float, float, float, float] | None = None
+    turn: int = 0
+    told: bool = True
 
     @property
     def tokens(self) -> int:
@@ -71,7 +76,8 @@ class AttentionEdit:
     """Replaces attention calls: where `where(site)` holds, `apply(attend, q, k, v, site)` gives the call's result.
 
     Only an edit with `features` or `norms` is offered sites of that kind, and only for such a one a host reaches for them.
-    One that `reads` changes nothing and records what attention gives.
+    One that `reads` changes nothing and records what attention gives. One that only `watches` is offered calls that are
+    not told.
     """
 
     name: str
@@ -80,6 +86,7 @@ class AttentionEdit:
     features: bool = False
     norms: bool = False
     reads: bool = False
+    watches: bool = False
 
     def meets(self, site: Site) -> bool:
         """Whether the edit acts at this site."""
@@ -135,12 +142,32 @@ class EditedCall:
     _seen: set[Site] = field(default_factory=set)
 
     def attend(self, attend: Attend, q: Heads, k: Heads, v: Heads, sites: Sequence[Site]) -> Heads:
-        """The call's result; `sites` describe equal chunks of the rows, in order. Untouched calls go to the host as they are."""
+        """The call's result; `sites` describe equal chunks of the rows, in order. Untouched calls go to the host as they are.
+
+        Raises ValueError if an edit needs to know the rows of a call that is not told.
+        """
         self._seen.update(sites)
+        if untold := [
+            edit for edit in self.edits for site in sites if not (site.told or edit.watches) and edit.meets(site)
+        ]:
+            raise ValueError(
+                f"A node on this model shows the {sites[0].kind}-attention more prompts than ComfyUI names (regional prompts by "
+                f"attention couple), so the edit '{untold[0].name}' cannot tell them apart. Take that node off the model, and "
+                "give regions by Conditioning Set Mask or Set Area instead."
+            )
         if not self._met_by(sites):
+            return attend(q, k, v)
+        if not all(site.told for site in sites):
+            for site in sites:
+                attend = self._chain(attend, site)
             return attend(q, k, v)
         chunks = zip(q.chunk(len(sites)), k.chunk(len(sites)), v.chunk(len(sites)), sites, strict=True)
         return torch.cat([self._chain(attend, site)(*qkv) for *qkv, site in chunks])
+
+    @property
+    def blind(self) -> bool:
+        """Whether no call came by: the network was not asked at all."""
+        return not self._seen
 
     @property
     def wants_features(self) -> bool:
@@ -216,6 +243,23 @@ def _applied(edit: AttentionEdit, attend: Attend, site: Site, q: Heads, k: Heads
     return edit.apply(attend, q, k, v, site)
 
 
+@dataclass(frozen=True)
+class Patched:
+    """A host's attention in whose place another program has put something: it may want all of its own queries."""
+
+    attend: Attend
+
+    def __call__(self, q: Heads, k: Heads, v: Heads) -> Heads:
+        """Raises ValueError if what comes out is not of the queries, as where values are handed on in the place of attention."""
+        out = self.attend(q, k, v)
+        if out.shape[2] != q.shape[2]:
+            raise ValueError(
+                "A node on this model hands values on in the place of attention (perturbed attention), and this edit shows the "
+                "picture other keys beside its own (a style, a garment, other frames). Take that node off the model."
+            )
+        return out
+
+
 def bare(attend: Attend) -> bool:
-    """Whether `attend` is the host's own, with no edit inside: then it takes any choice of queries and keys."""
-    return getattr(attend, "func", None) is not _applied
+    """Whether `attend` is the host's own, with no edit or patch inside: then it takes any choice of queries and keys."""
+    return getattr(attend, "func", None) is not _applied and not isinstance(attend, Patched)

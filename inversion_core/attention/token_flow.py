@@ -118,8 +118,8 @@ class _Flow:
             if len(self.keys) == 1:
                 return edited
             bank.record("TokenFlow key edited", call, edited)
-        found, own = bank.recall("TokenFlow source", call.on("cond"))
-        (source,) = bank.recall("TokenFlow key source", keys.on("cond"))
+        found, own = bank.recall_cond("TokenFlow source", call)
+        (source,) = bank.recall_cond("TokenFlow key source", keys)
         (edited,) = bank.recall("TokenFlow key edited", keys)
         out = torch.empty_like(q)
         for place, row in enumerate(call.rows or ()):

@@ -14,13 +14,14 @@ from ..paths import NoisePath
 from ..shapes import Embedding, Latent, Sigma, Sigmas
 from ..types import Cond, Prompt
 from .comfy_attention import blocks_of, check_editable, is_unet, with_edits
-from .comfy_entries import acts, check_alike, embedding_of
+from .comfy_entries import acts, check_alike, embedding_of, only
 from .comfy_features import features_reached
 from .comfy_gradients import gradients_through, plain
 from .comfy_guider import check_prompts, guider_of, naming_what_lacks, own_guidance, same_draws
 from .comfy_model import (
     ModelPatcher,
     fingerprint_of,
+    identity_of,
     is_guidance_distilled,
     is_of_pictures,
     latent_of,
@@ -28,6 +29,7 @@ from .comfy_model import (
     resident,
     sigmas_of,
 )
+from .comfy_patches import Around, Memory, check_negative, needs_negative, negative_among, without_caches
 from .comfy_sites import Edits
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "check_editable",
     "embedding_of",
     "fingerprint_of",
+    "identity_of",
     "is_guidance_distilled",
     "is_of_pictures",
     "is_unet",
@@ -70,18 +73,25 @@ def run(
     *,
     gradients: bool = False,
     seed: int = 0,
+    left_out: Callable[[str], None] = lambda name: None,
 ) -> T:
     """What `body(denoiser, x, prompts)` returns, run inside ComfyUI's sampling with the model loaded.
 
     `prompts` are CONDITIONINGs by name, `latent` is a LATENT's samples, `x` the same in the model's scale and on its
-    device. The denoiser works only inside `body`. `gradients` loads the whole model, for `differentiable`. Raises
-    ValueError if the model cannot be inverted, or the latent or a prompt is of another kind of model.
+    device. The denoiser works only inside `body`. `gradients` loads the whole model, for `differentiable`. ComfyUI's caches
+    of evaluations do not act, nor does what mixes the branches of guidance where there is one; `left_out` is told their
+    names. Raises ValueError if the model cannot be inverted, the latent or a prompt is of another kind of model, or a node
+    on the model remembers evaluations, or wants a negative prompt where there is none.
     """
     path_of(model)
+    check_negative(model, prompts)
+    model, caches = without_caches(model)
+    for name in caches:
+        left_out(name)
     latent = latent_of(model, latent)
     check_prompts(prompts, model, latent)
     guider = guider_of(resident(model, tuple(latent.shape)) if gradients else model, prompts)
-    walk = _Walk(body)
+    walk = _Walk(body, Around(Memory.of(model, sigmas), left_out))
     with naming_what_lacks():
         guider.sample(torch.zeros_like(latent), latent, walk, sigmas.float(), disable_pbar=True, seed=seed)
     return walk.results[0]
@@ -95,6 +105,7 @@ class ComfyDenoiser:
     model_options: dict[str, Any]
     path: NoisePath
     device: torch.device
+    around: Around
     seed: int = 0
     edits: tuple[AttentionEdit, ...] = ()
     training: bool = False
@@ -107,7 +118,8 @@ class ComfyDenoiser:
         comfy.model_management.throw_exception_if_processing_interrupted()
         if self.training:
             x, cond = plain(x), replace(cond, cond=plain(cond.cond), uncond=plain(cond.uncond))
-        call, options = EditedCall(self.edits), self.model_options
+        cond = self.around.completed(cond)
+        call, options = EditedCall(self.edits), self.around.options(self.model_options, cond)
         network = self.guider.inner_model.diffusion_model
         edits = Edits.of(call, cond, float(sigma), x)
         if self.edits:
@@ -116,7 +128,10 @@ class ComfyDenoiser:
         reached = features_reached(options, network, edits)
         with reached, self.guider.asked(cond), same_draws(self.device, self.seed):
             x0 = self.guider(x.float(), levels, model_options=options, seed=self.seed)
-        call.check(self.absent(cond.cond, sigma))
+        if not self.training:
+            self.around.memory.check(replace(self, edits=()), x, sigma, cond, x0.to(x.dtype))
+        with self.around.memory.blamed(call):
+            call.check(self.absent(cond.cond, sigma))
         return x0.to(x.dtype)
 
     def edited(self, *edits: AttentionEdit) -> "ComfyDenoiser":
@@ -128,10 +143,10 @@ class ComfyDenoiser:
 
     def embedding(self, prompt: Prompt) -> Embedding:
         """The cross-attention embedding, float32. Raises ValueError if the prompt has several parts or no such embedding."""
-        return _only(prompt)["model_conds"]["c_crossattn"].cond.float()
+        return only(prompt)["model_conds"]["c_crossattn"].cond.float()
 
     def with_embedding(self, prompt: Prompt, embedding: Embedding) -> Prompt:
-        entry = _only(prompt)
+        entry = only(prompt)
         conds = entry["model_conds"]
         conds = conds | {"c_crossattn": conds["c_crossattn"]._copy_with(embedding)}
         return [entry | {"model_conds": conds}]
@@ -143,22 +158,11 @@ class ComfyDenoiser:
             yield replace(self, training=True)
 
 
-def _only(prompt: Prompt) -> dict[str, Any]:
-    if len(prompt) != 1:
-        raise ValueError(
-            f"Null-text optimises one embedding, but this conditioning has {len(prompt)} parts (areas, combined prompts "
-            "or timestep ranges). Use a plain text prompt here."
-        )
-    if "c_crossattn" not in prompt[0]["model_conds"]:
-        raise ValueError("This kind of model takes no cross-attention embedding, so null-text cannot optimise it.")
-    return prompt[0]
-
-
 class _Walk(comfy.samplers.Sampler):
     """A ComfyUI sampler that hands the run over to `body` and keeps what that returns."""
 
-    def __init__(self, body: Callable[..., Any]) -> None:
-        self.body = body
+    def __init__(self, body: Callable[..., Any], around: Around) -> None:
+        self.body, self.around = body, around
         self.results: list[Any] = []
 
     def sample(
@@ -176,10 +180,12 @@ class _Walk(comfy.samplers.Sampler):
         if not x.any():  # ComfyUI leaves a latent of zeros as it is
             x = model_wrap.inner_model.process_latent_in(x)
         path = path_of(model_wrap.model_patcher)
-        denoiser = ComfyDenoiser(model_wrap, extra_args["model_options"], path, x.device, seed or 0)
 
         def prompts(name: str, uncond: str | None = None, guidance: float = 1.0, own: bool = True) -> Cond:
             return model_wrap.processed(x, seed, name, uncond, guidance, own)
 
+        away = negative_among(model_wrap.unprocessed) if needs_negative(model_wrap.model_patcher) else None
+        around = self.around if away is None else replace(self.around, beside=prompts(away, away).uncond)
+        denoiser = ComfyDenoiser(model_wrap, extra_args["model_options"], path, x.device, around, seed or 0)
         self.results.append(self.body(denoiser, x, prompts))
         return x

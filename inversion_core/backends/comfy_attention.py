@@ -1,11 +1,15 @@
 """Reaching the attention calls of ComfyUI's networks, UNets and transformers, in a copy of the model options."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from torch import nn
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor, nn
 
+from ..shapes import Latent
 from .comfy_dit import NAMES, dit_blocks, with_dit_edits
-from .comfy_sites import Edits
+from .comfy_sites import Edits, Extra
 from .comfy_unet import unet_blocks, with_unet_edits
 
 
@@ -32,7 +36,30 @@ def blocks_of(network: nn.Module) -> list[str]:
 
 def with_edits(options: dict[str, Any], network: Any, edits: Edits) -> dict[str, Any]:
     """A copy of the model options in which every attention call goes through `edits`, and what was there lies below it."""
-    transformer, blocks = options.get("transformer_options", {}), dit_blocks(network)
+    transformer = options.get("transformer_options", {})
+    wrappers = transformer.get("wrappers", {})
+    ours = {"latent_inversion": [partial(_shown, network, edits)]}
+    around = wrappers | {WrappersMP.APPLY_MODEL: wrappers.get(WrappersMP.APPLY_MODEL, {}) | ours}
+    return options | {"transformer_options": transformer | {"wrappers": around}}
+
+
+def _shown(
+    network: Any,
+    edits: Edits,
+    executor: Callable[..., Any],
+    x: Latent,
+    t: Tensor,
+    c_concat: Tensor | None = None,
+    c_crossattn: Tensor | None = None,
+    control: Any = None,
+    transformer_options: Extra | None = None,
+    **more: Any,
+) -> Any:
+    """A call of the network, as the wrapper that sees its input and all patches, also those of guidance for a pass of its own."""
+    extra, blocks = transformer_options or {}, dit_blocks(network)
     if blocks:
-        return options | {"transformer_options": with_dit_edits(transformer, blocks, network.patch_size, edits)}
-    return options | {"transformer_options": with_unet_edits(transformer, unet_blocks(network), edits)}
+        text = 0 if c_crossattn is None else c_crossattn.shape[1]
+        edited = with_dit_edits(extra, blocks, network.patch_size, edits, x, text)
+    else:
+        edited = with_unet_edits(extra, unet_blocks(network), edits, len(x))
+    return executor(x, t, c_concat, c_crossattn, control, edited, **more)

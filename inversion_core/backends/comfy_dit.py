@@ -15,11 +15,10 @@ from comfy.ldm.flux.model import Flux
 from comfy.ldm.modules.diffusionmodules.mmdit import OpenAISignatureMMDITWrapper as StableDiffusion3
 from comfy.ldm.qwen_image.model import QwenImageTransformer2DModel as QwenImage
 from comfy.ldm.wan.model import CameraWanModel, VaceWanModel, WanI2VCrossAttention, WanModel
-from comfy.patcher_extension import WrappersMP
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..attention.site import Attend
+from ..attention.site import Attend, Patched
 from ..shapes import Heads, Latent
 from .comfy_sites import Edits, Extra, Kind
 
@@ -72,35 +71,18 @@ def dit_blocks(network: nn.Module) -> dict[Key, Calls]:
     return read(network) if read else {}
 
 
-def with_dit_edits(transformer: Extra, blocks: dict[Key, Calls], patch: int | tuple[int, ...], edits: Edits) -> Extra:
-    """A copy of the transformer options in which every attention call of `blocks` is edited; `patch` is the size of a token."""
-    wrappers = transformer.get("wrappers", {})
-    ours = {"latent_inversion": [partial(_evaluation, blocks, patch, edits)]}
-    before = wrappers.get(WrappersMP.APPLY_MODEL, {})
-    return transformer | {"wrappers": wrappers | {WrappersMP.APPLY_MODEL: before | ours}}
+def with_dit_edits(
+    transformer: Extra, blocks: dict[Key, Calls], patch: int | tuple[int, ...], edits: Edits, x: Latent, text: int
+) -> Extra:
+    """A copy of the transformer options of a call with `x` in which every attention of `blocks` is edited.
 
-
-def _evaluation(
-    blocks: dict[Key, Calls],
-    patch: int | tuple[int, ...],
-    edits: Edits,
-    executor: Callable[..., Any],
-    x: Latent,
-    t: Tensor,
-    c_concat: Tensor | None = None,
-    c_crossattn: Tensor | None = None,
-    control: Any = None,
-    transformer_options: Extra | None = None,
-    **more: Any,
-) -> Any:
-    """A call of the network, as the wrapper that sees its input: grid and text are known here, so the blocks are patched here."""
-    extra = transformer_options or {}
-    call = _Call(edits, extra, grid_of(x, patch), 0 if c_crossattn is None else c_crossattn.shape[1])
-    replaced = extra.get("patches_replace", {})
+    `patch` is the size of a token, `text` the number of the prompts' tokens.
+    """
+    call = _Call(edits, transformer, grid_of(x, patch), text, len(x))
+    replaced = transformer.get("patches_replace", {})
     before = replaced.get("dit", {})
     patches = {key: partial(call.block, key, calls, before.get(key)) for key, calls in blocks.items()}
-    edited = extra | {"patches_replace": replaced | {"dit": before | patches}}
-    return executor(x, t, c_concat, c_crossattn, control, edited, **more)
+    return transformer | {"patches_replace": replaced | {"dit": before | patches}}
 
 
 def grid_of(x: Latent, patch: int | tuple[int, ...]) -> tuple[int, int, int]:
@@ -113,12 +95,13 @@ def grid_of(x: Latent, patch: int | tuple[int, ...]) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of the network: what ComfyUI tells of its rows, the grid of its picture, the number of its text tokens."""
+    """One call of the network: what ComfyUI tells of its rows, the grid of its picture, its numbers of text tokens and rows."""
 
     edits: Edits
     extra: Extra
     grid: tuple[int, int, int]
     text: int
+    rows: int
 
     def block(
         self, key: Key, calls: Calls, before: Callable[..., Any] | None, args: dict[str, Any], more: dict[str, Any]
@@ -156,13 +139,14 @@ class _Call:
         if kind is None or tokens != self._tokens(kind):  # more than the picture and its text, so no edit applies
             return kernel(q, k, v, heads, mask=mask, transformer_options=extra, **options)
         text = range(0 if kind == "self" else self.text)
-        sites = self.edits.sites(extra, block, kind, self.grid, text)
+        sites = self.edits.sites(extra, block, kind, self.grid, text, told=len(q) == self.rows)
         if heads_first:  # several heads of queries may share one of keys
             k, v = (t.repeat_interleave(heads // t.shape[1], 1) if t.shape[1] < heads else t for t in (k, v))
         else:  # Stable Diffusion 3 has the heads of its values, and only those, in a dimension of their own
             q, k, v = (rearrange(t.flatten(2), "b n (h d) -> b h n d", h=heads) for t in (q, k, v))
         run = self.edits.together if before is None and mask is None else self.edits.apart
-        out = run(partial(_attend, kernel, heads, mask, options), extra, (q, k, v), sites)
+        host = partial(_attend, kernel, heads, mask, options, before is not None)
+        out = run(host, extra, (q, k, v), sites)
         return out if options.get("skip_output_reshape") else rearrange(out, "b h n d -> b n (h d)")
 
     def _tokens(self, kind: Kind) -> tuple[int, int]:
@@ -173,7 +157,13 @@ class _Call:
 
 
 def _attend(
-    kernel: Callable[..., Tensor], heads: int, mask: Tensor | None, options: dict[str, Any], extra: Extra, rows: slice
+    kernel: Callable[..., Tensor],
+    heads: int,
+    mask: Tensor | None,
+    options: dict[str, Any],
+    patched: bool,
+    extra: Extra,
+    rows: slice,
 ) -> Attend:
     """The kernel, in the layout in which the network calls it, for these rows of the mask."""
     own = mask[rows] if mask is not None and mask.ndim > 2 and len(mask) > 1 else mask
@@ -185,7 +175,7 @@ def _attend(
         out = kernel(q, k, v, heads, mask=own, transformer_options=extra, **options)
         return out if options.get("skip_output_reshape") else rearrange(out, "b n (h d) -> b h n d", h=heads)
 
-    return attend
+    return Patched(attend) if patched else attend
 
 
 def _check_mask(mask: Tensor | None, queries: int, keys: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import torch
 
 from ..shapes import Embedding, Latent
+from ..types import Prompt
 
 Entry: TypeAlias = Mapping[str, Any]
 Window: TypeAlias = tuple[float, float, float, float]
@@ -52,3 +53,15 @@ def check_alike(source: Sequence[Entry], target: Sequence[Entry], sigmas: Iterab
 
 def _named(prompt: Sequence[Entry]) -> str:
     return ", ".join("in an area" if "area" in entry else "over the whole picture" for entry in prompt)
+
+
+def only(prompt: Prompt) -> dict[str, Any]:
+    """The one entry of a prompt whose embedding is optimised. Raises ValueError if it has several, or no such embedding."""
+    if len(prompt) != 1:
+        raise ValueError(
+            f"Null-text optimises one embedding, but this conditioning has {len(prompt)} parts (areas, combined prompts "
+            "or timestep ranges). Use a plain text prompt here."
+        )
+    if "c_crossattn" not in prompt[0]["model_conds"]:
+        raise ValueError("This kind of model takes no cross-attention embedding, so null-text cannot optimise it.")
+    return prompt[0]

@@ -9,7 +9,7 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
-from ..fingerprint import digest, fingerprint
+from ..fingerprint import digest, fingerprint, sketch
 from ..paths import RF, VE, NoisePath
 from ..shapes import Latent, Sigmas
 
@@ -18,6 +18,8 @@ ModelPatcher: TypeAlias = Any
 
 TEXT = ("context_dim", "context_in_dim", "joint_attention_dim", "text_dim")
 """What ComfyUI's configurations of networks call the width of their text."""
+NOISE_ALONE = 1000.0
+"""A noise level at which nothing is left of a picture; Stable Diffusion's own highest is 14.6, zero terminal SNR has 4519."""
 OTHERS = ("EDM", "X0", "IMG_TO_IMG_FLOW")
 """Kinds of sampling that ComfyUI derives from eps or flow, but that scale or predict otherwise; not every version has all."""
 
@@ -27,8 +29,12 @@ PICTURES = ("QwenImage", "Anima", "Krea2", "JoyImage", "HunyuanImage21Refiner")
 
 
 def path_of(model: ModelPatcher) -> NoisePath:
-    """The noise path of a model. Raises ValueError for kinds that are neither eps, v nor rectified flow."""
-    sampling = model.get_model_object("model_sampling")
+    """The noise path of a model.
+
+    Raises ValueError for kinds that are neither eps, v nor rectified flow, and for one that the network cannot predict.
+    """
+    own, sampling = _samplings(model)
+    check_predicted(own, sampling)
     others = tuple(getattr(comfy.model_sampling, name) for name in OTHERS if hasattr(comfy.model_sampling, name))
     if isinstance(sampling, comfy.model_sampling.CONST) and not isinstance(sampling, others):
         return RF
@@ -39,6 +45,23 @@ def path_of(model: ModelPatcher) -> NoisePath:
         f"This model samples as {', '.join(kinds)}. Inversion knows eps- and v-prediction (Stable Diffusion 1, 2, XL) and "
         "rectified flow (SD3, Flux, Qwen-Image, Wan)."
     )
+
+
+def check_predicted(own: Any, used: Any) -> None:
+    """Raises ValueError if a model of the sampling `own` was told to sample as `used`, and cannot."""
+    known = {"v": comfy.model_sampling.V_PREDICTION, "rectified flow": comfy.model_sampling.CONST}
+    for what, kind in known.items():
+        if isinstance(own, kind) and not isinstance(used, kind):
+            raise ValueError(
+                f"This model predicts {what}, but a node on it has it sample as another kind (ModelSamplingDiscrete with 'eps' or "
+                f"'lcm'), which gives nonsense. Take that node off, or choose the model's own kind there."
+            )
+    last = float(used.sigma_max)
+    if not isinstance(used, tuple(known.values())) and last > NOISE_ALONE:
+        raise ValueError(
+            f"This model predicts noise (eps), and its sampling ends in pure noise (sigma {last:.0f}, as 'zsnr' of "
+            "ModelSamplingDiscrete makes it), from where no picture can be told. Switch zsnr off, or take a v-prediction model."
+        )
 
 
 def sigmas_of(model: ModelPatcher, scheduler: str, steps: int) -> Sigmas:
@@ -120,15 +143,36 @@ def is_guidance_distilled(model: ModelPatcher) -> bool:
 def fingerprint_of(model: ModelPatcher) -> str:
     """The fingerprint of the unpatched weights, and of what else changes predictions: LoRAs and other weight patches, and
     a patched sampling of another kind or with other levels (v-prediction, zero terminal SNR)."""
-    prefix, backup = "diffusion_model.", model.backup
-    weights = model.model.diffusion_model.named_parameters()
-    base = fingerprint(backup[prefix + name].weight if prefix + name in backup else weight for name, weight in weights)
+    base = fingerprint(_weights(model))
     patches = sorted(
         b for key, entries in model.patches.items() for entry in entries for b in _patch_sample(key, entry)
     )
     own, used = (_sampling_sample(sampling) for sampling in _samplings(model))
     patches += [] if used == own else [used]
     return f"{base}+{digest(patches)[:8]}" if patches else base
+
+
+def identity_of(model: ModelPatcher, source: Any = None) -> str:
+    """The model's fingerprint, the hooks on the CONDITIONING `source` behind `&`, and behind `~` the sketch of its weights."""
+    hooks = {sample for _, facts in source or () for sample in _hook_samples(facts.get("hooks"))}
+    told = f"&{digest(sorted(hooks))[:8]}" if hooks else ""
+    return f"{fingerprint_of(model)}{told}~{sketch(_weights(model))}"
+
+
+def _weights(model: ModelPatcher) -> Iterator[Tensor]:
+    """The unpatched weights."""
+    prefix, backup = "diffusion_model.", model.backup
+    for name, weight in model.model.diffusion_model.named_parameters():
+        yield backup[prefix + name].weight if prefix + name in backup else weight
+
+
+def _hook_samples(group: Any) -> Iterator[bytes]:
+    """The facts of the hooks of a prompt: their kinds, strengths, spans of the steps, and values of their weights."""
+    for hook in group.hooks if group is not None else ():
+        spans = [(float(k.strength), float(k.start_percent)) for k in hook.hook_keyframe.keyframes]
+        weights = getattr(hook, "weights", None) or {}
+        numbers = [(str(key), _numbers(weights[key])) for key in sorted(weights, key=str)]
+        yield repr((type(hook).__name__, float(getattr(hook, "_strength_model", 1.0)), spans, numbers)).encode()
 
 
 def _samplings(model: ModelPatcher) -> tuple[Any, Any]:
@@ -145,8 +189,11 @@ def _sampling_sample(sampling: Any) -> bytes:
 
 def _patch_sample(key: Any, entry: Any) -> Iterator[bytes]:
     """The facts of one weight patch `(strength, weights, strength of the model, ...)`."""
-    numbers = [list(_ends(part)) if isinstance(part, Tensor) else part for part in _parts(entry[1])]
-    yield repr((key, float(entry[0]), float(entry[2]), numbers)).encode()
+    yield repr((key, float(entry[0]), float(entry[2]), _numbers(entry[1]))).encode()
+
+
+def _numbers(weights: Any) -> list[Any]:
+    return [list(_ends(part)) if isinstance(part, Tensor) else part for part in _parts(weights)]
 
 
 def _parts(value: Any) -> Iterator[Tensor | float]:

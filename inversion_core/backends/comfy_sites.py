@@ -1,5 +1,6 @@
 """What ComfyUI tells of the rows of an attention call, as sites, and how the edits of one evaluation are run on them."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -7,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from ..attention.site import Attend, EditedCall, Site
+from ..attention.site import Attend, Branch, EditedCall, Site
 from ..shapes import Heads, Latent
 from ..types import Cond
 from .comfy_entries import Window, embedding_of, window_of
@@ -27,6 +28,8 @@ class Edits:
 
     `lengths` are the entries' numbers of text tokens: of those that ComfyUI shows several times over the first copy is meant.
     `windows` say where those with an area lie.
+    Prompts that nodes bring count as parts of the unconditional branch, from -1 down, in the order in which they come
+    (`_brought`); `_shown` counts where each prompt was shown before.
     """
 
     call: EditedCall
@@ -34,6 +37,8 @@ class Edits:
     parts: tuple[dict[Any, int], ...]
     lengths: Mapping[Any, int] = field(default_factory=dict)
     windows: Mapping[Any, Window] = field(default_factory=dict)
+    _brought: dict[Any, int] = field(default_factory=dict)
+    _shown: Counter[Any] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, call: EditedCall, cond: Cond, sigma: float, x: Latent) -> "Edits":
@@ -45,22 +50,30 @@ class Edits:
         windows = {uuid: window_of(entry, x) for uuid, entry in entries.items() if "area" in entry}
         return cls(call, sigma, parts, lengths, windows)
 
-    def sites(self, extra: Extra, block: str, kind: Kind, grid: tuple[int, int, int], text: range) -> list[Site]:
-        """One site for each prompt in the batch."""
-        return [
-            Site(
-                block=block,
-                kind=kind,
-                branch="uncond" if index else "cond",
-                sigma=self.sigma,
-                grid=grid,
-                text=self.own(text, uuid) if kind == "cross" else text,
-                part=self.parts[min(index, 1)].get(uuid, 0),
-                layer=int(block.split(".")[1]) if block.startswith("output.") else None,
-                window=self.windows.get(uuid),
+    def sites(
+        self, extra: Extra, block: str, kind: Kind, grid: tuple[int, int, int], text: range, *, told: bool = True
+    ) -> list[Site]:
+        """One site for each prompt in the batch; those of all rows together where ComfyUI has not `told` whose they are."""
+        found = []
+        for index, uuid in zip(extra["cond_or_uncond"], extra["uuids"], strict=True):
+            branch, part = self.branch_and_part(index, uuid)
+            own = self.own(text, uuid) if kind == "cross" else text
+            layer = int(block.split(".")[1]) if block.startswith("output.") else None
+            window, turn = self.windows.get(uuid), self._shown[uuid, block, kind]
+            found.append(
+                Site(block, kind, branch, self.sigma, grid, own, part, layer, window=window, turn=turn, told=told)
             )
-            for index, uuid in zip(extra["cond_or_uncond"], extra["uuids"], strict=True)
-        ]
+            self._shown[uuid, block, kind] += 1
+        return found
+
+    def branch_and_part(self, index: int, uuid: Any) -> tuple[Branch, int]:
+        """Of a prompt in ComfyUI's batch, by its place in the list that it came in: in a pass of a node's own that is any."""
+        cond, uncond = self.parts
+        if uuid in cond and (index == 0 or uuid not in uncond):
+            return "cond", cond[uuid]
+        if uuid in uncond:
+            return "uncond", uncond[uuid]
+        return "uncond", self._brought.setdefault(uuid, -1 - len(self._brought))
 
     def own(self, text: range, uuid: Any) -> range:
         """Of the text that the network is shown the tokens of the entry itself; the rest are copies of them."""
@@ -74,6 +87,8 @@ class Edits:
 
     def apart(self, host: Host, extra: Extra, qkv: Sequence[Tensor], sites: Sequence[Site]) -> Heads:
         """Prompt by prompt, for a patch below that reads in `extra` which rows it has, and for masks of the rows."""
+        if not sites[0].told:
+            return self.together(host, extra, qkv, sites)
         size = len(qkv[0]) // len(sites)
         done = []
         for number, site in enumerate(sites):

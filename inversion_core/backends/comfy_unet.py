@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import comfy.ldm.modules.attention as host
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..attention.site import Attend
+from ..attention.site import Attend, Patched
 from ..shapes import Heads
 from .comfy_sites import Edits, Extra, Kind
 
@@ -28,25 +28,28 @@ def unet_blocks(network: nn.Module) -> list[Key]:
     return [(m[1] or m[3], int(m[2] or 0), int(m[4])) for m in found if m]
 
 
-def with_unet_edits(transformer: dict[str, Any], keys: list[Key], edits: Edits) -> dict[str, Any]:
-    """A copy of the transformer options in which every attention call of the UNet is edited, above the patch that was there."""
+def with_unet_edits(transformer: Extra, keys: list[Key], edits: Edits, rows: int) -> Extra:
+    """A copy of the transformer options of a call of `rows` in which every attention is edited, above the patch that was there."""
     replaced = {name: dict(patches) for name, patches in transformer.get("patches_replace", {}).items()}
     for name in KINDS:
         before = replaced.get(name, {})
-        patches = {key: partial(_attention, edits, name, key, before.get(key, before.get(key[:2]))) for key in keys}
+        patches = {
+            key: partial(_attention, edits, rows, name, key, before.get(key, before.get(key[:2]))) for key in keys
+        }
         replaced[name] = before | patches
     return transformer | {"patches_replace": replaced}
 
 
 def _attention(
-    edits: Edits, name: str, key: Key, before: Patch | None, q: Tensor, k: Tensor, v: Tensor, extra: Extra
+    edits: Edits, rows: int, name: str, key: Key, before: Patch | None, q: Tensor, k: Tensor, v: Tensor, extra: Extra
 ) -> Tensor:
     """One attention call of the network: its rows are told apart by guidance branch and prompt, and edited."""
     height, width = extra["activations_shape"][-2:]
     if q.shape[1] != height * width:  # tokens were merged or tiled: there is no grid, so no edit applies
         return _host(before, extra, q, k, v)
     text = range(k.shape[1]) if KINDS[name] == "cross" else range(0)
-    sites = edits.sites(extra, ".".join(map(str, key)), KINDS[name], (1, height, width), text)
+    block, told = ".".join(map(str, key)), len(q) == rows
+    sites = edits.sites(extra, block, KINDS[name], (1, height, width), text, told=told)
     qkv = [rearrange(t, "b n (h d) -> b h n d", h=extra["n_heads"]) for t in (q, k, v)]
     run = edits.together if before is None else edits.apart
     return rearrange(run(partial(_attend, before), extra, qkv, sites), "b h n d -> b n (h d)")
@@ -57,7 +60,7 @@ def _attend(before: Patch | None, extra: Extra, rows: slice) -> Attend:
         merged = (rearrange(t, "b h n d -> b n (h d)") for t in (q, k, v))
         return rearrange(_host(before, extra, *merged), "b n (h d) -> b h n d", h=q.shape[1])
 
-    return attend
+    return attend if before is None else Patched(attend)
 
 
 def _host(before: Patch | None, extra: Extra, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..attention.site import AttentionEdit, EditedCall
-from ..fingerprint import fingerprint
+from ..fingerprint import fingerprint, identity
 from ..paths import NoisePath
 from ..shapes import Embedding, Latent, Sigma
 from ..types import Cond
@@ -83,6 +83,11 @@ class NetworkDenoiser(ABC):
     def fingerprint(self) -> str:
         """Tells this network's weights from others', in any layout or precision."""
         return fingerprint(self.weights())
+
+    @property
+    def identity(self) -> str:
+        """The same, such that casts of one network are known as such."""
+        return identity(self.weights())
 
     def weights(self) -> Iterable[Tensor]:
         """The network's weights as its own files hold them."""

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+import comfy.hooks
+import comfy.sd
 import pytest
 import torch
 
 from harness import conformance, tiny_comfy
-from latent_inversion.inversion_core.backends.comfy import fingerprint_of, path_of, run, sigmas_of
+from latent_inversion.inversion_core.backends.comfy import fingerprint_of, identity_of, path_of, run, sigmas_of
 from latent_inversion.inversion_core.edit import edit
+from latent_inversion.inversion_core.fingerprint import same_model
 from latent_inversion.inversion_core.integrate import replay
 from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert, optimize_null_text, with_null_text
 from latent_inversion.inversion_core.metrics import drift
@@ -260,3 +263,38 @@ def test_a_prompt_without_what_the_model_takes_beside_the_embedding_is_refused()
         lacking = {"source": tiny_comfy.conditioning(1, width=family.text, more=family.extra)}
         with pytest.raises(ValueError, match=r"no pooled output.*Encode the prompt with the CLIP"):
             inside(family.build(), body, prompts=lacking, latent=torch.randn(family.shape))
+
+
+def loaded(weights: dict[str, Any], dtype: Any) -> Any:
+    """A checkpoint as UNETLoader loads it with this `weight_dtype`."""
+    return comfy.sd.load_diffusion_model_state_dict(dict(weights), model_options={"dtype": dtype} if dtype else {})
+
+
+CASTS = (None, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
+
+
+def test_a_checkpoint_at_another_weight_dtype_is_the_same_model() -> None:
+    networks = [tiny_comfy.tiny_wan_weights(seed) for seed in (0, 1)]
+    made, other = ([identity_of(loaded(weights, dtype)) for dtype in CASTS] for weights in networks)
+    assert all(same_model(one, another) for one in made for another in made)
+    assert not any(same_model(one, another) for one in made for another in other)
+
+
+def test_a_trajectory_made_under_a_hook_is_refused_without_it_and_the_other_way_round(model: Any) -> None:
+    lora = {f"diffusion_model.{name}": torch.ones(2) for name in ("a", "b")}
+    hooked = [comfy.hooks.set_hooks_for_conditioning(PROMPTS["source"], hooks) for hooks in made_hooks(lora)]
+    known = [identity_of(model, source) for source in (PROMPTS["source"], None, *hooked)]
+    assert same_model(known[0], known[1])
+    assert not any(same_model(one, other) for n, one in enumerate(known[1:]) for other in known[1:][n + 1 :])
+    again = comfy.hooks.set_hooks_for_conditioning(PROMPTS["source"], next(iter(made_hooks(lora))))
+    assert same_model(known[2], identity_of(model, again))
+
+
+def made_hooks(lora: dict[str, torch.Tensor]) -> list[Any]:
+    """As CreateHookLora makes them: one, one of another strength, another LoRA, and one in a part of the steps."""
+    other, frames = {name: 2 * weight for name, weight in lora.items()}, comfy.hooks.HookKeyframeGroup()
+    frames.add(comfy.hooks.HookKeyframe(strength=0.0, start_percent=0.5))
+    groups = [comfy.hooks.create_hook_lora(*settings, 1.0) for settings in ((lora, 1.0), (lora, 0.5), (other, 1.0))]
+    part = comfy.hooks.create_hook_lora(lora, 1.0, 1.0)
+    part.set_keyframes_on_hooks(frames)
+    return [*groups, part]

@@ -442,7 +442,7 @@ def test_every_layout_that_the_host_may_use(heads_first: bool, whole: bool, ndim
     call = EditedCall((pass_on(seen=(seen := [])),))
     entries = ([{"uuid": name, "model_conds": {}}] for name in "ab")
     edits = Edits.of(call, Cond(*entries), 0.5, torch.zeros(1, 16, 8, 8))
-    override = _Call(edits, extra, (1, *PATCHES), TEXT)._attention
+    override = _Call(edits, extra, (1, *PATCHES), TEXT, 4)._attention
     joint = iter(["joint"])
     got = override(
         "double.0", joint, None, kernels.attention_pytorch, *given, heads, transformer_options=extra, **options

@@ -189,18 +189,24 @@ def tiny_wan(seed: int = 0) -> Any:
     return model_of(comfy.supported_models.WAN21_T2V(WAN), seed)
 
 
-def tiny_wan_fp8(seed: int = 0) -> Any:
-    """Wan as it is published for small memories, fp8 with a scale for each matrix, read by ComfyUI's own loader."""
+def tiny_wan_weights(seed: int = 0) -> dict[str, torch.Tensor]:
+    """The file of a Wan that ComfyUI's own loader reads."""
     import comfy.ops
-    import comfy.sd
     from comfy.ldm.wan.model import WanModel
 
     sizes = WAN | {"dim": 128, "num_heads": 1, "num_layers": 1, "freq_dim": 256, "text_dim": WAN_TEXT}
     network = WanModel(**sizes, dtype=torch.float32, device="cpu", operations=comfy.ops.disable_weight_init)
     fill(network, seed)
     calm(network)
+    return network.state_dict()
+
+
+def tiny_wan_fp8(seed: int = 0) -> Any:
+    """Wan as it is published for small memories, fp8 with a scale for each matrix."""
+    import comfy.sd
+
     weights = {"scaled_fp8": torch.zeros(0, dtype=torch.float8_e4m3fn)}
-    for name, weight in network.state_dict().items():
+    for name, weight in tiny_wan_weights(seed).items():
         weights[name] = weight
         if name.endswith(".weight") and weight.ndim == 2:
             scale = weight.abs().max() / torch.finfo(torch.float8_e4m3fn).max
