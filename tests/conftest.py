@@ -42,7 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs no ComfyUI runs first and the browser last: what breaks soonest is seen soonest."""
-    items.sort(key=lambda item: 2 if "browser" in item.path.parts else int(item.get_closest_marker("comfy") is not None))
+    items.sort(
+        key=lambda item: 2 if "browser" in item.path.parts else int(item.get_closest_marker("comfy") is not None)
+    )
 
 
 def pytest_report_header() -> str:
