@@ -49,7 +49,7 @@ def drift(walked: Sequence[Latent], trajectory: Trajectory) -> tuple[float, ...]
 
 @dataclass(frozen=True)
 class Whiteness:
-    """The standard deviation of an inverted noise and the correlation of neighbouring values; white noise has 1 and 0."""
+    """The standard deviation of an inverted noise and the correlation of neighbouring values, 0 where all are equal; white noise has 1 and 0."""
 
     std: float
     neighbour_correlation: float
@@ -62,7 +62,8 @@ def whiteness(trajectory: Trajectory) -> Whiteness:
     pairs = [(centred[..., 1:, :], centred[..., :-1, :]), (centred[..., 1:], centred[..., :-1])]
     products = [float((a * b).mean()) for a, b in pairs if a.numel()]
     variance = float(centred.square().mean())
-    return Whiteness(variance**0.5, sum(products) / max(len(products), 1) / variance)
+    likeness = sum(products) / max(len(products), 1) / variance if variance else 0.0
+    return Whiteness(variance**0.5, likeness)
 
 
 @dataclass

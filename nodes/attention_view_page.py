@@ -10,6 +10,7 @@ from torch import Tensor
 from ..command_line.drawing import Cell, coloured, heat, sheet
 from ..command_line.pictures import shrunk
 from .attention_view_looks import Seen
+from .checks import rgb
 
 SIDE = 512
 """The longer side of what the browser is sent, in pixels, at most."""
@@ -17,7 +18,7 @@ SIDE = 512
 
 def page(image: Tensor, seen: Seen, prompt: str) -> tuple[Tensor, dict[str, Any]]:
     """The grid as an IMAGE, and the files for the browser: the grid, the picture, and one map in colours per word."""
-    picture = np.rint(image[0, ..., :3].clamp(0, 1).cpu().numpy() * 255).astype(np.uint8)
+    picture = np.rint(rgb(image[:1])[0].clamp(0, 1).cpu().numpy() * 255).astype(np.uint8)
     maps = list(zip(seen.words, seen.maps[0], strict=True))
     cells = [Cell("", picture, "the picture"), *(Cell("", heat(picture, one), word) for word, one in maps)]
     grid = _image(sheet("Where each word draws attention", [prompt], cells))

@@ -65,17 +65,25 @@ def ordered(start: float, end: float, name: str = "") -> tuple[float, float]:
     return start, end
 
 
-def check_vae(vae: Any) -> None:
-    """Raises ValueError if there is no VAE."""
+def check_vae(vae: Any, name: str = "vae") -> None:
+    """Raises ValueError if there is no VAE, or it is one for sound."""
     if vae is None:
-        raise ValueError("There is no VAE: the checkpoint holds none. Load one with Load VAE, and connect it at 'vae'.")
+        raise ValueError(
+            f"There is no VAE: the checkpoint holds none. Load one with Load VAE, and connect it at '{name}'."
+        )
+    if getattr(vae, "latent_dim", 2) not in (2, 3) or getattr(vae, "extra_1d_channel", None):
+        raise ValueError(f"The VAE at '{name}' is not one of pictures or videos. Connect the VAE of the model.")
 
 
 @contextmanager
 def decoding(vae: Any, samples: Tensor) -> Iterator[None]:
     """A context in which the VAE decodes the samples. Raises ValueError if there is none, it is of another kind of model, or values are not finite."""
     check_vae(vae)
-    check_finite("The latent", samples)
+    if samples.ndim == 5 and samples.shape[2] > 1 and getattr(vae, "latent_dim", None) == 2:
+        raise ValueError(
+            f"The latent is a clip of {samples.shape[2]} frames in the latent, but this VAE decodes pictures, and would show the "
+            "first alone. Connect the VAE of the video model."
+        )
     try:
         yield
     except RuntimeError as error:
@@ -134,28 +142,3 @@ def mistaken_foreground(
     if not clip:
         return "Foregrounds by words need the text encoder: connect it at 'clip'."
     return mistaken_words(source_prompt, target_prompt, source_words, target_words)
-
-
-def mistaken_windows(spacing: int | None, window: int | None, most: int) -> str:
-    """The sentence about windows of a clip that are too small or out of range; None is a linked number, and not judged."""
-    if not all(1 <= number <= most for number in (spacing, window) if number is not None):
-        return f"'spacing' and 'window' are numbers of frames from 1 to {most}; got {spacing} and {window}."
-    if spacing is not None and window is not None and window < spacing + 2:
-        return (
-            f"A window of {window} frames does not reach from one key frame to the next, {spacing} on: set 'window' to "
-            f"{spacing + 2} or more, or 'spacing' lower."
-        )
-    return ""
-
-
-def check_frames(shape: tuple[int, ...], prompts: dict[str, Any]) -> None:
-    """Raises ValueError if the frames are not rows of the batch, or a prompt has a row for each."""
-    if len(shape) > 4:
-        raise ValueError(
-            "This trajectory is of a video model, whose latent holds all frames: edit it with Inversion Edit Sampler."
-        )
-    for name, prompt in prompts.items():
-        if rows := [len(entry[0]) for entry in prompt or () if len(entry[0]) != 1]:
-            raise ValueError(
-                f"A clip has one prompt for all its frames; the conditioning '{name}' is a batch of {rows[0]}."
-            )

@@ -47,30 +47,19 @@ def check_unconditional(model: Any, method: str) -> None:
         )
 
 
-def frame_of(latent: dict[str, Any]) -> Frame | None:
-    """The picture size that Inversion Encode left in a LATENT. Raises ValueError if there is none, or it was resized since."""
-    if latent is None:
-        raise ValueError("There is no latent: the node before gave none. Connect a picture through Inversion Encode.")
-    frame = latent.get("inversion_frame")
-    if frame is None:
-        return None
-    height, width = latent["samples"].shape[-2:]
-    if frame.padded_height % height or frame.padded_width * height != frame.padded_height * width:
-        raise ValueError(
-            f"The latent is {width} x {height}, but Inversion Encode made it from a picture of {frame.padded_width} x "
-            f"{frame.padded_height}: it was resized or cropped in between. Resize the picture before encoding instead."
-        )
-    return frame
-
-
 def padded(pixels: Tensor, height: int, width: int) -> Tensor:
     """Pictures `[batch, height, width, ...]` continued to the right and the bottom by reflection."""
     more = [(0, 0), (0, height - pixels.shape[1]), (0, width - pixels.shape[2]), *[(0, 0)] * (pixels.ndim - 3)]
     return torch.from_numpy(np.pad(pixels.cpu().numpy(), more, mode="reflect"))
 
 
+def held(frames: Tensor, count: int) -> Tensor:
+    """A clip `[frames, ...]` continued to so many by repeating its last frame."""
+    return torch.cat([frames, frames[-1:].expand(count - len(frames), *frames.shape[1:])])
+
+
 def blend_mask(mask: Tensor, frame: Frame | None, batch: int | None = None) -> Tensor:
-    """A MASK `[batch, height, width]` as `[batch, 1, height, width]` of the padded picture. Raises ValueError if it does not fit."""
+    """A MASK `[batch, height, width]` as `[batch, 1, height, width]` of the padded picture, one for each frame of a padded clip. Raises ValueError if it does not fit."""
     mask = mask if mask.ndim == 3 else mask.reshape(-1, *mask.shape[-2:])
     check_finite("The mask", mask)
     if batch is not None and len(mask) not in (1, batch):
@@ -84,6 +73,8 @@ def blend_mask(mask: Tensor, frame: Frame | None, batch: int | None = None) -> T
         )
     if frame is not None:
         mask = padded(mask, frame.padded_height, frame.padded_width)
+        if len(mask) > 1 and len(mask) == frame.frames:
+            mask = held(mask, frame.padded_frames)
     return mask.clamp(0, 1)[:, None].float()
 
 

@@ -9,18 +9,18 @@ from torch import Tensor
 
 from ..command_line.drawing import Cell, sheet
 from ..command_line.pictures import to_pixels
-from ..inversion_core.backends.comfy import latent_of
 from ..inversion_core.editors import EDITORS, Job
 from ..inversion_core.editors.compare import Compared, compare, fitting
 from ..inversion_core.editors.job import Settings
 from ..inversion_core.metrics import psnr
 from ..inversion_core.types import Cond
-from .common import frame_of, schema
+from .common import schema
 from .decode import decode
 from .editing import cond_of
 from .encode import encode
 from .hints import framed
 from .invert import decreasing, scale_of
+from .latents import taken
 from .progress import reporter, run
 from .prompt_words import word_list
 from .report_figures import channels_first
@@ -106,7 +106,7 @@ def compared(
     seed: int,
 ) -> list[Compared]:
     """The edits of a LATENT by the named methods, or by all that fit the model."""
-    samples, sigmas = latent_of(model, latent["samples"]), decreasing(model, scheduler, steps)
+    (frame, samples), sigmas = taken(model, latent), decreasing(model, scheduler, steps)
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> list[Compared]:
         def conds(settings: Settings) -> tuple[Cond, Cond]:
@@ -117,7 +117,7 @@ def compared(
         return list(compare(job, names or fitting(denoiser), conds))
 
     gradients = any(EDITORS[name].gradients for name in names or EDITORS)
-    return run(model, framed(prompts, frame_of(latent)), samples, sigmas, body, gradients=gradients)
+    return run(model, framed(prompts, frame), samples, sigmas, body, gradients=gradients)
 
 
 def laid_out(

@@ -7,7 +7,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .checks import NOT_CONNECTED, decoding, rgb
-from .common import blend_mask, frame_of, schema
+from .common import blend_mask, schema
+from .latents import frame_of
 from .progress import by_parts
 
 BOTH = "To keep the original outside a mask, connect both the original picture and the mask."
@@ -68,10 +69,31 @@ def decode(vae: Any, latent: dict[str, Any], original: Tensor | None, mask: Tens
     return torch.where(weight > 0, weight * pixels + (1 - weight) * original, original)
 
 
+def with_frames(samples: Tensor, sides: int | None) -> Tensor:
+    """Latents with a frame axis for a VAE of videos, and of one frame without for one of pictures."""
+    if samples.ndim == 4 and sides == 3:
+        return samples.unsqueeze(2)
+    return samples[:, :, 0] if samples.ndim == 5 and sides == 2 else samples
+
+
 def pictures_of(vae: Any, latent: dict[str, Any]) -> Tensor:
-    """The pictures of a LATENT, of a video its frames, in the size that Inversion Encode was given. Raises as `decoding`."""
-    frame = frame_of(latent)
-    with decoding(vae, latent["samples"]):
-        pixels = by_parts(lambda samples: vae.decode(samples).cpu(), latent["samples"], "decode")
+    """The pictures of a LATENT, of a video its frames, in the size that Inversion Encode was given, or to which the latent was resized since.
+
+    Raises as `frame_of` and `decoding`.
+    """
+    frame, samples = frame_of(latent), latent["samples"]
+    with decoding(vae, samples):
+        samples = with_frames(samples, getattr(vae, "latent_dim", None))
+        pixels = by_parts(lambda part: vae.decode(part).cpu(), samples, "decode")
+    if frame is not None and frame.frames is not None and pixels.ndim == 5:
+        pixels = pixels[:, : frame.frames]
     pixels = pixels.reshape(-1, *pixels.shape[-3:])
-    return pixels if frame is None else pixels[:, : frame.height, : frame.width]
+    if frame is None:
+        return pixels
+    height, width = (
+        round(side * now / whole)  # some VAEs decode to another size than they encode
+        for side, now, whole in zip(
+            (frame.height, frame.width), pixels.shape[1:3], (frame.padded_height, frame.padded_width), strict=True
+        )
+    )
+    return pixels[:, :height, :width]

@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor
 
 from ..inversion_core.attention.site import Technique
-from ..inversion_core.backends.comfy import latent_of
 from ..inversion_core.edit import Edited
 from ..inversion_core.editors import EDITORS, Job, run_editor
 from ..inversion_core.editors.compare import settings_for
@@ -15,10 +14,11 @@ from ..inversion_core.editors.job import Settings, WrongInversion
 from ..inversion_core.memory import Memory
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
-from .common import check_model, check_unconditional, frame_of
+from .common import check_model, check_unconditional
 from .hints import framed
 from .invert import decreasing, scale_of
 from .invert_methods import InversionExactInvert, InversionRFInvert, InversionStochasticInvert
+from .latents import taken
 from .memory import memory_of
 from .plans import Plans
 from .progress import reporter, run
@@ -75,7 +75,7 @@ def edit_without(
     model: Any, latent: dict[str, Any], prompts: dict[str, Any], request: Request, steps: int, scheduler: str
 ) -> dict[str, Any]:
     """The LATENT of an edit that needs no inversion. Raises ValueError if the model, the grid or the method does not fit."""
-    frame, samples, sigmas = frame_of(latent), latent_of(model, latent["samples"]), decreasing(model, scheduler, steps)
+    (frame, samples), sigmas = taken(model, latent), decreasing(model, scheduler, steps)
     edited = _run(model, samples, sigmas, framed(prompts, frame), request, None, lambda prepared: [])
     return Scale(*scale_of(model, samples), frame).latent(edited.target)
 

@@ -6,10 +6,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .checks import check_vae, painted, rgb
-from .common import blend_mask, padded, schema
+from .common import advanced, blend_mask, held, padded, schema
 from .progress import by_parts
 from .refine import refined
-from .sockets import Frame
+from .vaes import AUTOMATIC, CLIP, PICTURES, encoder, frame_for
 
 
 class InversionEncode(io.ComfyNode):
@@ -40,8 +40,8 @@ class InversionEncode(io.ComfyNode):
                     max=512,
                     step=8,
                     optional=True,
-                    tooltip="Width and height are continued to multiples of this many pixels. 64 suits all Stable "
-                    "Diffusion UNets.",
+                    tooltip="Width and height are continued to multiples of this many pixels, or of the next number that the "
+                    "VAE can take. 64 suits all Stable Diffusion UNets.",
                 ),
                 io.Int.Input(
                     "refine_steps",
@@ -51,6 +51,17 @@ class InversionEncode(io.ComfyNode):
                     optional=True,
                     tooltip="Steps of optimising the latent until it decodes to the picture: they win back what encoding "
                     "and decoding lose (30 are usual). Needs gradients through the VAE: about three times its memory.",
+                ),
+                advanced(
+                    io.Combo.Input(
+                        "batch",
+                        options=[AUTOMATIC, PICTURES, CLIP],
+                        default=AUTOMATIC,
+                        optional=True,
+                        tooltip="What a batch is to a VAE of videos: 'a clip', whose frames share one latent, or 'pictures', "
+                        "each with a latent of its own, for models of pictures with such a VAE (Qwen-Image, Anima). "
+                        "'automatic' does as ComfyUI does, which mostly takes a clip. Other VAEs always take pictures.",
+                    )
                 ),
             ],
             outputs=[
@@ -64,21 +75,26 @@ class InversionEncode(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: Tensor, vae: Any, mask: Tensor | None = None, multiple: int = 64, refine_steps: int = 0
+        cls,
+        image: Tensor,
+        vae: Any,
+        mask: Tensor | None = None,
+        multiple: int = 64,
+        refine_steps: int = 0,
+        batch: str = AUTOMATIC,
     ) -> io.NodeOutput:
-        return io.NodeOutput(encode(vae, image, painted(mask), multiple, refine_steps))
+        return io.NodeOutput(encode(vae, image, painted(mask), multiple, refine_steps, batch))
 
 
-def encode(vae: Any, image: Tensor, mask: Tensor | None, multiple: int, refine_steps: int = 0) -> dict[str, Any]:
+def encode(
+    vae: Any, image: Tensor, mask: Tensor | None, multiple: int, refine_steps: int = 0, batch: str = AUTOMATIC
+) -> dict[str, Any]:
     """The LATENT of pictures `[batch, height, width, channels]`. Raises ValueError if they are no pictures, there is no VAE, or the mask does not fit."""
     check_vae(vae)
-    picture = rgb(image)
-    height, width = image.shape[1:3]
-    frame = Frame(height, width, *(-(-size // multiple) * multiple for size in (height, width)))
-    pixels = padded(picture, frame.padded_height, frame.padded_width)
-    pictures = getattr(vae, "latent_dim", None) == 2  # else they are the frames of one video
-    samples = by_parts(vae.encode, pixels, "encode") if pictures else vae.encode(pixels)
+    frame = frame_for(vae, tuple(image.shape), multiple, batch)
+    pixels, work = padded(rgb(image), frame.padded_height, frame.padded_width), encoder(vae, frame)
+    samples = work(held(pixels, frame.padded_frames)) if frame.frames else by_parts(work, pixels, "encode")
     if refine_steps:
         samples = refined(vae, samples, pixels, refine_steps)
-    latent = {"samples": samples, "inversion_frame": frame}
+    latent = frame.latent(samples)
     return latent if mask is None else latent | {"noise_mask": blend_mask(mask, frame, len(image))}

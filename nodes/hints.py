@@ -15,7 +15,7 @@ def framed(prompts: Mapping[str, Any], frame: Frame | None) -> dict[str, Any]:
     ComfyUI stretches a hint over the whole latent. A hint as large as the picture is therefore continued to the padded
     size as the picture was; hints of other sizes, and the prompts that came in, stay as they are.
     """
-    if frame is None or (frame.height, frame.width) == (frame.padded_height, frame.padded_width):
+    if frame is None or not frame.is_padded:
         return dict(prompts)
     known: dict[int, Any] = {}  # what two prompts shared they share again: ComfyUI runs them in one batch then
 

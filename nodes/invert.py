@@ -12,8 +12,9 @@ from ..inversion_core.methods import INVERSIONS, RfInversion, invert
 from ..inversion_core.methods.rf_inversion import GAMMA
 from ..inversion_core.trajectory import Provenance, check_decreasing
 from .checks import NOT_CONNECTED, counted
-from .common import frame_of, schema
+from .common import schema
 from .hints import framed
+from .latents import mask_of, taken
 from .noise import InvertedNoise
 from .progress import reporter, run
 from .sockets import LatentTrajectory, TrajectorySocket
@@ -134,7 +135,7 @@ def invert_latent(
     if said := mistaken_guidance(guidance, negative is not None):
         raise ValueError(said)
     inversion = RfInversion(gamma) if isinstance(INVERSIONS[method], RfInversion) else INVERSIONS[method]
-    frame, samples = frame_of(latent), latent_of(model, latent["samples"])
+    frame, samples = taken(model, latent)
     sigmas = decreasing(model, scheduler, steps)
     provenance = Provenance(model=fingerprint_of(model), method=method)
     prompts = {"source": source} | ({} if negative is None else {"negative": negative})
@@ -145,7 +146,7 @@ def invert_latent(
         return invert(inversion, denoiser, x, sigmas, cond, generator=seeded(seed), **options)
 
     trajectory = run(model, framed(prompts, frame), samples, sigmas, body)
-    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, latent.get("noise_mask"))
+    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, mask_of(latent))
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -15,8 +15,7 @@ QWEN_START, QWEN_END, QWEN_USER = 151644, 151645, (872, 198)
 
 def prompt_tokens(clip: Any, text: str) -> PromptTokens:
     """The words and their key columns. Raises ValueError if there is no text encoder, or of a kind whose order is unknown."""
-    if clip is None:
-        raise ValueError("There is no text encoder: the checkpoint holds none. Load one, and connect it at 'clip'.")
+    check_clip(clip)
     tokens = clip.tokenize(text, return_word_ids=True)
     read = READERS.get(frozenset(tokens))
     if read is None or any(_tokenizer(clip, name) is None for name in tokens):
@@ -25,6 +24,12 @@ def prompt_tokens(clip: Any, text: str) -> PromptTokens:
             f"gives {', '.join(tokens)}."
         )
     return read(clip, tokens)
+
+
+def check_clip(clip: Any, name: str = "clip") -> None:
+    """Raises ValueError if there is no text encoder."""
+    if clip is None:
+        raise ValueError(f"There is no text encoder: the checkpoint holds none. Load one, and connect it at '{name}'.")
 
 
 def _tokenizer(clip: Any, name: str) -> Any:

@@ -18,7 +18,10 @@ SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
 NAME = re.compile(r"\.trajectory( \(\d+\))?\.safetensors$")
 """How the name of a trajectory's file ends; ComfyUI puts a number before the last point if a name is taken."""
 LONGEST, PREFIX = 255, 200
-"""The most letters of a file's name, and of one to which a number and the ending are still added."""
+"""The most bytes of a file's name, and of one to which a number and the ending are still added."""
+
+PLACE = 8
+"""The pixels of a latent's place in most models."""
 
 
 def beside(path: Path) -> Path:
@@ -43,12 +46,23 @@ def check_name(name: str, shown: str, longest: int) -> None:
     parts = re.split(r"[/\\]", name)
     if any(ord(letter) < 32 for letter in name):
         raise ValueError(f"{shown[:60]!r} holds a character that a file's name cannot hold. Choose another name.")
+    if re.match(r"[A-Za-z]:(?![/\\])", name):
+        raise ValueError(
+            f"'{shown[:60]}' begins like a drive of Windows, '{name[:2]}': a file's name holds no ':' there. Choose another name."
+        )
     if ".." in parts or (len(parts) > 1 and not parts[0]) or re.match("[A-Za-z]:", name):
         raise ValueError(
             f"'{shown[:60]}' leads out of ComfyUI's folders. Write a name inside them, without a drive or '..'."
         )
-    if len(most := max(parts, key=len)) > longest:
-        raise ValueError(f"'{most[:40]}...' is too long for a file's name: {len(most)} letters, of at most {longest}.")
+    if (size := _bytes(most := max(parts, key=_bytes))) > longest:
+        raise ValueError(
+            f"'{most[:40]}...' is too long for a file's name: its {len(most)} letters take {size} bytes, of at most {longest}."
+        )
+
+
+def _bytes(name: str) -> int:
+    """What a name takes in a file system, which counts bytes and not letters."""
+    return len(name.encode("utf-8", "surrogatepass"))
 
 
 def path_of(file: str) -> Path:
@@ -84,17 +98,27 @@ def save_files(
     """
     check_name(prefix, prefix, PREFIX)
     output = folder_paths.get_output_directory()
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output)
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, *size_of(record, image))
     while any(Path(folder, f"{name}_{counter:05}_{end}").exists() for end in (SUFFIX, NULL_TEXT)):
         counter += 1
     stem = f"{name}_{counter:05}_"
-    frame = None if record.frame is None else asdict(record.frame)
+    frame = None if record.frame is None else {k: v for k, v in asdict(record.frame).items() if v is not None}
     notes = {"scale": record.scale, "shift": record.shift, "frame": frame, "made": made}
     thumbnail = of_latent(record) if image is None else of_picture(image)
     if null_text is not None:
         save(null_text.null_text, Path(folder, stem + NULL_TEXT))
     save(record.trajectory, Path(folder, stem + SUFFIX), thumbnail=thumbnail, notes=notes, texts=texts)
     return Path(subfolder, stem + SUFFIX).as_posix()
+
+
+def size_of(record: LatentTrajectory, image: Tensor | None) -> tuple[int, int]:
+    """Width and height of a trajectory's picture: as it was encoded, or of the one that is connected, or else the latent's at 8 pixels a place."""
+    if record.frame is not None:
+        return record.frame.width, record.frame.height
+    if image is not None:
+        return image.shape[2], image.shape[1]
+    rows, columns = record.trajectory.shape[-2:]
+    return PLACE * columns, PLACE * rows
 
 
 def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:

@@ -30,21 +30,39 @@ def all_edits() -> io.Output:
 
 @dataclass(frozen=True)
 class Frame:
-    """The size of a picture, and the size to which it was padded at the right and the bottom."""
+    """The size of a picture, and the size to which it was padded at the right and the bottom.
+
+    Of a clip also the number of its frames, and that to which its last one was repeated.
+    """
 
     height: int
     width: int
     padded_height: int
     padded_width: int
+    frames: int | None = None
+    padded_frames: int | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError if there is no such picture."""
-        if not all(type(size) is int for size in vars(self).values()):
+        if not all(type(size) is int for size in vars(self).values() if size is not None):
             raise ValueError(f"the size of a picture is in whole pixels, not {self}")
         if not (0 < self.height <= self.padded_height and 0 < self.width <= self.padded_width):
             raise ValueError(
                 f"a picture of {self.width} x {self.height} is not padded to {self.padded_width} x {self.padded_height}"
             )
+        if self.frames is not None and not 0 < self.frames <= (self.padded_frames or 0):
+            raise ValueError(f"a clip of {self.frames} frames is not continued to {self.padded_frames}")
+
+    @property
+    def is_padded(self) -> bool:
+        return (self.height, self.width) != (self.padded_height, self.padded_width)
+
+    def latent(self, samples: Tensor) -> dict[str, object]:
+        """A LATENT that Inversion Decode brings back to the picture's size.
+
+        It keeps its samples a second time: they tell what other nodes make of the first.
+        """
+        return {"samples": samples, "inversion_frame": self, "inversion_samples": samples}
 
 
 @dataclass(frozen=True)
@@ -62,7 +80,8 @@ class Scale:
 
     def latent(self, x: Latent) -> dict[str, object]:
         """`x` as a LATENT that Inversion Decode brings back to the picture's size."""
-        return {"samples": self.samples(x)} | ({"inversion_frame": self.frame} if self.frame else {})
+        samples = self.samples(x)
+        return {"samples": samples} if self.frame is None else self.frame.latent(samples)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..command_line.pictures import shrunk
+from .checks import rgb
 from .sockets import LatentTrajectory
 
 SIDE = 256
@@ -18,7 +19,7 @@ SIDE = 256
 
 def of_picture(image: Tensor) -> Tensor:
     """The first picture of an IMAGE in small, uint8 `[height, width, 3]`."""
-    levels = np.rint(image[0, ..., :3].float().clamp(0, 1).cpu().numpy() * 255).astype(np.uint8)
+    levels = np.rint(rgb(image[:1])[0].float().clamp(0, 1).cpu().numpy() * 255).astype(np.uint8)
     return torch.from_numpy(shrunk(levels, SIDE).copy())
 
 

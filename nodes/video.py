@@ -8,17 +8,19 @@ import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of, latent_of
+from ..inversion_core.backends.comfy import fingerprint_of
 from ..inversion_core.edit import Edited
 from ..inversion_core.editors.video import WAYS, made
 from ..inversion_core.methods import INVERSIONS, Chunked, Window, chunks_of, edit_clip, invert, windows
 from ..inversion_core.methods.clip import SPACING, TOGETHER, WINDOW
 from ..inversion_core.metrics import drift
 from ..inversion_core.trajectory import Provenance
-from .checks import check_frames, mistaken_windows, painted
-from .common import check_model, frame_of, schema
+from .checks import painted
+from .clips import check_frames, check_way, mistaken_windows, of_frames
+from .common import check_model, schema
 from .hints import framed
 from .invert import decreasing, scale_of
+from .latents import mask_of, taken
 from .method_inputs import prompts as prompt_inputs
 from .plans import Plans
 from .progress import reporter, run
@@ -109,6 +111,7 @@ def edit_frames(
     trajectory = record.trajectory
     check_model(record, model)
     check_frames(trajectory.shape, prompts)
+    check_way(model, settings.way)
     plans.ready(model, record, mask)
     plan = windows(trajectory.shape[0], spacing=settings.spacing, most=settings.window)
 
@@ -129,11 +132,6 @@ def edit_frames(
 def of_window(record: LatentTrajectory, window: Window) -> LatentTrajectory:
     """The frames of a window."""
     return replace(record, trajectory=record.trajectory.rows(window.frames), mask=of_frames(record.mask, window))
-
-
-def of_frames(mask: Tensor | None, window: Window) -> Tensor | None:
-    """A window's masks; one mask is for all frames."""
-    return mask if mask is None or mask.ndim < 3 or len(mask) == 1 else mask[list(window.frames)]
 
 
 class InversionVideoInvert(io.ComfyNode):
@@ -173,7 +171,7 @@ def invert_frames(
     model: Any, latent: dict[str, Any], source: Any, steps: int, scheduler: str, together: int
 ) -> LatentTrajectory:
     """The trajectory of a clip. Raises ValueError if grid, latent or prompt do not fit."""
-    frame, samples, sigmas = frame_of(latent), latent_of(model, latent["samples"]), decreasing(model, scheduler, steps)
+    (frame, samples), sigmas = taken(model, latent), decreasing(model, scheduler, steps)
     check_frames(tuple(samples.shape), {"source": source})
     provenance = Provenance(model=fingerprint_of(model), method="ddim")
 
@@ -183,4 +181,4 @@ def invert_frames(
         return invert(INVERSIONS["ddim"], chunked, x, sigmas, prepared("source"), **options)
 
     trajectory = run(model, framed({"source": source}, frame), samples, sigmas, body)
-    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, latent.get("noise_mask"))
+    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, mask_of(latent))

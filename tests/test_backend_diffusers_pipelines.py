@@ -169,6 +169,19 @@ def test_the_toyboxs_transformer_is_a_studio_like_any_other():
     assert float((back - x0).abs().max()) < 1e-3 or max(trajectory.residuals) > 1e-5
 
 
+@pytest.mark.parametrize("sides", [(144, 128), (128, 144), (512, 512)])
+def test_a_picture_beyond_the_transformers_places_is_refused_before_it_is_encoded(sides):
+    studio = toybox_of_random_weights()
+    with pytest.raises(ValueError, match=rf"at most 128 x 128; .* {sides[1]} x {sides[0]}. .*--resize 128"):
+        studio.encode_picture(torch.rand(1, 3, *sides))
+    with pytest.raises(ValueError, match="knows places for 8 x 8 pieces"):
+        studio.denoiser(
+            torch.zeros(1, 16, *(side // 8 for side in sides)),
+            torch.tensor(0.5, dtype=torch.float64),
+            studio.cond("a cat"),
+        )
+
+
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)

@@ -56,6 +56,13 @@ def test_drift_is_zero_at_the_start_and_grows_with_guidance():
     assert len(drift(replay(trajectory, Mixture(), Cond(PROMPT), start=4).xs, trajectory)) == 7
 
 
+@pytest.mark.parametrize("shape", [(1, 4, 16, 16), (1, 4, 1, 1), (1, 1, 1, 1)])
+def test_values_that_are_all_equal_have_no_likeness_of_neighbours(shape):
+    same = torch.full(shape, 2.0)
+    found = whiteness(Trajectory(VE, torch.tensor([4.0, 0.0], dtype=torch.float64), (same, same)))
+    assert (found.std, found.neighbour_correlation) == (0, 0)
+
+
 @pytest.mark.parametrize("path", [VE, RF], ids=["ve", "rf"])
 def test_whiteness_of_white_and_of_smooth_noise(path):
     generator = torch.Generator().manual_seed(0)

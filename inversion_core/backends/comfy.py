@@ -13,7 +13,7 @@ from ..attention.site import AttentionEdit, EditedCall
 from ..paths import NoisePath
 from ..shapes import Embedding, Latent, Sigma, Sigmas
 from ..types import Cond, Prompt
-from .comfy_attention import blocks_of, check_editable, with_edits
+from .comfy_attention import blocks_of, check_editable, is_unet, with_edits
 from .comfy_features import features_reached
 from .comfy_gradients import gradients_through, plain
 from .comfy_guider import check_prompts, guider_of, same_draws
@@ -21,11 +21,11 @@ from .comfy_model import (
     ModelPatcher,
     fingerprint_of,
     is_guidance_distilled,
+    is_of_pictures,
     latent_of,
     path_of,
     resident,
     sigmas_of,
-    text_width,
 )
 
 __all__ = [
@@ -35,6 +35,8 @@ __all__ = [
     "check_editable",
     "fingerprint_of",
     "is_guidance_distilled",
+    "is_of_pictures",
+    "is_unet",
     "latent_of",
     "path_of",
     "run",
@@ -68,7 +70,7 @@ def run(
     """
     path_of(model)
     latent = latent_of(model, latent)
-    check_prompts(prompts, len(latent), text_width(model))
+    check_prompts(prompts, model, latent)
     guider = guider_of(resident(model, tuple(latent.shape)) if gradients else model, prompts)
     walk = _Walk(body)
     guider.sample(torch.zeros_like(latent), latent, walk, sigmas.float(), disable_pbar=True, seed=seed)

@@ -21,6 +21,11 @@ def check_editable(network: nn.Module) -> None:
         )
 
 
+def is_unet(network: nn.Module) -> bool:
+    """Whether the network is a UNet whose attention can be reached."""
+    return bool(unet_blocks(network))
+
+
 def blocks_of(network: nn.Module) -> list[str]:
     """The blocks in which image tokens attend to each other, by their names in `Site`, in the order in which they run."""
     transformer = [f"{NAMES[kind]}.{number}" for kind, number in dit_blocks(network)]

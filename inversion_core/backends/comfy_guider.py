@@ -1,7 +1,7 @@
 """ComfyUI's guider, asked for one pair of prompts at a time."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from ..shapes import Latent
 from ..types import Cond
+from .comfy_model import needs_pooled, text_width
 
 
 def guider_of(model: Any, prompts: Mapping[str, Any]) -> Any:
@@ -19,11 +20,9 @@ def guider_of(model: Any, prompts: Mapping[str, Any]) -> Any:
     return guider
 
 
-def check_prompts(prompts: Mapping[str, Any], rows: int, width: int | None) -> None:
-    """Raises ValueError if a CONDITIONING is empty, of another text encoder than the model's, or a batch that does not fit.
-
-    `rows` is the number of pictures, `width` that of the embeddings which the network takes, if it is known.
-    """
+def check_prompts(prompts: Mapping[str, Any], model: Any, latent: Latent) -> None:
+    """Raises ValueError if a CONDITIONING is empty, of another text encoder than the model's, a batch that does not fit, or of an area outside the latent."""
+    rows, width, pooled = len(latent), text_width(model), needs_pooled(model)
     for named, entries in prompts.items():
         name = named.rpartition(" ")[2]  # edits number the prompts that they bring
         if not entries:
@@ -39,6 +38,27 @@ def check_prompts(prompts: Mapping[str, Any], rows: int, width: int | None) -> N
                     f"The conditioning '{name}' is a batch of {len(embedding)} prompts, for {rows} "
                     f"picture{'s' * (rows != 1)}: give one prompt for all, or one for each."
                 )
+        for _, facts in entries:
+            if pooled and not {"pooled_output", "unclip_conditioning"} & set(facts):
+                raise ValueError(
+                    f"The conditioning '{name}' has no pooled output of a text encoder, which this model takes: it comes from "
+                    "another model's. Encode the prompt with the CLIP that belongs to this model."
+                )
+            check_area(name, facts.get("area"), latent.shape[-2:])
+
+
+def check_area(name: str, area: Any, sides: Sequence[int]) -> None:
+    """Raises ValueError if an area of ComfyUI's, `(..., height, width, ..., top, left)` in places of the latent, lies outside a latent."""
+    if area is None:
+        return
+    shares = area[0] == "percentage"
+    corner = area[1 + len(area) // 2 :] if shares else area[len(area) // 2 :]
+    for begin, side, what in zip(corner[-2:], sides, ("row", "column"), strict=False):
+        if (start := round(begin * side) if shares else begin) >= side:
+            raise ValueError(
+                f"The area of the conditioning '{name}' begins at {what} {start} of a latent that has {side}: it lies outside the "
+                "picture. Move the area into the picture, or make the picture larger."
+            )
 
 
 @contextmanager

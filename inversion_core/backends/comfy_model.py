@@ -1,6 +1,6 @@
 """What a ComfyUI model is: its noise path, its sigma grids, its latents, its fingerprint."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import comfy.model_management
@@ -20,6 +20,10 @@ TEXT = ("context_dim", "context_in_dim", "joint_attention_dim", "text_dim")
 """What ComfyUI's configurations of networks call the width of their text."""
 OTHERS = ("EDM", "X0", "IMG_TO_IMG_FLOW")
 """Kinds of sampling that ComfyUI derives from eps or flow, but that scale or predict otherwise; not every version has all."""
+
+
+PICTURES = ("QwenImage", "Anima", "Krea2", "JoyImage", "HunyuanImage21Refiner")
+"""Models of pictures whose latents have a frame axis, as ComfyUI names their classes."""
 
 
 def path_of(model: ModelPatcher) -> NoisePath:
@@ -62,7 +66,22 @@ def latent_of(model: ModelPatcher, samples: Tensor) -> Latent:
             f"The latent has the shape {tuple(samples.shape)}, but this model works on {space} dimensions beside batch and "
             "channels: pictures have two, videos three. Encode with the VAE of this model."
         )
+    check_size(model, samples.shape[-2:])
     return samples
+
+
+def check_size(model: ModelPatcher, sides: Sequence[int]) -> None:
+    """Raises ValueError if height or width of a latent is beyond the positions that the network has learnt (SD3: `pos_embed_max_size`)."""
+    network = model.model.diffusion_model
+    most, embedding = getattr(network, "pos_embed_max_size", None), getattr(network, "pos_embed", None)
+    if most is None or embedding is None or all((side + 1) // network.patch_size <= most for side in sides):
+        return
+    ratio = getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", 8)
+    (height, width), side = (int(one * ratio) for one in sides), most * network.patch_size * ratio
+    raise ValueError(
+        f"The picture, continued to a size that suits the model, is {width} x {height} pixels, but this model takes at most "
+        f"{side} x {side}. Scale the picture down before encoding."
+    )
 
 
 def text_width(model: ModelPatcher) -> int | None:
@@ -70,6 +89,23 @@ def text_width(model: ModelPatcher) -> int | None:
     known = model.model.model_config.unet_config
     stated = known.get("context_embedder_config", {}).get("params", {}).get("in_features")
     return next((width for width in (stated, *map(known.get, TEXT)) if isinstance(width, int)), None)
+
+
+def needs_pooled(model: ModelPatcher) -> bool:
+    """Whether the network takes the pooled output of a text encoder beside the embeddings (SDXL, SD3, HunyuanVideo)."""
+    try:
+        model.model.encode_adm()
+    except KeyError as missing:
+        return missing.args == ("pooled_output",)
+    except (TypeError, AttributeError, IndexError):  # it asks for something else first
+        return False
+    return False
+
+
+def is_of_pictures(model: ModelPatcher) -> bool:
+    """Whether each latent of the model is of one picture, though it may have a frame axis."""
+    flat = model.get_model_object("latent_format").latent_dimensions == 2
+    return flat or any(kind.__name__ in PICTURES for kind in type(model.model).__mro__)
 
 
 def is_guidance_distilled(model: ModelPatcher) -> bool:

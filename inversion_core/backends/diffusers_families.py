@@ -23,7 +23,8 @@ class Family:
 
     `attention` is where it attends, `form` how its latents are written, `channels` and `patch` how many and of what
     size, `features` what its text embeddings have, `needs` what its prompts must carry besides: these read a
-    configuration. `weights` gives those of a network as its own files hold them.
+    configuration, and so does `most`: how many patches in height and in width it knows places for, if there is a limit.
+    `weights` gives those of a network as its own files hold them.
     """
 
     velocity: Callable[[Any, Latent, Sigma, Prompt], Latent]
@@ -34,6 +35,7 @@ class Family:
     features: Callable[[Any], int]
     needs: Callable[[Any], tuple[str, ...]] = lambda config: ()
     weights: Callable[[Any], Iterable[Tensor]] = lambda network: network.parameters()
+    most: Callable[[Any], int | None] = lambda config: None
 
 
 def _sd3(transformer: Any, x: Latent, sigma: Sigma, prompt: Prompt) -> Latent:
@@ -105,6 +107,7 @@ FAMILIES = {
         features=lambda config: config.joint_attention_dim,
         needs=lambda config: ("pooled",),
         weights=fused_weights,
+        most=lambda config: int(config.pos_embed_max_size),
     ),
     "FluxTransformer2DModel": Family(
         _flux,

@@ -58,6 +58,10 @@ class FlowDenoiser(NetworkDenoiser):
         """The size of the pieces that a latent is cut into, one for each image token."""
         return self.family.patch(self.network.config)
 
+    @property
+    def most(self) -> int | None:
+        return self.family.most(self.network.config)
+
     def weights(self) -> Iterable[Tensor]:
         return self.family.weights(self.network)
 
@@ -69,6 +73,11 @@ class FlowDenoiser(NetworkDenoiser):
             raise ValueError(
                 f"This network cuts latents into pieces of {' x '.join(map(str, sides))}, which {tuple(x.shape)} does not "
                 "hold a whole number of. Crop or widen the picture."
+            )
+        if self.most is not None and any(n > self.most * side for n, side in zip(x.shape[2:], sides, strict=True)):
+            raise ValueError(
+                f"This network knows places for {self.most} x {self.most} pieces of {' x '.join(map(str, sides))}, which is less "
+                f"than the latent {tuple(x.shape)} has. Scale the picture down."
             )
 
     def clean(self, x: Latent, sigma: Sigma, prompt: Prompt, branches: Sequence[Branch], call: EditedCall) -> Latent:

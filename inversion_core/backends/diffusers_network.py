@@ -66,6 +66,11 @@ class NetworkDenoiser(ABC):
         return False
 
     @property
+    def most(self) -> int | None:
+        """How many tokens the network knows places for in height and in width; None if there is no such limit."""
+        return None
+
+    @property
     def controllable(self) -> bool:
         """Whether a prompt may carry a control."""
         return False

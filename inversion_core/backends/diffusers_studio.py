@@ -81,9 +81,14 @@ class Studio:
     def encode_picture(self, picture: Picture) -> Latent:
         """The clean latent: the mean of the autoencoder's posterior, shifted and scaled as the network knows it, in float32.
 
-        Raises ValueError if width or height is no multiple of `multiple`.
+        Raises ValueError if width or height is no multiple of `multiple`, or more than the network knows places for.
         """
         height, width = picture.shape[-2:]
+        if self.denoiser.most is not None and max(height, width) > (most := self.denoiser.most * self.multiple):
+            raise ValueError(
+                f"This model takes pictures of at most {most} x {most}; this one, continued to multiples of {self.multiple}, is "
+                f"{width} x {height}. Scale it down: on the command line with --resize {most}."
+            )
         if height % self.multiple or width % self.multiple:
             raise ValueError(f"This model takes pictures in multiples of {self.multiple}; got {width} x {height}.")
         mean = self.vae.encode((2 * picture - 1).to(self.vae.device, self.vae.dtype)).latent_dist.mean

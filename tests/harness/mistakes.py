@@ -151,6 +151,21 @@ def late(name: str, build: Callable[[Bench], Node], *says: str) -> Mistake:
 PICTURES = [
     late("a picture with NaN", lambda b: b.encode(image=b.tensor("1,64,64,3", "nan")), "picture", "3 values", "NaN"),
     late("a picture with infinity", lambda b: b.encode(image=b.tensor("1,64,64,3", "infinity")), "picture", "3 values"),
+    late("no pictures", lambda b: b.encode(image=b.tensor("0,64,64,3")), "no picture", "(0, 64, 64, 3)"),
+    late("a picture of no height", lambda b: b.encode(image=b.tensor("1,0,64,3")), "no picture", "(1, 0, 64, 3)"),
+    late(
+        "a latent of three dimensions",
+        lambda b: b.add("InversionDecode", latent=b.tensor("4,16,16")[2], vae=b.vae),
+        "'latent'",
+        "(4, 16, 16)",
+        "height",
+    ),
+    late(
+        "a latent of no height",
+        lambda b: b.add("InversionDecode", latent=b.tensor("1,4,0,16")[2], vae=b.vae),
+        "(1, 4, 0, 16)",
+        "side of 0",
+    ),
     late("a picture of two channels", lambda b: b.encode(image=b.tensor("1,64,64,2")), "2 channels", "3"),
     late(
         "a mask of another size",
@@ -223,15 +238,53 @@ INVERSIONS = [
     late("a latent of video", lambda b: b.invert(latent=b.tensor("1,16,3,8,8")[2]), "(1, 16, 3, 8, 8)", "VAE"),
     late("no latent", lambda b: b.invert(latent=b.add("TestNothing")[4]), "no latent"),
     late(
-        "a latent that was resized after encoding",
+        "a latent that was turned after encoding",
         lambda b: b.invert(
-            latent=b.add(
-                "LatentUpscale", samples=b.latent, upscale_method="bilinear", width=200, height=104, crop="disabled"
-            )
+            latent=b.add("LatentRotate", samples=b.encode(image=b.tensor("1,100,72,3")), rotation="90 degrees")
         ),
-        "25 x 13",
-        "128 x 128",
+        "16 x 16",
+        "rotated",
         "before encoding",
+    ),
+    late(
+        "a latent of three dimensions to invert",
+        lambda b: b.invert(latent=b.tensor("16,16,16")[2]),
+        "'latent'",
+        "(16, 16, 16)",
+        "batch",
+    ),
+    late("no model", lambda b: b.invert(model=b.add("TestNothing")[0]), "no model", "'model'"),
+    late(
+        "no model for a clip",
+        lambda b: b.add("InversionVideoInvert", model=b.add("TestNothing")[0], latent=b.latent, source=b.source),
+        "no model",
+    ),
+    late("no model for null text", lambda b: b.null_text(model=b.add("TestNothing")[0]), "no model"),
+    late(
+        "an area outside the latent",
+        lambda b: b.invert(
+            source=b.add("ConditioningSetArea", conditioning=b.source, width=64, height=64, x=128, y=0, strength=1.0)
+        ),
+        "'source'",
+        "column 16",
+        "outside",
+    ),
+    late(
+        "a prompt without pooled output",
+        lambda b: b.inverted_of("sd3", source=b.family("qwen")[1]),
+        "'source'",
+        "pooled output",
+        "CLIP",
+    ),
+    late(
+        "a picture that is too large for the model",
+        lambda b: b.invert(
+            model=b.add("InversionToyboxLoader", model="DiT (rectified flow)")[0],
+            latent=b.encode(image=b.tensor("1,129,100,3")),
+        ),
+        "128 x 192",
+        "at most 128 x 128",
+        "Scale the picture down",
     ),
     late("no prompt", lambda b: b.invert(source=b.add("TestNothing")[3]), "'source'", "conditioning", "empty"),
     late("an empty prompt list", lambda b: b.invert(source=b.odd_prompt()), "'source'", "conditioning", "empty"),
@@ -836,6 +889,8 @@ NAMES = [
     before("a prefix of backslashes that climbs out", lambda b: b.save("..\\..\\out"), "leads out"),
     before("a prefix with a NUL", lambda b: b.save("a\0b"), "character"),
     before("a prefix that is too long", lambda b: b.save("x" * 300), "300 letters", "200"),
+    before("a prefix of too many bytes", lambda b: b.save("日" * 200), "200 letters", "600 bytes", "200"),
+    before("a prefix with a colon", lambda b: b.save("a:b*c?"), "'a:'", "no ':'"),
 ]
 
 
