@@ -15,7 +15,7 @@ from ..inversion_core.integrate import replay
 from ..inversion_core.metrics import psnr
 from .applications import style_command, try_on_command
 from .compare import compare_command
-from .control import Control
+from .control import Control, words_in
 from .demo import run_demo
 from .jobs import Job, new_trajectory, open_job, trajectory_of
 from .look import look_command
@@ -23,6 +23,7 @@ from .memory_options import memory_of
 from .mistakes import Mistake
 from .pictures import Pixels, mask_to_tensor, pasted, read_mask, thumbnail, to_tensor, write_picture
 from .progress import bar
+from .reading import tell
 from .recipes import run_edit, run_null_text
 from .region import found_region
 from .report import report_picture
@@ -49,6 +50,8 @@ def edit_command(options: argparse.Namespace) -> None:
     job = open_job(options)
     mask = read_mask(options.mask, job.size) if options.mask else None
     control = _control(job, options, mask)
+    if options.source is not None:
+        words_in(job.studio, options.source, options.target, control.words)
     trajectory = trajectory_of(job, options, options.source)
     source, null_text, guidance = trajectory.provenance.prompt, None, job.guidance(options.guidance)
     if options.find_region:
@@ -142,8 +145,8 @@ def _or_usual(options: argparse.Namespace, given: float | None, usual: float) ->
 
 def _weights(studio: Studio, options: argparse.Namespace) -> dict[str, float]:
     weights = dict(options.weights)
-    for word in weights:
-        studio.prompt_tokens(options.target).columns_of(word)
+    if weights:
+        tell(studio.prompt_tokens(options.target), weights)
     return weights
 
 

@@ -17,6 +17,7 @@ from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.schedules import window
 from ..inversion_core.shapes import Sigmas
 from .mistakes import Mistake
+from .reading import tell
 from .sharing import shared
 
 ALIGNMENTS: dict[str, Callable[[PromptTokens, PromptTokens], Alignment]] = {"refine": refine, "replace": replace}
@@ -63,9 +64,9 @@ def _guided(studio: Studio, sigmas: Sigmas, source: str, target: str, control: C
     tokens = studio.prompt_tokens(source), studio.prompt_tokens(target)
     found = []
     if control.words:
-        ours, theirs = ([word for word in control.words if _has(one, word)] for one in tokens)
-        for word in set(control.words) - {*ours, *theirs}:
-            raise Mistake(f"The word '{word}' is in neither prompt; name a word of '{source}' or '{target}'.")
+        ours, theirs = words_in(studio, source, target, control.words)
+        for one, named in zip(tokens, (ours, theirs), strict=True):
+            tell(one, named)
         active, where = window(sigmas, control.blend_start, 1), clearest(studio.denoiser.blocks)
         asked = {"source_words": ours, "target_words": theirs}
         found.append(local_blend(*tokens, **asked, active=active, threshold=control.threshold, where=where))
@@ -96,6 +97,16 @@ def watch(tokens: PromptTokens, word: str) -> tuple[Technique, Bank]:
     bank = Bank()
     columns = tokens.columns_of(word)
     return Technique(inject=lambda _: record_maps(bank, "word", [columns], tokens.length)), bank
+
+
+def words_in(studio: Studio, source: str, target: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Those of the words that each prompt has. Raises Mistake if one is in neither."""
+    tokens = studio.prompt_tokens(source), studio.prompt_tokens(target)
+    ours, theirs = ([word for word in words if _has(one, word)] for one in tokens)
+    for word in words:
+        if word not in (*ours, *theirs):
+            raise Mistake(f"The word '{word}' is in neither prompt; name a word of '{source}' or '{target}'.")
+    return ours, theirs
 
 
 def _has(tokens: PromptTokens, word: str) -> bool:

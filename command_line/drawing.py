@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
+from .faces import face
 from .pictures import Pixels
 
 CELL, GAP, LINE = 256, 16, 22
@@ -37,34 +38,30 @@ def sheet(title: str, lines: Sequence[str], cells: Sequence[Cell], *, columns: i
     row, head = above + tall + below + GAP, GAP + 34 + len(broken) * LINE + GAP // 2
     image = Image.new("RGB", (width, head + row * -(-len(cells) // columns) + GAP // 2), PAPER)
     draw = ImageDraw.Draw(image)
-    draw.text((GAP, GAP), wrap(title, width - 2 * GAP, 24)[0], INK, font(24))
+    draw.text((GAP, GAP), wrap(title, width - 2 * GAP, 24)[0], INK, face(24, title))
     for number, line in enumerate(broken):
-        draw.text((GAP, GAP + 34 + number * LINE), line, FAINT, font(16))
+        draw.text((GAP, GAP + 34 + number * LINE), line, FAINT, face(16, line))
     for number, cell in enumerate(cells):
         left, top = GAP + number % columns * (CELL + GAP), head + number // columns * row
         for place, line in enumerate(titles[number]):
-            draw.text((left, top + place * LINE), line, INK, font(16))
+            draw.text((left, top + place * LINE), line, INK, face(16, line))
         picture = fitted(cell.pixels)
         image.paste(picture, (left, top + above))
         draw.rectangle((left - 1, top + above - 1, left + CELL, top + above + picture.height), outline=EDGE)
         for place, line in enumerate(notes[number]):
-            draw.text((left, top + above + tall + 4 + place * LINE), line, FAINT, font(15))
+            draw.text((left, top + above + tall + 4 + place * LINE), line, FAINT, face(15, line))
     return np.asarray(image)
-
-
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
 
 
 def wrap(text: str, width: int, size: int) -> list[str]:
     """The text in lines no wider than `width` pixels; a word that is wider is broken."""
-    face, lines = font(size), [""]
+    letters, lines = face(size, text), [""]
     for word in text.split():
-        while face.getlength(word) > width:
-            cut = max(n for n in range(1, len(word)) if n == 1 or face.getlength(word[:n]) <= width)
+        while letters.getlength(word) > width:
+            cut = max(n for n in range(1, len(word)) if n == 1 or letters.getlength(word[:n]) <= width)
             lines, word = [*lines, word[:cut]], word[cut:]
         longer = f"{lines[-1]} {word}".strip()
-        lines = [*lines[:-1], longer] if face.getlength(longer) <= width else [*lines, word]
+        lines = [*lines[:-1], longer] if letters.getlength(longer) <= width else [*lines, word]
     return [line for line in lines if line] or [""]
 
 
@@ -110,6 +107,6 @@ def curves(series: Sequence[tuple[str, Sequence[float], tuple[int, int, int]]], 
             (left + (right - left) * i / steps, lower - (lower - upper) * value / top) for i, value in enumerate(values)
         ]
         draw.line(points, colour, 2)
-        draw.text((left + 4, upper + 4 + 20 * number), name, colour, font(14))
-    draw.text((left, 4), f"largest {top:.2g}", FAINT, font(14))
+        draw.text((left + 4, upper + 4 + 20 * number), name, colour, face(14, name))
+    draw.text((left, 4), f"largest {top:.2g}", FAINT, face(14))
     return np.asarray(image)

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,7 @@ def look_command(options: argparse.Namespace) -> None:
     from .jobs import open_job, trajectory_of
     from .pictures import write_picture
     from .progress import bar
+    from .reading import label, tell
 
     job = open_job(options)
     tokens = job.studio.prompt_tokens(options.prompt)
@@ -80,10 +82,21 @@ def look_command(options: argparse.Namespace) -> None:
     masks = regions.word_masks(maps, covered, threshold=threshold, softness=options.softness)[0, :, :height, :width]
     wide = regions.enlarged(maps, covered)[0, :, :height, :width]
     out = options.out or Path(options.picture.name).with_suffix(".words")
-    cells = [Cell("the picture", job.pixels), *(Cell(w, heat(job.pixels, m)) for w, m in zip(words, wide, strict=True))]
+    labels = [label(tokens, word) for word in words]
+    cells = [
+        Cell("the picture", job.pixels),
+        *(Cell(w, heat(job.pixels, m)) for w, m in zip(labels, wide, strict=True)),
+    ]
     write_picture(out / "words.png", sheet("Where each word draws attention", [options.prompt], cells))
-    for number, (word, mask) in enumerate(zip(words, masks, strict=True), 1):
-        name = f"{number:02d}-{re.sub(r'[^a-z0-9]+', '-', word.lower()).strip('-')}.png"
+    for number, (word, shown_as, mask) in enumerate(zip(words, labels, masks, strict=True), 1):
+        name = f"{number:02d}-{_file_name(word)}.png"
         write_picture(out / name, np.rint(255 * mask.numpy()).astype(np.uint8))
-        print(f"{name:<24} {word}: {float(mask.mean()):.0%} of the picture")
+        print(f"{name:<24} {shown_as}: {float(mask.mean()):.0%} of the picture")
+    tell(tokens, words)
     print(f"maps: {out / 'words.png'}")
+
+
+def _file_name(word: str) -> str:
+    """The letters and figures of a word, of any script, composed as file systems write them; at most 60 bytes."""
+    plain = re.sub(r"[^\w\u0300-\u036f\u0900-\u0fff]+", "-", unicodedata.normalize("NFC", word.lower())).strip("-")
+    return plain.encode()[:60].decode(errors="ignore")

@@ -9,6 +9,7 @@ from torch import Tensor
 from ..inversion_core.applications.registration import registered
 from ..inversion_core.applications.try_on import DEFAULT, NARROW, WIDE, Fit, clothing_region, dressed
 from ..inversion_core.attention.garment import Worn
+from ..inversion_core.attention.script import occurrences
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.edit import Edited, edit
 from ..inversion_core.methods import direct
@@ -124,5 +125,7 @@ def _read(studio: Studio, shown: Clothes, trajectory: Trajectory) -> Tensor:
 
 def target_words(person: Clothes, garment: Clothes) -> str:
     """The person's words with the garment's phrase in place of the clothing's; as they are if one is not named."""
-    named = person.clothing and garment.clothing and person.clothing in person.words
-    return person.words.replace(person.clothing, garment.clothing) if named else person.words
+    words = person.words
+    for start, end in reversed(occurrences(words, person.clothing) if garment.clothing else ()):
+        words = words[:start] + garment.clothing + words[end:]
+    return words

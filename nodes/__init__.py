@@ -47,6 +47,6 @@ NODES = {
 
 def node_list() -> list[type]:
     """Every node class, in the order of the menus."""
-    choosing = import_module(".choices", __name__).choosing
+    guarded = import_module(".guard", __name__).guarded
     modules = ((import_module(f".{module}", __name__), names) for module, names in NODES.items())
-    return [choosing(getattr(module, name)) for module, names in modules for name in names]
+    return [guarded(getattr(module, name)) for module, names in modules for name in names]

@@ -11,7 +11,7 @@ from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
 from .checks import mistaken_words, ordered, painted
 from .common import advanced, fraction, schema
 from .plans import AttentionPlan, BlendWords, after
-from .prompt_words import prompt_tokens, weights_of, word_list
+from .prompt_words import look_up, prompt_tokens, weights_of, word_list
 from .sockets import all_edits, another_edit
 
 MODES = {
@@ -137,9 +137,7 @@ def plan_of(
         word_list(blend_source_words), word_list(blend_target_words), (blend_start, 1.0), blend_threshold
     )
     weights = weights_of(word_weights)
-    for tokens, named in ((source, words.source), (target, (*words.target, *weights))):
-        for word in named:
-            tokens.columns_of(word)
+    look_up((source, words.source), (target, (*words.target, *weights)))
     blends = bool(words.source or words.target)
     if mode == "blend only" and not blends and mask is None:
         raise ValueError(

@@ -8,7 +8,7 @@ from ..inversion_core.attention import masactrl
 from ..inversion_core.attention.presets import LATE, PRESETS
 from .checks import NOT_CONNECTED, mistaken_foreground, ordered, painted
 from .common import fraction, schema
-from .prompt_words import prompt_tokens, word_list
+from .prompt_words import look_up, prompt_tokens, word_list
 from .share_plans import INJECTIONS, KVInjection, MutualAttention, Words, outside
 from .sockets import all_edits, another_edit
 
@@ -106,9 +106,7 @@ def words_of(
     if not all(named):
         raise ValueError("Foregrounds by words need words of both prompts: the source's and the target's.")
     tokens = [prompt_tokens(clip, text) for text in (source_prompt, target_prompt)]
-    for one, words in zip(tokens, named, strict=True):
-        for word in words:
-            one.columns_of(word)
+    look_up(*zip(tokens, named, strict=True))
     return Words(*tokens, *named)
 
 

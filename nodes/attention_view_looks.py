@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..command_line.reading import label
 from ..inversion_core.attention.maps import clearest, in_transformer, legible
 from ..inversion_core.attention.regions import (
     Numbers,
@@ -68,10 +69,11 @@ def _to_words(site: Site) -> bool:
 
 @dataclass(frozen=True)
 class Seen:
-    """The words that are shown, with their maps 0..1 and masks `[pictures, words, height, width]`, and the masks of
-    the chosen ones in one, `[pictures, height, width]`."""
+    """The words that are shown, with what is written beside them, their maps 0..1 and masks `[pictures, words, height, width]`,
+    and the masks of the chosen ones in one, `[pictures, height, width]`."""
 
     words: tuple[str, ...]
+    labels: tuple[str, ...]
     maps: Tensor
     masks: Tensor
     mask: Tensor
@@ -97,7 +99,8 @@ def look(model: Any, record: LatentTrajectory, clip: Any, image: Tensor, prompt:
     raw = run(model, prompts, record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
     pixels = Cut(WAYS[looks.show], looks.threshold, looks.softness, padded, size)
     maps, masks = pixels.of(raw, [numbers[word] for word in shown])
-    return Seen(shown, maps, masks, pixels.of(raw, [numbers[word] for word in chosen])[1].amax(1))
+    labels = tuple(label(tokens, word) for word in shown)
+    return Seen(shown, labels, maps, masks, pixels.of(raw, [numbers[word] for word in chosen])[1].amax(1))
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ SIDE = 512
 def page(image: Tensor, seen: Seen, prompt: str) -> tuple[Tensor, dict[str, Any]]:
     """The grid as an IMAGE, and the files for the browser: the grid, the picture, and one map in colours per word."""
     picture = np.rint(rgb(image[:1])[0].clamp(0, 1).cpu().numpy() * 255).astype(np.uint8)
-    maps = list(zip(seen.words, seen.maps[0], strict=True))
-    cells = [Cell("", picture, "the picture"), *(Cell("", heat(picture, one), word) for word, one in maps)]
+    maps = list(zip(seen.labels, seen.maps[0], strict=True))
+    cells = [Cell("", picture, "the picture"), *(Cell("", heat(picture, one), label) for label, one in maps)]
     grid = _image(sheet("Where each word draws attention", [prompt], cells))
     colours = [np.rint(coloured(one)).astype(np.uint8) for _, one in maps]
     kept = [_image(shrunk(pixels, SIDE)) for pixels in (picture, *colours)]
@@ -28,7 +28,10 @@ def page(image: Tensor, seen: Seen, prompt: str) -> tuple[Tensor, dict[str, Any]
     below, *overlays = (ui.PreviewImage(one).as_dict()["images"][0] for one in kept)
     view = {
         "picture": below,
-        "words": [{"word": word, "map": one} for word, one in zip(seen.words, overlays, strict=True)],
+        "words": [
+            {"word": word, "label": label, "map": one}
+            for word, label, one in zip(seen.words, seen.labels, overlays, strict=True)
+        ],
     }
     return grid, {**shown, "attention_view": [view]}
 

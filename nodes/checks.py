@@ -1,6 +1,5 @@
 """What is connected or written by mistake, and the sentence that each mistake gets."""
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .prompt_words import weights_of, word_list
+from ..inversion_core.attention.script import occurrences, words_of
+from .prompt_words import unweighted, weights_of, word_list
 
 NOT_CONNECTED = object()
 """The default of an input in `validate_inputs`, where ComfyUI hands None for what is connected."""
@@ -97,11 +97,11 @@ def decoding(vae: Any, samples: Tensor) -> Iterator[None]:
 
 
 def absent(prompt: str | None, words: Iterable[str], name: str) -> str:
-    """The sentence about the first word that cannot be in a prompt as it is written; empty if there is none, or if the prompt is linked."""
-    said = "" if prompt is None else prompt.casefold()
+    """The sentence about the first word that is not in a prompt as it is read; empty if there is none, or if the prompt is linked."""
+    said = unweighted(prompt or "")
     for word in () if prompt is None else words:
-        if not all(part in said for part in re.findall(r"\w+", word.casefold())):
-            there = ", ".join(re.findall(r"\w+", said))
+        if not occurrences(said, word):
+            there = ", ".join(words_of(said))
             return f"The prompt at '{name}' has no word '{word}'. " + (
                 f"Its words are: {there}." if there else "It is empty."
             )

@@ -59,7 +59,7 @@ class InversionCompare(io.ComfyNode):
                     tooltip="Only these, with commas between; empty for all that fit the model. They are: "
                     + ", ".join(EDITORS),
                 ),
-                io.Int.Input("seed", default=0, min=0, max=2**63 - 1, tooltip="For methods that draw noise."),
+                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="For methods that draw noise."),
             ],
             outputs=[
                 io.Image.Output("sheet", display_name="sheet", tooltip="All edits with their figures on one page."),

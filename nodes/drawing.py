@@ -4,20 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-GAP, LINE = 12, 20
+from ..command_line.faces import face
+
+GAP, LINE, SIZE = 12, 20, 13
 INK, FAINT, BLUE, ORANGE, PAPER = (30, 30, 34), (150, 150, 156), (40, 110, 190), (220, 120, 30), (250, 250, 248)
 
 Colour = tuple[int, ...]
-
-
-def font(size: int = 13) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    try:
-        return ImageFont.load_default(size)
-    except (TypeError, OSError):  # an old Pillow, or one without FreeType
-        return ImageFont.load_default()
 
 
 def image_of(canvas: Image.Image) -> Tensor:
@@ -31,12 +26,12 @@ def write(
     text: str,
     colour: Colour = INK,
     *,
-    size: int = 13,
+    size: int = SIZE,
     to: float = 0,
 ) -> None:
     """A line of text at its upper left (`to` 0), its upper middle (0.5) or its upper right (1)."""
-    face = font(size)
-    draw.text((place[0] - to * face.getlength(text), place[1]), text, fill=colour, font=face)
+    letters = face(size, text)
+    draw.text((place[0] - to * letters.getlength(text), place[1]), text, fill=colour, font=letters)
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -46,7 +41,7 @@ def wrapped(text: str, width: int) -> list[str]:
         line = ""
         for word in paragraph.split(" "):
             longer = f"{line} {word}" if line else word
-            if font().getlength(longer) > width and line:
+            if face(SIZE, text).getlength(longer) > width and line:
                 lines.append(line)
                 longer = word
             line = longer
@@ -60,7 +55,7 @@ Box = tuple[int, int, int, int]
 def axes(draw: ImageDraw.ImageDraw, box: Box, title: str) -> Box:
     """A frame and its title; returns the inside."""
     left, top, right, bottom = box
-    draw.text((left, top), title, fill=INK, font=font())
+    draw.text((left, top), title, fill=INK, font=face(SIZE, title))
     inside = (left, top + LINE, right, bottom)
     draw.rectangle(inside, outline=FAINT)
     return inside

@@ -66,7 +66,7 @@ class InversionEditMask(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=2**63 - 1,
+                    max=2**64 - 1,
                     control_after_generate=True,
                     tooltip="For the noise of DiffEdit.",
                 ),

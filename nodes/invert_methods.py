@@ -24,7 +24,7 @@ class InvertNode(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         names = list(cls.METHODS)
-        seed = io.Int.Input("seed", default=0, min=0, max=2**63 - 1, tooltip="Of the noise that is drawn.")
+        seed = io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="Of the noise that is drawn.")
         return schema(
             node_id=cls.NODE_ID,
             display_name=cls.DISPLAY_NAME,

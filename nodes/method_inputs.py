@@ -43,7 +43,7 @@ def choices(names: list[str]) -> list[Any]:
 def drawing() -> Any:
     """The input of methods that draw noise of their own."""
     return io.Int.Input(
-        "seed", default=0, min=0, max=2**63 - 1, control_after_generate=True, tooltip="For methods that draw noise."
+        "seed", default=0, min=0, max=2**64 - 1, control_after_generate=True, tooltip="For methods that draw noise."
     )
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..inversion_core.backends import comfy as host
 from ..inversion_core.progress import OnStep, Progress
+from ..inversion_core.wording import plain
 from .words import duration, word
 
 PAUSE = 0.25
@@ -154,7 +155,7 @@ def say(text: str) -> None:
 
     server = getattr(PromptServer, "instance", None)
     if server is not None:
-        server.send_progress_text(text, context.node_id, server.client_id)
+        server.send_progress_text(plain(text), context.node_id, server.client_id)
 
 
 def picture(progress: Progress) -> Tensor:

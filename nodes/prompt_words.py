@@ -2,13 +2,22 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from comfy.sd1_clip import parse_parentheses
+
+from ..command_line.reading import remark
 from ..inversion_core.attention.tokens import PromptTokens, joined, words_of_pieces
+from .progress import say
+from .words import word
 
 Chunks = Mapping[str, Sequence[Sequence[tuple[Any, float, int]]]]
 """What ComfyUI's tokenizers give, by their names: chunks of `(token, weight, word)`; word 0 is start, end or padding."""
+Reader = Callable[[Any, Chunks, str], PromptTokens]
+"""From a text encoder, what its tokenizers make of a text, and the text, to its words."""
+EMBEDDING = re.compile(r"(?<!\S)embedding:[^\s,<\[]+")
+"""The name of an embedding, as ComfyUI's tokenizers look for it; a part of the text before or behind it is of no name."""
 QWEN_START, QWEN_END, QWEN_USER = 151644, 151645, (872, 198)
 """Qwen's tokens around each speaker's text, and those that name the user: the template that ComfyUI cuts off before it."""
 
@@ -18,12 +27,12 @@ def prompt_tokens(clip: Any, text: str) -> PromptTokens:
     check_clip(clip)
     tokens = clip.tokenize(text, return_word_ids=True)
     read = READERS.get(frozenset(tokens))
-    if read is None or any(_tokenizer(clip, name) is None for name in tokens):
+    if read is None or any(_tokenizer(clip, name) is None or len(tokens[name][0][0]) != 3 for name in tokens):
         raise ValueError(
             "Attention Edit reads the words of Stable Diffusion 1, 2, XL and 3, Flux, Qwen-Image and Wan; this text encoder "
             f"gives {', '.join(tokens)}."
         )
-    return read(clip, tokens)
+    return read(clip, tokens, text)
 
 
 def check_clip(clip: Any, name: str = "clip") -> None:
@@ -38,49 +47,97 @@ def _tokenizer(clip: Any, name: str) -> Any:
     return found if hasattr(found, "inv_vocab") else None
 
 
-def _pieces(clip: Any, tokens: Chunks, name: str) -> tuple[dict[int, str], int]:
-    """The vocabulary's pieces at their columns, and the number of columns."""
-    vocabulary, chunks, pieces = _tokenizer(clip, name).inv_vocab, tokens[name], {}
+def unweighted(text: str) -> str:
+    """The text as encoders that know weights read it, each character in its place: brackets, weights and backslashes are blank."""
+    escaped = text.replace("\\)", "\0\1").replace("\\(", "\0\2")
+    return _without_weights(escaped).replace("\0\1", " )").replace("\0\2", " (")
+
+
+def _without_weights(text: str) -> str:
+    kept = []
+    for part in parse_parentheses(text):
+        if len(part) < 2 or part[0] + part[-1] != "()":
+            kept.append(part)
+            continue
+        inside = part[1:-1]
+        words, colon, weight = inside.rpartition(":")
+        read = words if words and colon and _is_number(weight) else inside
+        kept.append(f" {_without_weights(read)}".ljust(len(part)))
+    return "".join(kept)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _pieces(clip: Any, tokens: Chunks, name: str, text: str) -> tuple[dict[int, str | bytes | None], int]:
+    """The vocabulary's pieces at their columns, and the number of columns. An embedding's first vector stands for its name."""
+    vocabulary, chunks = _tokenizer(clip, name).inv_vocab, tokens[name]
+    names, pieces, last = _embeddings(clip, name, text), dict[int, str | bytes | None](), None
     for number, chunk in enumerate(chunks):
-        for position, (token, _, word) in enumerate(chunk):
-            if word:
-                named = vocabulary[token] if isinstance(token, int) else "<embedding></w>"
-                pieces[number * len(chunk) + position] = named
+        for position, (token, _, group) in enumerate(chunk):
+            if not group:
+                continue
+            vector = not isinstance(token, int)
+            read = (b"" if group == last else next(names, None)) if vector else vocabulary[token]
+            pieces[number * len(chunk) + position] = read
+            last = group if vector else None
     return pieces, sum(len(chunk) for chunk in chunks)
 
 
-def _first(clip: Any, tokens: Chunks) -> PromptTokens:
+def _embeddings(clip: Any, name: str, text: str) -> Iterator[bytes]:
+    """The names of the embeddings in a text that the encoder has, in order."""
+    for found in EMBEDDING.findall(text):
+        (alone,) = clip.tokenize(found, return_word_ids=True)[name]
+        if any(not isinstance(token, int) for token, *_ in alone):
+            yield found.encode(errors="replace")
+
+
+def _first(clip: Any, tokens: Chunks, text: str) -> PromptTokens:
     """CLIP's, which cut a text alike: Stable Diffusion 1, 2 and XL."""
-    return words_of_pieces(*_pieces(clip, tokens, next(name for name in ("l", "g", "h") if name in tokens)))
+    return _read(clip, tokens, next(name for name in ("l", "g", "h") if name in tokens), text)
 
 
-def _only(name: str) -> Callable[[Any, Chunks], PromptTokens]:
+def _read(clip: Any, tokens: Chunks, name: str, text: str) -> PromptTokens:
+    text = unweighted(text)
+    return words_of_pieces(*_pieces(clip, tokens, name, text), text)
+
+
+def _only(name: str) -> Reader:
     """Of several encoders one whose tokens the network attends to."""
-    return lambda clip, tokens: words_of_pieces(*_pieces(clip, tokens, name))
+    return lambda clip, tokens, text: _read(clip, tokens, name, text)
 
 
-def _sd3(clip: Any, tokens: Chunks) -> PromptTokens:
+def _sd3(clip: Any, tokens: Chunks, text: str) -> PromptTokens:
     """Both CLIPs side by side, then T5; those that were not loaded are left out."""
     loaded = [getattr(clip.cond_stage_model, name, None) is not None for name in ("clip_l", "clip_g", "t5xxl")]
     if not loaded[2]:
-        return _first(clip, tokens)
+        return _first(clip, tokens, text)
     if not any(loaded[:2]):
-        return _only("t5xxl")(clip, tokens)
-    return joined(_first(clip, tokens), *_pieces(clip, tokens, "t5xxl"))
+        return _read(clip, tokens, "t5xxl", text)
+    return joined(_first(clip, tokens, text), *_pieces(clip, tokens, "t5xxl", unweighted(text)))
 
 
-def _qwen(clip: Any, tokens: Chunks) -> PromptTokens:
-    """What the user says, without what the template says before; its end and the next speaker's beginning are of no word."""
-    pieces, length = _pieces(clip, tokens, "qwen25_7b")
+def _qwen(clip: Any, tokens: Chunks, text: str) -> PromptTokens:
+    """What the user says, without what the template says before; its end and the next speaker's beginning are of no word.
+
+    Qwen knows no weights.
+    """
+    pieces, length = _pieces(clip, tokens, "qwen25_7b", "")
     ids = [token for token, _, _ in tokens["qwen25_7b"][0]]
     starts = [at for at, token in enumerate(ids) if token == QWEN_START][:2]
     first = starts[-1] if starts else 0
     first += 3 if starts and tuple(ids[first + 1 : first + 3]) == QWEN_USER else 0
     last = ids.index(QWEN_END, first) if QWEN_END in ids[first:] else length
-    return words_of_pieces({at - first: pieces[at] for at in range(first, last) if at in pieces}, length - first)
+    said = {at - first: pieces[at] for at in range(first, last) if at in pieces}
+    return words_of_pieces(said, length - first, text)
 
 
-READERS: dict[frozenset[str], Callable[[Any, Chunks], PromptTokens]] = {
+READERS: dict[frozenset[str], Reader] = {
     **{frozenset(names): _first for names in (("l",), ("g",), ("h",), ("l", "g"))},
     frozenset(("l", "g", "t5xxl")): _sd3,
     frozenset(("l", "t5xxl")): _only("t5xxl"),
@@ -90,21 +147,28 @@ READERS: dict[frozenset[str], Callable[[Any, Chunks], PromptTokens]] = {
 """By the names of the tokenizers: Stable Diffusion 1, 2 and XL; 3; Flux; Wan; Qwen-Image."""
 
 
+def look_up(*prompts: tuple[PromptTokens, Iterable[str]]) -> None:
+    """Finds words in their prompts, and says on the node what else is read together with them. Raises ValueError if one is absent."""
+    remarks = [remark(tokens, one, word("around"), word("unknown")) for tokens, words in prompts for one in words]
+    if told := ". ".join(dict.fromkeys(filter(None, remarks))):
+        say(told)
+
+
 def word_list(text: str) -> tuple[str, ...]:
-    """Words or phrases with commas or line breaks between."""
-    return tuple(word.strip() for word in re.split(r"[,\n]", text) if word.strip())
+    """Words or phrases with commas, of any script, or line breaks between."""
+    return tuple(one.strip() for one in re.split(r"[,，、،\n]", text) if one.strip())
 
 
 def weights_of(text: str) -> dict[str, float]:
     """`word: weight`, one a line. Raises ValueError at a line of another form."""
     weights = {}
     for line in filter(None, map(str.strip, text.splitlines())):
-        word, colon, weight = line.rpartition(":")
+        named, colon, weight = line.replace("：", ":").rpartition(":")
         try:
-            weights[word.strip()] = float(weight)
+            weights[named.strip()] = float(weight)
         except ValueError:
             colon = ""
-        if not colon or not word.strip() or not math.isfinite(weights[word.strip()]):
+        if not colon or not named.strip() or not math.isfinite(weights[named.strip()]):
             raise ValueError(
                 f"Write a word, a colon and its weight, a number, on each line, as in 'smiling: 2.5'; got '{line}'."
             )

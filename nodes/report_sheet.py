@@ -7,9 +7,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..command_line.faces import face
 from ..inversion_core.trajectory import Trajectory
 from .checks import rgb
-from .drawing import BLUE, GAP, INK, LINE, PAPER, Box, axes, curve, font, image_of, wrapped
+from .drawing import BLUE, GAP, INK, LINE, PAPER, SIZE, Box, axes, curve, image_of, wrapped
 from .report_figures import Figures
 from .trajectory_noise import against_white
 
@@ -29,14 +30,14 @@ def sheet(
     draw = ImageDraw.Draw(canvas)
     for number, (title, tile) in enumerate(tiles):
         left = GAP + number * (TILE + GAP)
-        draw.text((left, GAP), title, fill=INK, font=font())
+        draw.text((left, GAP), title, fill=INK, font=face(SIZE, title))
         pixels = Image.fromarray((tile.clamp(0, 1).cpu().numpy() * 255).round().astype(np.uint8))
         canvas.paste(pixels.resize((width, height), Image.Resampling.NEAREST), (left, GAP + LINE))
     top = 2 * GAP + LINE + height
     _plots(draw, (GAP, top, GAP + inner, top + PLOT), trajectory, figures)
     for number, line in enumerate(lines):
         for column, part in zip((GAP, GAP + 160), re.split(r"\s{2,}", line, maxsplit=1), strict=False):
-            draw.text((column, top + PLOT + GAP + number * LINE), part, fill=INK, font=font())
+            draw.text((column, top + PLOT + GAP + number * LINE), part, fill=INK, font=face(SIZE, part))
     return image_of(canvas)
 
 

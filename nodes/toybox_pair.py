@@ -25,11 +25,11 @@ class InversionToyboxPair(io.ComfyNode):
                     "seed",
                     default=57,
                     min=0,
-                    max=2**32 - 1,
+                    max=2**64 - 1,
                     control_after_generate=True,
                     tooltip="Which portrait is changed.",
                 ),
-                io.Int.Input("other_seed", default=33, min=0, max=2**32 - 1, tooltip="Which portrait it takes from."),
+                io.Int.Input("other_seed", default=33, min=0, max=2**64 - 1, tooltip="Which portrait it takes from."),
                 io.Combo.Input("change", options=[SHIRT, STYLE], default=SHIRT, tooltip="What the first takes."),
             ],
             outputs=[

@@ -17,7 +17,7 @@ class InversionToyboxVideo(io.ComfyNode):
             search_aliases=["test video", "ground truth"],
             inputs=[
                 io.Int.Input(
-                    "seed", default=23, min=0, max=2**32 - 1, control_after_generate=True, tooltip="Which portrait."
+                    "seed", default=23, min=0, max=2**64 - 1, control_after_generate=True, tooltip="Which portrait."
                 ),
                 io.Combo.Input(
                     "change", options=EDITS, default="time: night", tooltip="What the edited clip shows instead."

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import folder_paths
 
+from ..command_line.reading import AROUND, UNKNOWN
+
 LOCALES = Path(__file__).resolve().parent.parent / "locales"
 WORDS = {
     "load": "loading the model",
@@ -17,6 +19,8 @@ WORDS = {
     "edit": "editing",
     "look": "looking for the words",
     "mask": "comparing the prompts",
+    "around": AROUND,
+    "unknown": UNKNOWN,
     "decode": "decoding",
     "step": "{doing}, step {step} of {total}",
     "named": "{name}: {text}",

@@ -16,7 +16,7 @@ PARTS = ("inversion_core", "nodes", "toybox", "command_line")
 
 # A row imports only from rows above it; files of one package also from each other.
 ROWS = (
-    ("shapes",),
+    ("shapes", "wording"),
     ("paths",),
     ("progress", "types"),
     ("trajectory",),

@@ -80,9 +80,10 @@ SHARING = {
     "keys and values outside": lambda active: [inject_keys_values(where=everywhere, active=active, mask=half())],
     "values": lambda active: [inject_values(where=everywhere, active=active)],
     "values outside": lambda active: [inject_values(where=everywhere, active=active, mask=half())],
+    "values, the text's too": lambda active: [inject_values(where=everywhere, active=active, text=True)],
     "KV-Edit": lambda active: [changed(kv_edit(half(), active=active), blend=None)],
 }
-PLAIN = ("masactrl", "keys and values", "values")
+PLAIN = ("masactrl", "keys and values", "values", "values, the text's too")
 
 
 @pytest.mark.parametrize("name", SHARING)
@@ -352,6 +353,22 @@ def test_blocks_are_chosen_by_name_and_by_depth():
     assert where(changed(JOINT, block="double.3")) and not where(changed(JOINT, block="double.0"))
     with pytest.raises(ValueError, match="No block lies between"):
         between(names, 0.9, 0.95)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_rf_edit_puts_in_all_of_the_source_s_values_as_published(masked):
+    """Its code replaces v as a whole, the text's part too; image tokens inside a mask, and text of another length, keep theirs."""
+    made = PRESETS["RF-Edit (Flux)"].techniques(WHOLE, half() if masked else None)[0]
+    site = Site("single.20", "joint", "cond", float(SIGMAS[0]), (1, 8, 8), range(12))
+    q, k, v, v_source = (torch.randn(1, 2, 76, 3, generator=torch.Generator().manual_seed(n)) for n in range(4))
+    bank, place = Bank(), torch.arange(-12, 64)[None, None, :, None]
+    made.record(bank).apply(fused, q, k, v_source, site)
+    inside = (place >= 0) & (place % 8 < 4) & masked
+    assert torch.equal(made.inject(bank).apply(fused, q, k, v, site), fused(q, k, torch.where(inside, v, v_source)))
+    longer = changed(site, text=range(13))
+    q, k, v = (torch.cat([t[:, :, :1], t], 2) for t in (q, k, v))
+    kept = torch.cat([v[:, :, :13], torch.where(inside[:, :, 12:], v[:, :, 13:], v_source[:, :, 12:])], 2)
+    assert torch.equal(made.inject(bank).apply(fused, q, k, v, longer), fused(q, k, kept))
 
 
 @pytest.mark.parametrize("name", PRESETS)

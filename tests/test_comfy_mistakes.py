@@ -73,7 +73,7 @@ def needed(prompt: dict[str, Any], node: str) -> dict[str, Any]:
 
 
 def refusal(shop: Shop, mistake: Mistake) -> list[str]:
-    """What the server says, once for each input that it names; the refusal comes where the mistake says that it does."""
+    """What the server says; the refusal comes where the mistake says that it does."""
     bench = shop.bench()
     node = mistake.build(bench)
     sends = shop.info[bench.graph.prompt[node.id]["class_type"]]["output"]
@@ -96,9 +96,8 @@ def refusal(shop: Shop, mistake: Mistake) -> list[str]:
 def test_a_mistake_gets_one_sentence_and_leaves_no_trace(shop: Shop, mistake: Mistake) -> None:
     before = shop.files()
     messages = refusal(shop, mistake)
-    sentences = {message.partition(OWN)[2].partition(" - ")[2] or message for message in messages}
-    assert len(sentences) == 1, messages
-    (sentence,) = sentences
+    assert len(messages) == 1, messages
+    sentence = messages[0].partition(OWN)[2].partition(" - ")[2] or messages[0]
     assert not [words for words in mistake.says if words not in sentence], sentence
     assert len(sentence) <= LONGEST and "\n" not in sentence and "Traceback" not in sentence, sentence
     assert shop.files() == before

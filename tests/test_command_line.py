@@ -184,6 +184,15 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(photo, model, capsys, case):
     assert "Traceback" not in err
 
 
+def test_words_are_looked_for_before_the_picture_is_inverted(photo, model, capsys, monkeypatch):
+    given = ["edit", photo, "--source", "ein Mädchen", "--target", "ein Kätzchen", "--model", model, *FAST]
+    assert main([*map(str, given), "--words", "Mädchen", "Kätzchen", "--weights", "Kätzchen=2"]) == 0
+    from latent_inversion.command_line import commands
+
+    monkeypatch.setattr(commands, "trajectory_of", lambda *a, **o: pytest.fail("the picture is inverted"))
+    assert "'Hut' is in neither prompt" in failed(capsys, *given, "--words", "Hut")[1]
+
+
 def test_trajectories_of_another_picture_prompt_or_model_are_refused(photo, model, tmp_path, capsys):
     base = ["--model", model, *FAST]
     assert main(["invert", str(photo), "--prompt", "a cat", "-o", "t.safetensors", *base]) == 0

@@ -58,3 +58,14 @@ def test_pictures_of_odd_sizes_get_masks_of_their_size(folder, tmp_path_factory,
     assert mask.shape == (121, 137) and ((mask > 20) & (mask < 235)).any()
     assert main([*given, "--words", "zebra"]) == 2
     assert "no word 'zebra'. Its words are: a, photo" in capsys.readouterr().err
+
+
+def test_words_of_every_script_are_masks_with_names_of_their_own(folder, tmp_path_factory, capsys):
+    model = str(tiny_diffusion.write_pipeline(tmp_path_factory.mktemp("model")))
+    Image.new("RGB", (64, 64), "teal").save("photo.png")
+    given = ["look", "photo.png", "--model", model, *FAST]
+    assert main([*given, "--prompt", "ein Mädchen, кот, 猫 t-shirt"]) == 0
+    names = sorted(path.name for path in Path("photo.words").iterdir())
+    assert names == ["01-ein.png", "02-mädchen.png", "03-кот.png", "04-猫.png", "05-t-shirt.png", "words.png"]
+    assert main([*given, "--prompt", "แมวในหิมะ", "--words", "แมว", "--out", "thai"]) == 0
+    assert Path("thai/01-แมว.png").exists() and "แมว" in capsys.readouterr().out

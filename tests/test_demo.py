@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latent_inversion.command_line import main
-from latent_inversion.command_line.drawing import CELL, GAP, Cell, font, sheet, wrap
+from latent_inversion.command_line import faces, main
+from latent_inversion.command_line.drawing import CELL, GAP, Cell, sheet, wrap
 from latent_inversion.toybox.weights import WEIGHTS
 
 FIELDS = [
@@ -48,7 +48,7 @@ def test_text_is_broken_to_fit_and_never_lost():
     text = "a few words and one-that-is-much-longer-than-a-cell-is-wide " * 3
     lines = wrap(text, CELL, 16)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    assert all(font(16).getlength(line) <= CELL for line in lines)
+    assert all(faces.face(16).getlength(line) <= CELL for line in lines)
 
 
 def test_a_sheet_holds_its_pictures_below_their_titles():
@@ -56,3 +56,19 @@ def test_a_sheet_holds_its_pictures_below_their_titles():
     drawn = sheet("title", ["a line"], [Cell("one", red, "note " * 30), Cell("two", red)])
     columns = (drawn == (255, 0, 0)).all(-1).sum(0)
     assert columns[GAP : GAP + CELL].min() == columns[GAP + CELL + GAP : -GAP].min() == CELL
+
+
+@pytest.mark.parametrize(("word", "other"), [("schön", "schän"), ("кот", "дом"), ("γάτα", "ψάρι"), ("قطة", "كلب")])
+def test_words_of_other_scripts_are_drawn_as_letters(word, other):
+    """Letters that a typeface lacks all look alike."""
+    if faces._face("DejaVuSans.ttf", 16) is None:
+        pytest.skip("the typeface DejaVu Sans is not installed")
+    shown = [np.asarray(faces.face(16, text).getmask(text)) for text in (word, other)]
+    assert shown[0].shape != shown[1].shape or (shown[0] != shown[1]).any()
+    pictures = [sheet("words", [text], [Cell("", np.zeros((8, 8, 3), np.uint8), text)]) for text in (word, other)]
+    assert (pictures[0] != pictures[1]).any()
+
+
+def test_english_keeps_its_typeface_and_what_no_typeface_has_is_drawn_all_the_same():
+    assert faces.face(16, "a cat") is faces.face(16)
+    assert faces.face(16, chr(0x10FFFD)).getlength(chr(0x10FFFD)) > 0

@@ -58,6 +58,20 @@ PROMISES = {
     "ChordEdit": Promise(0, 10 / 12, 1.5),
 }
 
+PUBLISHED = {
+    "FlowEdit": ("rf", 13.5, 3.5, 33 / 50, 50),
+    "FlowAlign": ("rf", 13.5, 1.0, 1.0, 33),
+    "DDCM": ("ve", 2.3, 1.0, 1.0, 12),
+    "Uni-Edit": ("rf", 1.0, 1.0, 0.6, 15),
+    "DirectEdit": ("rf", 2.0, 1.0, 1.0, 30),
+    "h-Edit-D": ("ve", 7.5, 1.0, 1.0, 50),
+    "h-Edit-R": ("ve", 7.5, 1.0, 1.0, 50),
+    "TurboEdit": ("ve", 1.5, 1.0, 0.8, 5),
+    "ChordEdit": ("ve", 1.0, 1.0, 0.9, 50),
+}
+"""Guidance, the source's, strength and steps that the methods' published command lines run with, unless told otherwise;
+ChordEdit's takes one step, whatever the grid."""
+
 STEPS = 12
 GRIDS = {
     "ve": (VE, leading(scaled_linear_sigmas(), STEPS)),
@@ -127,3 +141,10 @@ def test_a_trajectory_of_another_inversion_is_refused():
     for name in ("EDICT", "heun", "edit-friendly DDPM"):
         with pytest.raises(ValueError, match=f"Invert the picture with '{name}'"):
             run_editor(name, job_for("ve"), trajectory)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_settings_are_those_of_the_published_code(name):
+    family, *wanted = PUBLISHED[name]
+    settings = EDITORS[name].settings[family]
+    assert [settings.guidance, settings.source_guidance, settings.strength, settings.steps] == wanted

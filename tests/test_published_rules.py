@@ -193,9 +193,19 @@ def euler_as_published(x, levels):
     return x
 
 
+def uni_inv_as_published(x, levels):
+    """The velocity at the end of the step, which is reached with the velocity of the last step's end (arXiv:2504.13109)."""
+    last = velocity_at(x, levels[0])
+    for t, after in pairwise(levels):
+        last = velocity_at(x + (after - t) * last, after)
+        x = x + (after - t) * last
+    return x
+
+
 @pytest.mark.parametrize(
     ("name", "published", "evaluations"),
     [
+        ("Uni-Inv", uni_inv_as_published, 11),
         ("midpoint", rf_solver_as_published, 20),
         ("fireflow", fireflow_as_published, 11),
         ("ddim current sigma", euler_as_published, 10),

@@ -1,5 +1,6 @@
 """Clips edited with models of pictures: chunks, frames that look at each other, TokenFlow, windows."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -160,11 +161,33 @@ def test_matches_follow_the_motion():
     assert torch.equal(found[:, :7], (torch.arange(64).view(8, 8) + 1)[:, :7])
 
 
+def test_the_published_match_does_not_ask_where_a_token_lies():
+    still, turned = torch.eye(64)[None, None], torch.eye(64).flip(0)[None, None]
+    site = Site("block", "self", "cond", 1.0, (1, 8, 8), range(0))
+
+    def found(way: str) -> torch.Tensor:
+        (technique,), bank = WAYS[way].techniques((0, 2)), Bank()
+        assert technique.record is not None
+        record = technique.record(bank).apply
+        for rows, tokens in (((0, 2), still.expand(2, -1, -1, -1)), ((1,), turned)):
+            record(lambda q, k, v: v, tokens, tokens, tokens, site.of(rows))
+        return bank.recall("TokenFlow source", site.of((1,)))[0]
+
+    there = torch.arange(64).flip(0)
+    assert torch.equal(found("token flow, as published"), there.expand(1, 2, 64))
+    assert not torch.equal(found("token flow"), there.expand(1, 2, 64))
+
+
 def test_weights_in_time():
     keys = (0, 4, 8)
     assert flow.two_nearest(1, keys) == [0.75, 0.25, 0.0] and flow.two_nearest(4, keys) == [0.0, 1.0, 0.0]
     published = flow.two_nearest_as_published(1, keys)
     assert 0.5 < published[0] < 0.732 and sum(published) == pytest.approx(1)
+    nearer = 1 / (
+        1 + math.exp(-3 / 4)
+    )  # the sigmoid of the other key frame's share of the distance, before and after alike
+    assert published == pytest.approx([nearer, 1 - nearer, 0])
+    assert flow.two_nearest_as_published(3, keys) == pytest.approx([1 - nearer, nearer, 0])
     assert flow.two_nearest_as_published(8, keys) == [0, 0, 1] and sum(flow.all_alike(3, keys)) == pytest.approx(1)
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from latent_inversion.command_line.drawing import EDGE, INK, PAPER, Cell, font, wrap
+from latent_inversion.command_line.drawing import EDGE, INK, PAPER, Cell, wrap
+from latent_inversion.command_line.faces import face
 from latent_inversion.command_line.models import TOYBOXES, load_toybox
 from latent_inversion.command_line.pictures import Pixels, to_pixels
 from latent_inversion.command_line.recipes import run_edit
@@ -123,7 +124,7 @@ def laid_out(strip: Strip) -> Image.Image:
     for number, picture in enumerate(pictures):
         left, top = GAP + number % strip.columns * (CELL + GAP), GAP // 2 + number // strip.columns * row
         for place, line in enumerate(titles[number]):
-            draw.text((left, top + place * (size + 4)), line, INK, font(size))
+            draw.text((left, top + place * (size + 4)), line, INK, face(size))
         image.paste(picture, (left, top + head))
         draw.rectangle((left - 1, top + head - 1, left + CELL, top + head + picture.height), outline=EDGE)
     return image

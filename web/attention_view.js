@@ -21,7 +21,7 @@ const STYLE = `
 `;
 
 function listed(text) {
-  return text.split(/[,\n]/).map((word) => word.trim()).filter(Boolean);
+  return text.split(/[,，、،\n]/).map((word) => word.trim()).filter(Boolean);
 }
 
 function sameWord(one, other) {
@@ -60,22 +60,22 @@ class WordView {
     return !this.chips.children.length;
   }
 
-  chip({ word, map }) {
-    const chip = element("button", "li-chip", { type: "button", textContent: word });
+  chip({ word, label, map }) {
+    const chip = element("button", "li-chip", { type: "button", textContent: word, title: label });
     const address = addressOf(map);
     new Image().src = address; // so that it is there when it is asked for
-    for (const event of ["pointerenter", "focus"]) chip.addEventListener(event, () => this.enter(word, address));
+    for (const event of ["pointerenter", "focus"]) chip.addEventListener(event, () => this.enter(label, address));
     for (const event of ["pointerleave", "blur"]) chip.addEventListener(event, () => this.leave());
     chip.addEventListener("click", () => this.toggle(word));
     return chip;
   }
 
-  enter(word, address) {
+  enter(label, address) {
     this.map.src = address;
-    this.map.alt = t("attentionOf", { word });
+    this.map.alt = t("attentionOf", { word: label });
     this.map.hidden = false;
     this.picture.classList.add("li-on");
-    this.hint.textContent = t("brightWhere", { word });
+    this.hint.textContent = t("brightWhere", { word: label });
   }
 
   leave() {

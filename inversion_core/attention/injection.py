@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import torch
+
 from ..shapes import Heads
 from ..types import SigmaRange
 from .bank import Bank
@@ -25,23 +27,32 @@ def inject_keys_values(
     return _technique(_Injection("keys and values of the source", slice(0, 2), active, mask), where)
 
 
-def inject_values(*, where: Callable[[Site], bool], active: SigmaRange, mask: LatentMask | None = None) -> Technique:
-    """As `inject_keys_values`, but the keys stay the target's: `attend(q, k, v_source)` (RF-Edit, arXiv:2411.04746, sec. 3.4)."""
-    return _technique(_Injection("values of the source", slice(1, 2), active, mask), where)
+def inject_values(
+    *, where: Callable[[Site], bool], active: SigmaRange, mask: LatentMask | None = None, text: bool = False
+) -> Technique:
+    """As `inject_keys_values`, but the keys stay the target's: `attend(q, k, v_source)` (RF-Edit, arXiv:2411.04746, sec. 3.4).
+
+    With `text` the text tokens take the source's values too where they are as many, as in the published code; that takes
+    all from the way up, a level cleaner.
+    """
+    return _technique(_Injection("values of the source", slice(1, 2), active, mask, text), where)
 
 
 @dataclass(frozen=True)
 class _Injection:
-    """`taken` says which of the keys and the values come from the source."""
+    """`taken` says which of the keys and the values come from the source, `text` whether the text's values do too."""
 
     name: str
     taken: slice
     active: SigmaRange
     mask: LatentMask | None
+    text: bool = False
 
     def record(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma in self.active:
             bank.record(self.name, site, *(t[:, :, site.image] for t in (k, v)[self.taken]))
+            if self.text:
+                bank.record(f"{self.name}, text", site, v[:, :, site.text.start : site.text.stop])
         return attend(q, k, v)
 
     def inject(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
@@ -49,7 +60,15 @@ class _Injection:
             return attend(q, k, v)
         source, own = of_source(bank, self.name, site), self.own(q, site)
         mixed = [with_source(t, s, site, own) for t, s in zip((k, v)[self.taken], source, strict=True)]
+        if self.text:
+            mixed[-1] = self.with_text(mixed[-1], bank, site)
         return attend(q, *(k, v)[: self.taken.start], *mixed)
+
+    def with_text(self, v: Heads, bank: Bank, site: Site) -> Heads:
+        (text,) = of_source(bank, f"{self.name}, text", site)
+        if text.shape[2] != len(site.text):
+            return v
+        return torch.cat([v[:, :, : site.text.start], text, v[:, :, site.text.stop :]], 2)
 
     def own(self, q: Heads, site: Site) -> Inside | None:
         """The tokens that keep what is theirs."""

@@ -20,7 +20,8 @@ def kv_edit(mask: LatentMask, *, active: SigmaRange, where: Callable[[Site], boo
     """Image tokens that touch `mask`, and the text's, attend to themselves and to the source's background; the rest is the source's.
 
     In the steps of `active`, at the self- and joint attention that `where` names (all): k and v of image tokens outside
-    are the source's, and so is what their attention gave; only the other queries are computed. After every step the
+    are the source's at the step's own level (published code has those of the way up, a level cleaner), and so is what
+    their attention gave; only the other queries are computed. After every step the
     latent outside of the mask is the source's, as in `mask_blend`, whose softness it has. A mask of 0 reconstructs, a
     mask of 1 injects nothing. Both guidance branches take what the source has on theirs, or on its conditional one.
     Put it outside of all other edits. Raises ValueError if the mask leaves 0..1; applying it UnmatchedEdit if no site matches.

@@ -16,8 +16,8 @@ Span = tuple[float, float]
 class Preset:
     """`inject` acts on `blocks` outside of a mask if there is one, and on those `everywhere` inside it too.
 
-    `span` is in fractions of the steps. `source` says where the numbers are from, `network` for which one they are: its
-    numbers of double and of single blocks.
+    `span` is in fractions of the steps; with `text` the text tokens take the source's values too. `source` says where the
+    numbers are from, `network` for which one they are: its numbers of double and of single blocks.
     """
 
     source: str
@@ -26,11 +26,12 @@ class Preset:
     blocks: tuple[str, ...]
     everywhere: tuple[str, ...] = ()
     span: Span = (0.0, 1.0)
+    text: bool = False
 
     def techniques(self, active: SigmaRange, mask: LatentMask | None = None) -> list[Technique]:
         """The edits, in the steps of `active`."""
-        parts = [(self.blocks, mask), (self.everywhere, None)]
-        return [self.inject(where=within(names), active=active, mask=part) for names, part in parts if names]
+        parts, more = [(self.blocks, mask), (self.everywhere, None)], {"text": True} if self.text else {}
+        return [self.inject(where=within(names), active=active, mask=part, **more) for names, part in parts if names]
 
     def check(self, blocks: Sequence[str]) -> None:
         """Raises ValueError if a network of these `blocks` lacks one of the preset's."""
@@ -62,6 +63,7 @@ PRESETS = {
         inject_values,
         named("single", *range(20, 38)),
         span=(0.0, 2 / 15),
+        text=True,
     ),
     "LayerVerse (Flux)": Preset(
         "github.com/v-gen-ai/LayerVerse, selected_combinations_config.yaml; 15 steps, guidance 2",

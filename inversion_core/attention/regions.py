@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 from ..shapes import Heads
 from .bank import Bank
 from .maps import MapTensor
+from .script import folded
 from .site import Attend, AttentionEdit, Site
 from .tokens import PromptTokens
 
@@ -61,17 +62,16 @@ def _carried(attend: Attend, q: Heads, k: Heads, v: Heads, values: Tensor, site:
 
 
 def numbers_of(tokens: PromptTokens, phrase: str) -> Numbers:
-    """Which of the prompt's words make up every occurrence of a phrase. Raises ValueError, naming the words there are, if it is absent."""
+    """Which of the prompt's words hold tokens of an occurrence of a phrase. Raises ValueError, naming the words there are, if it is absent."""
     columns = set(tokens.columns_of(phrase))
-    return [number for number, word in enumerate(tokens.words) if columns.issuperset(word.columns)]
+    return [number for number, word in enumerate(tokens.words) if columns.intersection(word.columns)]
 
 
 def distinct_words(tokens: PromptTokens) -> list[str]:
     """The prompt's words in order, each once, without punctuation."""
-    texts = [word.text for word in tokens.words if any(map(str.isalnum, word.text))]
     first: dict[str, str] = {}
-    for text in texts:
-        first.setdefault(text.casefold(), text)
+    for text in tokens.named:
+        first.setdefault(folded(text), text)
     return list(first.values())
 
 

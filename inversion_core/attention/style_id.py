@@ -41,7 +41,7 @@ def style_id(
     """The style's keys and values in the place of the image's own, in the steps of `active` (arXiv:2312.09008, eq. 4-6).
 
     `softmax(T (g Q_content + (1 - g) Q) K_style^T) V_style`, and the target starts at `styled(x, x_style)`. The content
-    is what the source pass records; both branches of guidance see the conditional ones. In UNets it acts from the decoder's
+    is what the source pass records; both branches of guidance see the conditional ones. Published without any prompts. In UNets it acts from the decoder's
     `layer` on, in transformers on all joint attention.
     """
     style, content = name_for("StyleID", trajectory), "StyleID, content"

@@ -3,6 +3,7 @@
 Frames are rows of the batch. The network must see the key frames in one call before the others (`methods.Chunked`).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -52,8 +53,16 @@ def two_nearest(frame: int, keys: Sequence[int]) -> list[float]:
 
 
 def two_nearest_as_published(frame: int, keys: Sequence[int]) -> list[float]:
-    """The key frames before and after by a sigmoid of nearness (published code): the nearer has 0.5 to 0.73, a key frame itself."""
-    return _between(frame, keys, lambda share: 1 - float(torch.sigmoid(torch.tensor(1 - share))) if share else 0.0)
+    """The key frames before and after, as published code weighs its two; a key frame itself.
+
+    The nearer has the sigmoid of the other's share of the distance, 0.62 to 0.73.
+    """
+
+    def published(share: float) -> float:
+        nearer = 1 / (1 + math.exp(-max(share, 1 - share)))
+        return nearer if share >= 0.5 else 1 - nearer
+
+    return _between(frame, keys, lambda share: published(share) if share else 0.0)
 
 
 def all_alike(frame: int, keys: Sequence[int]) -> list[float]:
@@ -66,18 +75,20 @@ def token_flow(
     *,
     carry: Carry = as_changed,
     weights: Weights = all_alike,
+    nearness: float = NEARNESS,
     where: Callable[[Site], bool] = in_self_attention,
 ) -> Technique:
     """Self-attention of key frames as of one picture, of every frame as the `weights`' mean of what `carry` brings from them.
 
     `out_i[p] = sum_k w_k carry(edited_k[m], source_k[m], own_i[p])` with m the token of key frame k whose source query is
     nearest to that of token p at the same site and sigma (queries matched true motion best, before keys, values and
-    outputs, at every sigma), less `NEARNESS` times the squared distance. The key frames' outputs are extended attention
-    (eq. 4); one frame is edited as a still picture. Give it innermost. Raises ValueError without key frames.
+    outputs, at every sigma; published code matches what attention is given), less `nearness` times the squared distance
+    (0 in published code). The key frames' outputs are extended attention (eq. 4); one frame is edited as a still
+    picture. Give it innermost. Raises ValueError without key frames.
     """
     if not keys:
         raise ValueError("TokenFlow needs at least one key frame.")
-    flow = _Flow(tuple(keys), carry, weights)
+    flow = _Flow(tuple(keys), carry, weights, nearness)
     return Technique(
         record=lambda bank: AttentionEdit("TokenFlow, source", where, partial(flow.record, bank)),
         inject=lambda bank: AttentionEdit("TokenFlow, target", where, partial(flow.inject, bank)),
@@ -89,6 +100,7 @@ class _Flow:
     keys: tuple[int, ...]
     carry: Carry
     weights: Weights
+    nearness: float
 
     def record(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         out, call = attend(q, k, v), self.called(site, q)
@@ -96,7 +108,7 @@ class _Flow:
             bank.record("TokenFlow key queries", call, q)
             bank.record("TokenFlow key source", call, together(attend, q, k, v))
         (queries,) = bank.recall("TokenFlow key queries", call.of(self.keys))
-        bank.record("TokenFlow source", call, matches(q, queries, site.grid[1:]), out)
+        bank.record("TokenFlow source", call, matches(q, queries, site.grid[1:], self.nearness), out)
         return out
 
     def inject(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
@@ -121,13 +133,13 @@ class _Flow:
         return site if site.rows is not None else site.of(tuple(range(len(q))))
 
 
-def matches(q: Heads, keys: Keys, size: Sequence[int]) -> Matches:
-    """For each token of each row of `q` the token of each row of `keys` that is nearest in cosine and, by `NEARNESS`, in place."""
+def matches(q: Heads, keys: Keys, size: Sequence[int], nearness: float = NEARNESS) -> Matches:
+    """For each token of each row of `q` the token of each row of `keys` that is nearest in cosine and, by `nearness`, in place."""
     ours, theirs = (normalize(rearrange(t, "b h n d -> b n (h d)").float(), dim=-1) for t in (q, keys))
     grid = torch.cartesian_prod(*(torch.arange(side) / side for side in size)).to(ours)
     found = []
     for part in torch.arange(len(grid), device=q.device).split(SEARCHED):
-        far = NEARNESS * torch.cdist(grid[part], grid).square()
+        far = nearness * torch.cdist(grid[part], grid).square()
         found.append(torch.stack([(row[part] @ theirs.mT - far).argmax(-1) for row in ours]))
     return torch.cat(found, -1)
 

@@ -1,6 +1,6 @@
 """Which key columns are which word, and which word of one prompt answers to which of another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -8,85 +8,10 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-MARKS = "▁Ġ"
-"""What SentencePiece and byte-level BPE write for the space before a word."""
+from .script import folded
+from .words import PromptTokens, Word, joined, words_of_pieces
 
-
-@dataclass(frozen=True)
-class Word:
-    """A word of a prompt and the key columns of its tokens."""
-
-    text: str
-    columns: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class PromptTokens:
-    """The words of a prompt in order, and the number of key columns, specials and padding included.
-
-    Several text encoders may stand behind each other; `starts` are their first columns.
-    """
-
-    words: tuple[Word, ...]
-    length: int
-    starts: tuple[int, ...] = (0,)
-
-    def columns_of(self, phrase: str) -> tuple[int, ...]:
-        """The columns of every occurrence of a word or phrase. Raises ValueError, naming the words there are, if it is absent."""
-        wanted = phrase.casefold().split()
-        texts = [word.text.casefold() for word in self.words]
-        hits = [i for i in range(len(texts)) if wanted and texts[i : i + len(wanted)] == wanted]
-        if not hits:
-            raise ValueError(f"The prompt has no word '{phrase}'. Its words are: {', '.join(texts) or 'none'}.")
-        return tuple(c for i in hits for word in self.words[i : i + len(wanted)] for c in word.columns)
-
-
-def words_of_pieces(pieces: Mapping[int, str], length: int) -> PromptTokens:
-    """Words from the vocabulary pieces at their columns, specials left out.
-
-    CLIP marks the end of a word with `</w>`; SentencePiece and byte-level BPE mark its beginning, but not that of the
-    marks of punctuation, which are words of their own.
-    """
-    words: list[tuple[str, list[int]]] = []
-    suffix_style = any(piece.endswith("</w>") for piece in pieces.values())
-    open_word = False
-    for column, piece in sorted(pieces.items()):
-        text = piece.removesuffix("</w>").lstrip(MARKS)
-        alone = bool(text) and not any(letter.isalnum() for letter in text)
-        if not open_word or (not suffix_style and (alone or piece[:1] in MARKS)):
-            words.append(("", []))
-        before, columns = words[-1]
-        words[-1] = (before + text, [*columns, column])
-        open_word = not piece.endswith("</w>") if suffix_style else not alone
-    return PromptTokens(tuple(Word(text, tuple(columns)) for text, columns in words), length)
-
-
-def joined(first: PromptTokens, pieces: Mapping[int, str], length: int) -> PromptTokens:
-    """The words as the `first` encoder splits them, with the columns of both; the second's, `length` in all, stand behind.
-
-    Raises ValueError if the two spell the text differently: then it is not known which columns are which word.
-    """
-    behind = {column + first.length: piece.strip(MARKS).casefold() for column, piece in pieces.items()}
-    shared = _shared([word.text.casefold() for word in first.words], behind)
-    words = (Word(w.text, (*w.columns, *shared.get(n, ()))) for n, w in enumerate(first.words))
-    return PromptTokens(tuple(words), first.length + length, (*first.starts, first.length))
-
-
-def _shared(words: Sequence[str], pieces: Mapping[int, str]) -> dict[int, list[int]]:
-    """For each word, by its number, the columns of the pieces that have letters of it."""
-    if "".join(words) != "".join(pieces.values()):
-        raise ValueError(
-            f"The model's text encoders split this prompt differently, '{' '.join(words)}' and "
-            f"'{' '.join(pieces.values())}', so its words cannot be told apart. Use plain letters, and fewer of them."
-        )
-    word_of = [number for number, word in enumerate(words) for _ in word]
-    shared: dict[int, list[int]] = {}
-    at = 0
-    for column, piece in sorted(pieces.items()):
-        for number in sorted(set(word_of[at : at + len(piece)])):
-            shared.setdefault(number, []).append(column)
-        at += len(piece)
-    return shared
+__all__ = ["Alignment", "PromptTokens", "Word", "joined", "refine", "replace", "words_of_pieces"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +44,7 @@ def replace(source: PromptTokens, target: PromptTokens) -> Alignment:
 
 def _matches(source: PromptTokens, target: PromptTokens) -> list[tuple[range, range]]:
     """Pairs of equal words: Needleman-Wunsch over words with match 1, mismatch -1 and gap 0, as index ranges."""
-    a, b = ([word.text.casefold() for word in tokens.words] for tokens in (source, target))
+    a, b = ([folded(word.text) for word in tokens.words] for tokens in (source, target))
     score = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i in reversed(range(len(a))):
         for j in reversed(range(len(b))):

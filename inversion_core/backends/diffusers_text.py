@@ -1,7 +1,7 @@
 """From words to prompts: what the pipelines of diffusers make of their text encoders, and which key columns are which word."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -49,16 +49,19 @@ class TextEncoder:
         """What the model makes of the text, all its layers included."""
         return self.model(self.ids(text).to(self.model.device), output_hidden_states=True)
 
-    def pieces(self, text: str) -> dict[int, str]:
-        """The vocabulary's pieces of the text at their columns; start, end and padding left out."""
+    def pieces(self, text: str) -> dict[int, str | None]:
+        """The vocabulary's pieces of the text at their columns, None for what it lacks; start, end and padding left out."""
         ids = self.ids(text)[0].tolist()
         start = int(ids[0] == self.tokenizer.bos_token_id)
-        end = ids.index(self.tokenizer.eos_token_id, start)
-        return dict(enumerate(self.tokenizer.convert_ids_to_tokens(ids[start:end]), start=start))
+        count = len(self.tokenizer(text, add_special_tokens=False).input_ids)
+        read = ids[start : min(start + count, self.length - 1)]
+        named = zip(read, self.tokenizer.convert_ids_to_tokens(read), strict=True)
+        known = [None if token in self.tokenizer.all_special_ids else piece for token, piece in named]
+        return dict(enumerate(known, start=start))
 
     def words(self, text: str) -> PromptTokens:
         """The words of a prompt and their key columns."""
-        return words_of_pieces(self.pieces(text), self.length)
+        return words_of_pieces(self.pieces(text), self.length, text)
 
 
 Words: TypeAlias = Callable[[str], Prompt]
@@ -117,7 +120,7 @@ def flux_words(clip: TextEncoder, t5: TextEncoder) -> Words:
 
 
 def joined_words(first: TextEncoder, second: TextEncoder | None, *, more: int) -> Callable[[str], PromptTokens]:
-    """The words as `first` splits them, with the columns of both encoders; `more` columns are the second's, behind.
+    """The words with the columns of both encoders; `more` columns are the second's, behind.
 
     Raises ValueError as `joined`. Without a second encoder its columns are of no word.
     """
@@ -126,6 +129,6 @@ def joined_words(first: TextEncoder, second: TextEncoder | None, *, more: int) -
         found = first.words(text)
         if second is not None:
             return joined(found, second.pieces(text), more)
-        return PromptTokens(found.words, found.length + more, (*found.starts, found.length))
+        return replace(found, length=found.length + more, starts=(*found.starts, found.length))
 
     return words

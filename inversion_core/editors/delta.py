@@ -55,7 +55,7 @@ EDITORS: dict[str, Editor] = {
         about="FlowEdit guided away from the source prompt, with a pull to the source",
         settings={
             "ve": Settings(guidance=7.5, source_guidance=1.0, strength=1.0, steps=33),
-            "rf": Settings(guidance=7.5, source_guidance=1.0, strength=1.0, steps=33),
+            "rf": Settings(guidance=13.5, source_guidance=1.0, strength=1.0, steps=33),
         },
     ),
     "DDCM": Editor(

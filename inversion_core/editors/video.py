@@ -24,7 +24,7 @@ WAYS: dict[str, Way] = {
         lambda keys: [token_flow(keys)], about="changes are shared by all key frames and follow the motion"
     ),
     "token flow, as published": Way(
-        lambda keys: [token_flow(keys, carry=as_edited, weights=two_nearest_as_published)],
+        lambda keys: [token_flow(keys, carry=as_edited, weights=two_nearest_as_published, nearness=0.0)],
         about="frames take over what the two nearest key frames show",
     ),
     "key frames": Way(lambda keys: [cross_frame(key_frames(keys))], about="every frame looks at all key frames"),

@@ -7,8 +7,9 @@ from .delta import Pair
 def ddcm(pair: Pair, z: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:
     """A rule (`delta.Rule`): `x0 + D_target(alpha z + sigma n) - D_source(alpha x0 + sigma n)` (arXiv:2312.04965).
 
-    Both states are noised anew at every step by one and the same n, eta 1 of the published code. Two evaluations a step,
-    guided four. On both paths, and the same on both to rounding.
+    Both states are noised anew at every step by one and the same n, eta 1 of the published code; the first one is the
+    picture's, where its benchmark lets both branches start from noise alone. Two evaluations a step, guided four. On both
+    paths, and the same on both to rounding.
     """
     noise = pair.draw()
     x_target, x_source = (pair.path.add_noise(x, noise, sigma) for x in (z, pair.x0))

@@ -24,7 +24,9 @@ def uni_edit(denoiser: EditableDenoiser, source: Cond, *, weight: float = WEIGHT
     """A denoiser for a target: `D_s + m (D_t - D_s) + weight (1 + m) (D_t - D_s)` (arXiv:2504.13109).
 
     D_s is its prediction for `source` at the target's own state, without the target's attention edits. m is the mean of
-    `|D_t - D_s|` over the channels, brought to 0..1 picture by picture. Two evaluations where the target alone has one.
+    `|D_t - D_s|` over the channels at each place of the latent, brought to 0..1 picture by picture: published code takes
+    the mean over a whole token for Flux, and the mean with its sign for SD3 and SDXL. Two evaluations where the target
+    alone has one.
     """
     return _UniEdit(denoiser, denoiser, source, weight)
 

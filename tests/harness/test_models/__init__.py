@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from . import counted, spoiled
+from . import counted, cutting, spoiled
 
 SPEC = importlib.util.spec_from_file_location("tiny_comfy", Path(__file__).resolve().parent.parent / "tiny_comfy.py")
 tiny_comfy = importlib.util.module_from_spec(SPEC)
@@ -56,6 +56,16 @@ class TestFamily:
     def make(self, family: str) -> tuple[Any, ...]:
         made = tiny_comfy.FAMILIES[family]
         return made.model(), made.conditioning(0), made.conditioning(1), made.latent()
+
+
+class TestClip:
+    """A family's text encoder: its tokenizer, and random embeddings."""
+
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"family": (list(cutting.CLIPS),)}})
+    RETURN_TYPES, FUNCTION, CATEGORY = ("CLIP",), "make", "tests"
+
+    def make(self, family: str) -> tuple[Any]:
+        return (cutting.CLIPS[family](tiny_comfy.FAMILIES[family]),)
 
 
 class TestLora:
@@ -117,6 +127,7 @@ NODES = (
     TestPrompt,
     TestLatent,
     TestFamily,
+    TestClip,
     TestLora,
     TestVae,
     TestCompare,
