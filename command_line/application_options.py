@@ -6,7 +6,6 @@ from pathlib import Path
 from ..inversion_core.applications.style import SHAPES_END, STYLINGS
 from . import help as texts
 from . import values
-from .making import STEPS
 from .options import add_model
 from .style import BLANK, STYLES
 
@@ -119,9 +118,7 @@ def _ending(command: argparse.ArgumentParser, ending: str) -> None:
     command.add_argument(
         "--guidance", type=float, metavar="NUMBER", help=f"pull of the target (default: {texts.GUIDANCE})"
     )
-    command.add_argument(
-        "--steps", metavar="NUMBER", type=values.steps, default=STEPS, help="steps (default: %(default)s)"
-    )
+    command.add_argument("--steps", metavar="NUMBER", type=values.steps, help=f"steps (default: {texts.STEPS})")
     command.add_argument(
         "-o", "--out", type=Path, metavar="FILE", help=f"the new picture (default: PICTURE's name with {ending})"
     )

@@ -12,7 +12,7 @@ from ..inversion_core.applications.try_on import DEFAULT, RECIPE
 from ..inversion_core.shapes import Picture
 from .making import Making
 from .mistakes import Mistake
-from .models import load_studio
+from .models import studio_of
 from .pictures import (
     Pixels,
     mask_to_tensor,
@@ -27,6 +27,7 @@ from .pictures import (
 from .progress import bar
 from .style import BLANK, BY_ATTENTION, BY_WORD, Look, Styling, Wish, transferred
 from .try_on import Clothes, try_on
+from .verdict import sentence, verdicts
 
 Shares = NDArray[np.float32]
 """A mask of a picture's size, 0..1."""
@@ -42,13 +43,17 @@ def style_command(options: argparse.Namespace) -> None:
         raise Mistake(f"The word of the style is to be read: write {BLANK} for it in --style-source too.")
     pixels = opened(options.picture, options)
     shown = None if options.style_picture is None else opened(options.style_picture, options)
-    studio = load_studio(options.model, device=options.device, dtype=options.dtype, scheduler=options.scheduler)
+    studio = studio_of(options)
     wish = Wish(to_tensor(pixels, studio.multiple), options.source, target)
     looks = [] if shown is None else [Look(to_tensor(shown, studio.multiple), options.style_source)]
     styled = transferred(studio, [wish], looks, styling=styling_of(options, blanks), making=making_of(options))
     out = options.out or options.picture.with_name(options.picture.stem + ".styled.png")
-    write_picture(out, to_pixels(studio.decode(styled.edited.target), pixels.shape[:2]))
+    edited, back = (
+        to_pixels(studio.decode(x), pixels.shape[:2]) for x in (styled.edited.target, styled.edited.source[-1])
+    )
+    write_picture(out, edited)
     print(f"styled          {out} (as: {styled.targets[0] or 'nothing said'})")
+    print(f"verdict         {sentence(*verdicts([pixels], [edited], [back]))}")
 
 
 def styling_of(options: argparse.Namespace, blanks: bool) -> Styling:
@@ -68,17 +73,20 @@ def try_on_command(options: argparse.Namespace) -> None:
     pixels, garment = (opened(path, options) for path in (options.picture, options.garment_picture))
     region, studio = (
         masked(options.mask, pixels),
-        load_studio(options.model, device=options.device, dtype=options.dtype, scheduler=options.scheduler),
+        studio_of(options),
     )
     person = Clothes(*_shown(pixels, region, studio.multiple), options.source, options.clothing)
     theirs = _shown(garment, masked(options.garment_mask, garment), studio.multiple)
     clothes = Clothes(*theirs, options.garment_source, options.garment)
     fit, targets = (RECIPE if options.attention_only else DEFAULT), None if options.target is None else [options.target]
     made = try_on(studio, [person], [clothes], targets=targets, fit=fit, making=making_of(options))
-    edited = to_pixels(studio.decode(made.edited.target), pixels.shape[:2])
+    edited, back = (to_pixels(studio.decode(x), pixels.shape[:2]) for x in (made.edited.target, made.edited.source[-1]))
+    edited = edited if region is None else pasted(pixels, edited, region)
     out = options.out or options.picture.with_name(options.picture.stem + ".dressed.png")
-    write_picture(out, edited if region is None else pasted(pixels, edited, region))
+    write_picture(out, edited)
+    worn = made.region[0, 0, : pixels.shape[0], : pixels.shape[1]].cpu().numpy()
     print(f"dressed         {out} ({float(made.region.mean()):.0%} of the picture is the region)")
+    print(f"verdict         {sentence(*verdicts([pixels], [edited], [back], worn))}")
 
 
 def opened(path: Path, options: argparse.Namespace) -> Pixels:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..inversion_core import storage
 from ..inversion_core.attention.prompt_to_prompt import usual_shares
 from ..inversion_core.backends.diffusers_studio import Studio
+from ..inversion_core.editors.compare import USUAL
 from ..inversion_core.integrate import replay
 from ..inversion_core.metrics import psnr
 from .applications import style_command, try_on_command
@@ -27,7 +28,10 @@ from .reading import tell
 from .recipes import run_edit, run_null_text
 from .region import found_region
 from .report import report_picture
+from .verdict import note_equal, sentence, verdicts
 from .video import video_command
+
+FEW_STEPS = USUAL["few-step rf"]
 
 
 def invert_command(options: argparse.Namespace) -> None:
@@ -54,6 +58,7 @@ def edit_command(options: argparse.Namespace) -> None:
         words_in(job.studio, options.source, options.target, control.words)
     trajectory = trajectory_of(job, options, options.source)
     source, null_text, guidance = trajectory.provenance.prompt, None, job.guidance(options.guidance)
+    note_equal(source, options.target)
     if options.find_region:
         control = replace(control, mask=found_region(job.studio, trajectory, source, options.target))
     if options.method == "null-text":
@@ -70,14 +75,18 @@ def edit_command(options: argparse.Namespace) -> None:
             negative=options.negative or "",
             control=control,
             null_text=null_text,
+            strength=FEW_STEPS.strength if options.few_steps else 1.0,
             memory=memory_of(options),
             on_step=on_step,
         )
-    pixels = job.picture(edited.target)
+    pixels, back = job.picture(edited.target), job.picture(edited.source[-1])
+    pixels = pixels if mask is None else pasted(job.pixels, pixels, mask)
     out = options.out or _named_after(options.picture, ".edited.png")
-    write_picture(out, pixels if mask is None else pasted(job.pixels, pixels, mask))
+    write_picture(out, pixels)
+    (verdict,) = verdicts([job.pixels], [pixels], [back], mask)
     print(f"edited          {out}")
-    print(f"source branch   {_psnr(job.picture(edited.source[-1]), job.pixels)} (how well the method kept the picture)")
+    print(f"verdict         {sentence(verdict)}")
+    print(f"source branch   {_psnr(back, job.pixels)} (how well the method kept the picture)")
 
 
 def report_command(options: argparse.Namespace) -> None:
@@ -132,6 +141,10 @@ def _check(options: argparse.Namespace) -> None:
         raise Mistake("--kv-edit makes a region anew; name the mask's picture with --mask, or add --find-region.")
     if options.find_region and options.mask is not None:
         raise Mistake("--mask names the region and --find-region looks for it; give one of them.")
+    if options.few_steps and (options.negative or options.method not in ("direct", "ddim")):
+        raise Mistake(
+            "--few-steps models have no negative description: edit with --method direct or ddim, without --negative."
+        )
     if options.negative is not None and options.method not in ("direct", "ddim"):
         raise Mistake(f"--negative works with the methods direct and ddim; {options.method} sets its own.")
 

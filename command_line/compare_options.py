@@ -23,7 +23,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "--methods", nargs="+", metavar="METHOD", default=[], help="only these (default: all that fit the model)"
     )
     compare.add_argument(
-        "--steps", metavar="NUMBER", type=values.steps, default=50, help="steps of every method (default: %(default)s)"
+        "--steps", metavar="NUMBER", type=values.steps, help=f"steps of every method (default: {texts.STEPS})"
     )
     compare.add_argument(
         "--guidance", type=float, metavar="NUMBER", help="the same for all (default: what each was published with)"

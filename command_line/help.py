@@ -25,7 +25,8 @@ MODEL = """\
 'toybox' (the tiny embedded model, which knows 128 x 128 portraits of cartoon animals), 'toybox-flow' (the same as a
 rectified-flow transformer), or the folder of a Stable Diffusion 1, 2, XL or 3 or Flux model in diffusers' format, the
 one with model_index.json (default: %(default)s)"""
-GUIDANCE = "7.5; 7 for Stable Diffusion 3, 3.5 for Flux"
+GUIDANCE = "7.5; 7 for Stable Diffusion 3, 3.5 for Flux, 1 with --few-steps except for FLUX.1-dev"
+STEPS = "50; with --few-steps 4, 8 on transformers"
 EDIT = """\
 Edit a picture by changing its description. Words that both descriptions share keep their places in the picture;
 the new words take effect. --words or --mask keep the edit to a region.

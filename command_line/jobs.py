@@ -8,12 +8,13 @@ import torch
 
 from ..inversion_core import storage
 from ..inversion_core.backends.diffusers_studio import Studio
+from ..inversion_core.diagnosis import CONVERGED
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.refine import refine
 from ..inversion_core.shapes import Latent
 from ..inversion_core.trajectory import Provenance, Trajectory
 from .mistakes import Mistake
-from .models import load_studio
+from .models import studio_of
 from .options import INVERSION_NAMES
 from .pictures import Pixels, read_picture, shrunk, to_pixels, to_tensor
 from .progress import bar
@@ -47,7 +48,7 @@ def open_job(options: argparse.Namespace) -> Job:
     pixels = read_picture(options.picture)
     if options.resize:
         pixels = shrunk(pixels, options.resize)
-    studio = load_studio(options.model, device=options.device, dtype=options.dtype, scheduler=options.scheduler)
+    studio = studio_of(options)
     if max(pixels.shape) > 2 * studio.trained_size and not options.resize:
         _say(
             f"note: the picture is {pixels.shape[1]} x {pixels.shape[0]}, and the model learnt from "
@@ -79,7 +80,7 @@ def trajectory_of(job: Job, options: argparse.Namespace, prompt: str | None) -> 
 
 def new_trajectory(job: Job, options: argparse.Namespace, prompt: str) -> Trajectory:
     """Invert the picture at guidance 1."""
-    sigmas = job.studio.grid(options.steps, job.x0)
+    sigmas = job.studio.grid(options.steps or job.studio.steps, job.x0)
     provenance = Provenance(job.studio.denoiser.fingerprint, options.inversion, prompt=prompt)
     with bar(shown=not options.quiet) as on_step:
         trajectory = invert(
@@ -91,7 +92,7 @@ def new_trajectory(job: Job, options: argparse.Namespace, prompt: str) -> Trajec
             provenance=provenance,
             on_step=on_step,
         )
-    if trajectory.residuals and max(trajectory.residuals) > 1e-4:
+    if trajectory.residuals and max(trajectory.residuals) > CONVERGED:
         _say(f"note: the fixed point was not found at every step (residual {max(trajectory.residuals):.1e}).")
     return trajectory
 

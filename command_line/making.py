@@ -9,7 +9,7 @@ import torch
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.methods import INVERSIONS, invert
 from ..inversion_core.progress import OnStep
-from ..inversion_core.shapes import Picture, Sigmas
+from ..inversion_core.shapes import Latent, Picture, Sigmas
 from ..inversion_core.trajectory import Provenance, Trajectory
 from ..inversion_core.types import Cond
 from .recipes import stacked
@@ -22,11 +22,15 @@ STEPS = 50
 
 @dataclass(frozen=True)
 class Making:
-    """How it is done: steps, the target's guidance (None: the model's usual one), and who watches."""
+    """How it is done: steps and the target's guidance (None: the model's usual ones), and who watches."""
 
-    steps: int = STEPS
+    steps: int | None = STEPS
     guidance: float | None = None
     watched: Watched = lambda: nullcontext(None)
+
+    def grid(self, studio: Studio, x0: Latent) -> Sigmas:
+        """The model's levels for those steps."""
+        return studio.grid(self.steps or studio.steps, x0)
 
     def inverted(
         self, studio: Studio, pictures: Sequence[Picture], words: Sequence[str], sigmas: Sigmas | None = None
@@ -34,7 +38,7 @@ class Making:
         """The trajectory of pictures of one size, each under its own words, in one batch; on the model's own grid if none is given."""
         x0 = studio.encode_picture(torch.cat(list(pictures)))
         provenance = Provenance(studio.denoiser.fingerprint, "ddim", prompt=words[0])
-        cond, sigmas = Cond(stacked(studio, words)), studio.grid(self.steps, x0) if sigmas is None else sigmas
+        cond, sigmas = Cond(stacked(studio, words)), self.grid(studio, x0) if sigmas is None else sigmas
         with self.watched() as on_step:
             return invert(INVERSIONS["ddim"], studio.denoiser, x0, sigmas, cond, provenance=provenance, on_step=on_step)
 

@@ -1,10 +1,13 @@
 """Which model the commands work with, and where it runs."""
 
+import argparse
 from dataclasses import replace
 
 import torch
 
 from ..inversion_core.backends.diffusers_studio import Studio
+from ..inversion_core.editors.compare import USUAL
+from ..inversion_core.editors.job import kind_of
 from .mistakes import Mistake
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -39,6 +42,15 @@ def _loaded(model: str, device: str, dtype: str) -> Studio:
     from ..inversion_core.backends.diffusers_folder import load_pipeline_folder
 
     return load_pipeline_folder(model, device=place, dtype=kind)
+
+
+def studio_of(options: argparse.Namespace) -> Studio:
+    """The model that the options name, with the usual guidance and steps of one of few steps if they say so. Raises Mistake as `load_studio`."""
+    studio = load_studio(options.model, device=options.device, dtype=options.dtype, scheduler=options.scheduler)
+    if not options.few_steps:
+        return studio
+    usual = USUAL[kind_of(studio.denoiser.path, studio.denoiser.distilled, few_steps=True)]
+    return replace(studio, guidance=usual.guidance, steps=usual.steps)
 
 
 def load_toybox(

@@ -49,6 +49,12 @@ def add_model(command: argparse.ArgumentParser) -> None:
         metavar="SIDE",
         help="first shrink the picture to this longer side, e.g. 512 for Stable Diffusion 1",
     )
+    command.add_argument(
+        "--few-steps",
+        action="store_true",
+        help="the model was distilled to few steps (Lightning, LCM, DMD, Turbo, schnell, klein): guidance 1, without a negative "
+        "description, and 4 or 8 steps unless others are asked for",
+    )
     command.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
@@ -58,8 +64,7 @@ def add_inversion(command: argparse.ArgumentParser) -> None:
         "--steps",
         metavar="NUMBER",
         type=values.steps,
-        default=50,
-        help="steps of the trajectory (default: %(default)s)",
+        help=f"steps of the trajectory (default: {texts.STEPS})",
     )
     command.add_argument(
         "--inversion",

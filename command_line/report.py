@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..inversion_core.backends.diffusers_studio import Studio
+from ..inversion_core.diagnosis import Held, findings
 from ..inversion_core.integrate import replay
 from ..inversion_core.metrics import Whiteness, drift, psnr, ssim, whiteness
 from ..inversion_core.trajectory import Trajectory
@@ -71,28 +72,23 @@ def advice(
     held: Retraced, plain: Retraced, guided: Retraced, white: Whiteness, *, distilled: bool = False
 ) -> list[str]:
     """What is wrong, if anything, and what to try."""
-    found = []
-    if held.psnr < 26:
-        found.append(
-            "The autoencoder itself loses much of this picture: no edit can be closer. A larger picture, or a model made "
-            "for such pictures, helps; with a mask the rest keeps its own pixels."
-        )
-    if plain.psnr < held.psnr - 3:
-        found.append(
-            "The trajectory does not lead back well even without guidance: try more --steps, --inversion fixed-point, or "
-            "a description nearer to the picture. The method 'direct' does not depend on it."
-        )
-    if guided.psnr < plain.psnr - 3:
-        found.append(
-            f"Guidance pulls the picture away by {plain.psnr - guided.psnr:.1f} dB, as it does for any picture: edit with "
-            f"--method direct (exact){'' if distilled else ' or null-text'}, not ddim."
-        )
-    if abs(white.std - 1) > 0.15 or abs(white.neighbour_correlation) > 0.15:
-        found.append(
-            "The inverted noise is not white: it still holds the picture, so strong changes may come out dull. Try more "
-            "--steps or a description nearer to the picture."
-        )
+    figures = Held(plain.psnr, white, held.psnr, guided.psnr)
+    told = {"lost": figures.lost, "pulled": plain.psnr - guided.psnr, "others": "" if distilled else " or null-text"}
+    found = [ADVICE[finding].format(**told) for finding in findings(figures) if finding in ADVICE]
     return found or ["Nothing is wrong: the picture is held and retraced well."]
+
+
+ADVICE = {
+    "autoencoder": "The autoencoder itself loses much of this picture: no edit can be closer. A larger picture, or a model made "
+    "for such pictures, helps; with a mask the rest keeps its own pixels.",
+    "inversion": "The trajectory loses {lost:.1f} dB beyond the autoencoder even without guidance: try more --steps, --inversion "
+    "fixed-point, or a description nearer to the picture. The method 'direct' does not depend on it.",
+    "guidance": "Guidance pulls the picture away by {pulled:.1f} dB, as it does for any picture: edit with --method direct "
+    "(exact){others}, not ddim.",
+    "coloured": "The inverted noise is not white: it still holds the picture, so strong changes may come out dull. Try more "
+    "--steps or a description nearer to the picture.",
+}
+"""What the command says of each finding."""
 
 
 def _retraced(studio: Studio, trajectory: Trajectory, pixels: Pixels, cond: Cond, label: str, shown: bool) -> Retraced:

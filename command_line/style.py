@@ -112,7 +112,7 @@ def style_words(studio: Studio, looks: Sequence[Look], styles: Sequence[str], ma
         return [""] * len(looks)
     x0 = studio.encode_picture(torch.cat([look.picture for look in looks]))
     prompts = [Cond(stacked(studio, [look.words.replace(BLANK, style) for look in looks])) for style in styles]
-    errors = prompt_errors(studio.denoiser, x0, studio.grid(making.steps, x0), prompts)
+    errors = prompt_errors(studio.denoiser, x0, making.grid(studio, x0), prompts)
     return [styles[number] for number in errors.argmin(1).tolist()]
 
 

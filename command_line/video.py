@@ -14,17 +14,19 @@ from ..inversion_core.shapes import Latent
 from ..inversion_core.trajectory import Provenance, Trajectory
 from .clips import Footage, read_clip, write_clip, write_frames
 from .control import Control, techniques
-from .models import load_studio
+from .models import studio_of
 from .options import INVERSION_NAMES
 from .pictures import Pixels, shrunk, to_pixels, to_tensor
 from .progress import bar
+from .verdict import note_equal, of_clip, verdicts
 
 
 def video_command(options: argparse.Namespace) -> None:
     """Write the edited clip and its frames; says how well the source's own branch kept the clip."""
     plan_of(1, options)
+    note_equal(options.source, options.target)
     footage = read_clip(options.clip)
-    studio = load_studio(options.model, device=options.device, dtype=options.dtype, scheduler=options.scheduler)
+    studio = studio_of(options)
     frames = [shrunk(frame, options.resize) if options.resize else frame for frame in footage.frames]
     trajectory = inverted(studio, frames, options)
     control = control_of(options)
@@ -37,14 +39,13 @@ def video_command(options: argparse.Namespace) -> None:
     pixels = decoded(studio, edited.target, frames)
     out = options.out or named_after(options.clip)
     write_clip(out, Footage(pixels, footage.durations))
-    kept = [
-        float(psnr(to_tensor(a), to_tensor(b)))
-        for a, b in zip(decoded(studio, edited.source[-1], frames), frames, strict=True)
-    ]
+    back = decoded(studio, edited.source[-1], frames)
+    kept = [float(psnr(to_tensor(a), to_tensor(b))) for a, b in zip(back, frames, strict=True)]
     print(f"edited          {out} ({len(frames)} frames, {len(plan)} windows)")
     if out.suffix:
         write_frames(out.with_suffix(".frames"), pixels)
         print(f"frames          {out.with_suffix('.frames')}")
+    print(f"verdict         {of_clip(verdicts(frames, pixels, back))}")
     print(f"source branch   {sum(kept) / len(kept):.1f} dB (how well the method kept the clip)")
 
 
@@ -63,7 +64,7 @@ def inverted(studio: Studio, frames: Sequence[Pixels], options: argparse.Namespa
             INVERSIONS[INVERSION_NAMES[options.inversion]],
             chunked,
             x0,
-            studio.grid(options.steps, x0),
+            studio.grid(options.steps or studio.steps, x0),
             studio.cond(options.source),
             provenance=provenance,
             on_step=on_step,

@@ -1,17 +1,18 @@
-"""What came out of an edit, from the pictures alone: the same picture again, nothing like it, or an edit of it."""
+"""What came out of an edit, from the pictures alone: the same picture again, nothing like it, or an edit of it; and whether
+the model can hold the picture at all."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from .metrics import psnr
 from .shapes import Picture
 
-Outcome = Literal["same", "lost", "edited"]
+Outcome = Literal["same", "lost", "unheld", "edited"]
 Plane = Float[Tensor, "batch 1 height width"]
 Mask = Shaped[Tensor, "batch 1 height width"]
 
@@ -38,6 +39,8 @@ or with a fifth covered, they keep 0.52 and more.
 """
 SCALES = (1, 2, 4)
 """Outlines are compared in cells of so many of the grid's."""
+FLAT = 1e-8
+"""The variance of outlines below which there are none."""
 ENOUGH = 0.05
 """The share of the picture that a mask must leave for outlines to be compared outside it; else they are everywhere."""
 
@@ -46,9 +49,11 @@ ENOUGH = 0.05
 class Verdict:
     """What came out, and the figures that say so.
 
-    `changed` is the share of the picture, or of its mask, that visibly differs from the source beyond the error of the
-    reconstruction. `likeness` is the correlation of the outlines of both pictures, outside the mask if there is one;
-    1 where the source has none. `psnr` is the distance of both pictures in dB.
+    "unheld" is a picture that is lost already in the reconstruction. `changed` is the share of the picture, or of its mask,
+    that visibly differs from the source beyond the error of the reconstruction. `likeness` is the correlation of the
+    outlines of both pictures, outside the mask if there is one; 1 where the source has none, which is not `outlined` then.
+    `psnr` is the distance of both pictures in dB, `missed` the share of the picture in which the reconstruction visibly
+    differs. `masked` says that a mask told where to look: one of nothing or of everything does not.
     """
 
     outcome: Outcome
@@ -56,15 +61,28 @@ class Verdict:
     likeness: float
     psnr: float
     masked: bool = False
+    outlined: bool = True
+    missed: float = 0.0
+
+
+def kind(verdict: Verdict) -> str:
+    """What its sentence is about: the outcome, or "SameLossy" beside a reconstruction that visibly differs itself, or
+    "EditedFlat" where there are no outlines."""
+    if verdict.outcome == "same" and verdict.missed >= SAME:
+        return "SameLossy"
+    if verdict.outcome == "edited" and not verdict.outlined:
+        return "EditedFlat"
+    return verdict.outcome.capitalize()
 
 
 def judge(
     source: Picture, edited: Picture, reconstruction: Picture | None = None, mask: Mask | None = None
 ) -> tuple[Verdict, ...]:
-    """The verdict on each edited picture.
+    """The verdict on each edited picture. What is lost is looked for before what is alike.
 
-    `reconstruction` is the source as the model gives it back unedited; what it loses does not count as changed. `mask`
-    is 1 where the edit was meant to be: changes are then counted inside, outlines compared outside.
+    `reconstruction` is the source as the model gives it back unedited; what it loses does not count as changed, unless it is
+    nothing like the picture. `mask` is 1 where the edit was meant to be: changes are then counted inside, outlines compared
+    outside. A picture with values that are not finite is nothing like the source.
 
     The thresholds come from the toybox's true edits, whose pictures have 128 x 128 pixels and clear outlines. They
     cannot know what was asked for: a change of a few hundredths of the picture (the colour of eyes) counts as the same
@@ -72,18 +90,21 @@ def judge(
     lost: of 16 photographs moved by a twentieth of their width, 10 do. A picture that is mostly texture (water, grass)
     keeps little likeness when it is redrawn.
     """
-    before, after = _seen(source), _seen(edited)
-    back = None if reconstruction is None else _seen(reconstruction)
-    region = None if mask is None else _seen(mask)
-    outside = torch.ones_like(before[:, :1]) if region is None else 1 - region
-    outside = torch.where(outside.mean((1, 2, 3), keepdim=True) < ENOUGH, 1.0, outside)
-    shares, beside = (changed(before, after, back, where) for where in (region, outside))
-    alike = likeness(before, after, outside)
-    figures = zip(*(each.tolist() for each in (shares, beside, alike, psnr(source, edited))), strict=True)
-    return tuple(
-        Verdict(_outcome(share, elsewhere, like), share, like, distance, mask is not None)
-        for share, elsewhere, like, distance in figures
-    )
+    before, everywhere = _seen(source), torch.ones_like(_seen(source)[:, :1])
+    region, outside, masked = _where(everywhere, None if mask is None else _seen(mask))
+    lost, like = _lost(source, edited, outside)
+    back, missed = before, torch.zeros(len(before))
+    unheld = torch.zeros(len(before), dtype=torch.bool)
+    if reconstruction is not None:
+        unheld, _ = _lost(source, reconstruction, everywhere)
+        seen = _seen(reconstruction)
+        missed = torch.where(unheld, 1.0, changed(before, seen))
+        back = torch.where(unheld[:, None, None, None], before, seen)
+    share = torch.where(lost & ~_finite(edited), 1.0, changed(before, _seen(edited), back, region))
+    outlined = _spread(_outlines(before), outside) >= FLAT
+    columns = share, like, psnr(source, edited), masked, outlined, missed
+    rows = zip(lost.tolist(), unheld.tolist(), *(column.tolist() for column in columns), strict=True)
+    return tuple(Verdict(_outcome(gone, never, figures[0]), *figures) for gone, never, *figures in rows)
 
 
 def changed(
@@ -111,18 +132,43 @@ def likeness(source: Picture, edited: Picture, weight: Plane) -> Float[Tensor, "
     return torch.stack(found).mean(0)
 
 
-def _outcome(share: float, elsewhere: float, like: float) -> Outcome:
-    """Grain alone may hide outlines: lost is only what visibly changed where it was not meant to."""
-    if elsewhere >= SAME and like < LOST:
-        return "lost"
+def _outcome(lost: bool, unheld: bool, share: float) -> Outcome:
+    if lost:
+        return "unheld" if unheld else "lost"
     return "same" if share < SAME else "edited"
 
 
+def _lost(
+    source: Shaped[Tensor, "batch c h w"], other: Shaped[Tensor, "batch c h w"], weight: Plane
+) -> tuple[Bool[Tensor, " batch"], Float[Tensor, " batch"]]:
+    """Whether each picture is nothing like the source, and its likeness.
+
+    Grain alone may hide outlines: lost is only what visibly changed where it was not meant to.
+    """
+    before, after, whole = _seen(source), _seen(other), _finite(other)
+    like = torch.where(whole, likeness(before, after, weight), 0.0)
+    return ~whole | ((like < LOST) & (changed(before, after, region=weight) >= SAME)), like
+
+
+def _where(everywhere: Plane, region: Plane | None) -> tuple[Plane, Plane, Bool[Tensor, " batch"]]:
+    """Where changes are counted, where outlines are compared, and whether a mask said so; else both are everywhere."""
+    if region is None:
+        return everywhere, everywhere, torch.zeros(len(everywhere), dtype=torch.bool)
+    masked = (region.amax((1, 2, 3)) > 0) & ((1 - region).mean((1, 2, 3)) >= ENOUGH)
+    chosen = masked[:, None, None, None]
+    return torch.where(chosen, region, everywhere), torch.where(chosen, 1 - region, everywhere), masked
+
+
+def _finite(picture: Picture) -> Bool[Tensor, " batch"]:
+    return torch.isfinite(picture).all(3).all(2).all(1)
+
+
 def _seen(picture: Shaped[Tensor, "batch c height width"]) -> Float[Tensor, "batch c rows columns"]:
-    """On the grid: the longer side at most `GRID`."""
+    """On the grid: the longer side at most `GRID`. Values that are not finite are 0."""
     height, width = picture.shape[-2:]
     scale = min(1.0, GRID / max(height, width))
-    return F.adaptive_avg_pool2d(picture.float(), (max(1, round(height * scale)), max(1, round(width * scale))))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return F.adaptive_avg_pool2d(picture.float().nan_to_num(0.0, 0.0, 0.0), size)
 
 
 def _patches(picture: Picture) -> Picture:
@@ -137,8 +183,13 @@ def _outlines(picture: Picture) -> Plane:
 
 
 def _correlation(first: Plane, second: Plane, weight: Plane) -> Float[Tensor, " batch"]:
+    common = _spread(first, weight, second)
+    own, other = (_spread(one, weight) for one in (first, second))
+    return torch.where(own < FLAT, 1.0, common / (own * other).sqrt().clamp_min(1e-12))
+
+
+def _spread(first: Plane, weight: Plane, second: Plane | None = None) -> Float[Tensor, " batch"]:
+    """The variance, or the covariance with a second."""
     share = weight / weight.sum((1, 2, 3), keepdim=True)
-    a, b = (one - (one * share).sum((1, 2, 3), keepdim=True) for one in (first, second))
-    products = [(x * y * share).sum((1, 2, 3)) for x, y in ((a, b), (a, a), (b, b))]
-    found = products[0] / (products[1] * products[2]).sqrt().clamp_min(1e-12)
-    return torch.where(products[1] < 1e-8, 1.0, found)
+    a, b = (one - (one * share).sum((1, 2, 3), keepdim=True) for one in (first, first if second is None else second))
+    return (a * b * share).sum((1, 2, 3))

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..inversion_core.verdict import Verdict
 from .checks import counted, painted, rgb
 from .common import schema
+from .report_truth import against_truth
 from .report_verdict import message, sentence, verdicts
 
 LINE = 4
@@ -47,6 +48,12 @@ class InversionBeforeAfter(io.ComfyNode):
                     optional=True,
                     tooltip="Where the edit was meant to be: changes are counted inside, likeness outside.",
                 ),
+                io.Image.Input(
+                    "truth",
+                    optional=True,
+                    tooltip="What the edit has to look like, where that is known: 'true edit' of Toybox Scene or Toybox Pair. The "
+                    "verdict then says how near the edit came.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -64,13 +71,15 @@ class InversionBeforeAfter(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, before, after, reconstruction=None, mask=None) -> io.NodeOutput:
+    def execute(cls, before, after, reconstruction=None, mask=None, truth=None) -> io.NodeOutput:
         pair = Pair.of(before, after)
         back = None if reconstruction is None else fitted_to(pair.before, reconstruction, "reconstruction")
         found = verdicts(pair.before, pair.after, back, painted(mask))
         changed = sum(one.changed for one in found) / len(found)
-        text = "\n".join(map(sentence, found))
-        return io.NodeOutput(pair.side_by_side, text, changed, ui=pair.shown(found))
+        right = None if truth is None else fitted_to(pair.before, truth, "truth")
+        near = [] if right is None else against_truth(pair.before, pair.after, right)
+        text = "\n".join([*map(sentence, found), *near])
+        return io.NodeOutput(pair.side_by_side, text, changed, ui=pair.shown(found) | ({"text": near} if near else {}))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What the frames of a clip must be and which masks are theirs, and the sentence that each mistake gets."""
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -7,6 +8,7 @@ from torch import Tensor
 from ..inversion_core.backends.comfy import is_unet
 from ..inversion_core.editors.video import WAYS
 from ..inversion_core.methods import Window
+from .sockets import LatentTrajectory
 
 
 def mistaken_windows(spacing: int | None, window: int | None, most: int) -> str:
@@ -46,3 +48,8 @@ def check_way(model: Any, way: str) -> None:
 def of_frames(mask: Tensor | None, window: Window) -> Tensor | None:
     """A window's masks; one mask is for all frames."""
     return mask if mask is None or mask.ndim < 3 or len(mask) == 1 else mask[list(window.frames)]
+
+
+def of_window(record: LatentTrajectory, window: Window) -> LatentTrajectory:
+    """The frames of a window."""
+    return replace(record, trajectory=record.trajectory.rows(window.frames), mask=of_frames(record.mask, window))

@@ -37,8 +37,13 @@ def check_model(record: LatentTrajectory, model: Any, what: str = "trajectory") 
     return known
 
 
-def check_unconditional(model: Any, method: str) -> None:
-    """Raises ValueError if the model has no unconditional branch, on which `method` works."""
+def check_unconditional(model: Any, method: str, *, few_steps: bool = False) -> None:
+    """Raises ValueError if the model has no unconditional branch, on which `method` works, or has forgotten it with its `few_steps`."""
+    if few_steps:
+        raise ValueError(
+            f"{method} works on the unconditional branch of guidance, which a few-step model is not to be asked for. Take "
+            "another method, such as 'direct', or other settings than 'few-step model'."
+        )
     if is_guidance_distilled(model):
         raise ValueError(
             f"{method} works on the unconditional branch of guidance, and this model has none: guidance was distilled into "

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..command_line.drawing import Cell, sheet
 from ..command_line.pictures import to_pixels
+from ..inversion_core.dial import FEW_STEPS
 from ..inversion_core.editors import EDITORS, Job
 from ..inversion_core.editors.compare import Compared, compare, fitting
 from ..inversion_core.editors.job import Settings
@@ -18,13 +19,17 @@ from .common import schema
 from .decode import decode
 from .editing import cond_of
 from .encode import encode
+from .guidance import few_steps_for
 from .hints import framed
 from .invert import decreasing, scale_of
 from .latents import taken
+from .method_inputs import ABOUT_FEW_STEPS, PUBLISHED
 from .progress import reporter, run
 from .prompt_words import word_list
 from .report_figures import channels_first
 from .sockets import Scale
+
+STEPS = 28
 
 
 class InversionCompare(io.ComfyNode):
@@ -45,7 +50,13 @@ class InversionCompare(io.ComfyNode):
                 io.Conditioning.Input("source", tooltip="A prompt that says what the picture shows."),
                 io.Conditioning.Input("target", tooltip="The prompt of the edited picture."),
                 io.Conditioning.Input("negative", tooltip="The negative prompt, usually empty."),
-                io.Int.Input("steps", default=28, min=1, max=1000, tooltip="Steps of every method."),
+                io.Int.Input(
+                    "steps",
+                    default=STEPS,
+                    min=1,
+                    max=1000,
+                    tooltip=f"Steps of every method. The default becomes 4 or 8 with '{FEW_STEPS}'.",
+                ),
                 io.Combo.Input(
                     "scheduler",
                     options=comfy.samplers.SCHEDULER_NAMES,
@@ -60,6 +71,13 @@ class InversionCompare(io.ComfyNode):
                     + ", ".join(EDITORS),
                 ),
                 io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="For methods that draw noise."),
+                io.Combo.Input(
+                    "settings",
+                    options=[PUBLISHED, FEW_STEPS],
+                    default=PUBLISHED,
+                    optional=True,
+                    tooltip=f"published: as each method was published for this kind of model, or what is usual on it. {ABOUT_FEW_STEPS}",
+                ),
             ],
             outputs=[
                 io.Image.Output("sheet", display_name="sheet", tooltip="All edits with their figures on one page."),
@@ -75,9 +93,10 @@ class InversionCompare(io.ComfyNode):
         return mistaken(methods or "") or True
 
     @classmethod
-    def execute(cls, model, vae, image, steps, scheduler, methods, seed, **words) -> io.NodeOutput:
-        latent = encode(vae, image[:1], None, 64)
-        results = compared(model, latent, words, named(methods), steps, scheduler, seed)
+    def execute(cls, model, vae, image, steps, scheduler, methods, seed, settings=PUBLISHED, **words) -> io.NodeOutput:
+        latent, few = encode(vae, image[:1], None, 64), settings == FEW_STEPS
+        steps = few_steps_for(model, "direct", steps, STEPS) if few else steps
+        results = compared(model, latent, words, named(methods), steps, scheduler, seed, few)
         page, pictures, text = laid_out(model, vae, image[:1], latent, results)
         shown = ui.PreviewImage(page, cls=cls).as_dict()
         return io.NodeOutput(page, pictures, text, ui={**shown, "text": [text]})
@@ -104,17 +123,18 @@ def compared(
     steps: int,
     scheduler: str,
     seed: int,
+    few_steps: bool = False,
 ) -> list[Compared]:
     """The edits of a LATENT by the named methods, or by all that fit the model."""
     (frame, samples), sigmas = taken(model, latent), decreasing(model, scheduler, steps)
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> list[Compared]:
         def conds(settings: Settings) -> tuple[Cond, Cond]:
-            source = cond_of(denoiser, prepared, "source", settings.source_guidance)
-            return source, cond_of(denoiser, prepared, "target", settings.guidance)
+            source = cond_of(prepared, "source", settings.source_guidance, few_steps=few_steps)
+            return source, cond_of(prepared, "target", settings.guidance, few_steps=few_steps)
 
         job = Job(denoiser, x, sigmas, prepared("source"), prepared("target"), seed=seed, on_step=reporter(model))
-        return list(compare(job, names or fitting(denoiser), conds))
+        return list(compare(job, names or fitting(denoiser, few_steps), conds, few_steps=few_steps))
 
     gradients = any(EDITORS[name].gradients for name in names or EDITORS)
     return run(model, framed(prompts, frame), samples, sigmas, body, gradients=gradients)

@@ -2,10 +2,11 @@
 
 from comfy_api.latest import io
 
-from ..inversion_core.dial import PRESETS
+from ..inversion_core.dial import FEW_STEPS, PRESETS
 from .checks import painted
 from .common import advanced, fraction, schema
-from .edit_setup import ANCHORS, NEGATIVE, SOURCE, Setup, sample
+from .edit_setup import ANCHORS, NEGATIVE, SOURCE, Setup, fitted_setup, sample
+from .guidance import GUIDANCE
 from .method_inputs import OWN
 from .outcome import outcome, outcomes
 from .sockets import AttentionEditSocket, NullTextSocket, TrajectorySocket
@@ -48,8 +49,9 @@ class InversionEditSampler(io.ComfyNode):
     def execute(
         cls, model, trajectory, source, target, negative, null_text=None, attention_edit=None, mask=None, **settings
     ) -> io.NodeOutput:
-        setup = Setup(trajectory, null_text and null_text.null_text, attention_edit, painted(mask), **settings).turned()
-        words, said = {"source": source, "target": target, "negative": negative}, [str(setup)]
+        words = {"source": source, "target": target, "negative": negative}
+        setup = Setup(trajectory, null_text and null_text.null_text, attention_edit, painted(mask), **settings)
+        setup, said = fitted_setup(model, setup, words)
         edited = sample(model, setup, words, said.append)
         return outcome(edited, trajectory, said)
 
@@ -62,8 +64,9 @@ def dial() -> list[io.Input]:
             options=[*PRESETS, OWN],
             default=next(iter(PRESETS)),
             tooltip="What strength turns. balanced: for most edits. keep the shape: colours and materials change, "
-            "outlines stay longer. new style or scene: more may change at once. as set below: strength is not used; "
-            "guidance and start are as set here, the windows of attention as set in their nodes.",
+            "outlines stay longer. new style or scene: more may change at once. "
+            f"{FEW_STEPS}: for models distilled to few steps (Lightning, LCM, DMD, Turbo, schnell, klein); guidance is 1. as set "
+            "below: strength is not used; guidance and start are as set here, the windows of attention as set in their nodes.",
         ),
         io.Float.Input(
             "strength",
@@ -77,12 +80,12 @@ def dial() -> list[io.Input]:
         ),
         io.Float.Input(
             "guidance",
-            default=7.5,
+            default=GUIDANCE,
             min=1.0,
             max=30.0,
             step=0.1,
-            tooltip="Classifier-free guidance of both, in the middle of strength. 1 for models that take guidance with "
-            "the prompt (Flux dev, HunyuanVideo): set it there with FluxGuidance. With null text it stays as set.",
+            tooltip="Guidance of both, in the middle of strength. Models that take it as an input (Flux dev, HunyuanVideo) are "
+            "told it there, after FluxGuidance on a prompt; the default is then their usual. With null text it stays as set.",
         ),
     ]
 

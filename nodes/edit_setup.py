@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..inversion_core.dial import AS_SET, Turned, turned
+from ..inversion_core.backends.comfy import is_guidance_distilled
+from ..inversion_core.dial import AS_SET, FEW_STEPS, Turned, turned
 from ..inversion_core.edit import Edited, Target, unanchored
 from ..inversion_core.memory import edit_within
 from ..inversion_core.methods import direct, with_null_text
@@ -15,15 +16,19 @@ from ..inversion_core.storage import require_same_model
 from ..inversion_core.trajectory import NullText, Trajectory
 from .checks import counted
 from .common import check_model, check_unconditional
+from .guidance import acting, default_for
 from .hints import framed
 from .memory import memory_of
 from .method_inputs import OWN
 from .plans import Plans
 from .progress import reporter, run
+from .remarks import of_prompts, of_strength
 from .sockets import LatentTrajectory
 
 ANCHORS = {"direct": direct, "none": unanchored}
 NEGATIVE, SOURCE = "negative prompt", "source prompt"
+MOST_OF_FEW = 15
+"""More steps than any model that was distilled to few is used with."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,20 @@ class Setup:
     start: float
     preset: str = OWN
     strength: float = 0.5
+    held: bool = False
 
     def turned(self) -> "Setup":
         """The setup as the dial leaves it; null text holds its guidance."""
         if self.preset == OWN:
             return self
-        dial = self.dial
-        return replace(self, guidance=self.guidance if self.null_text else dial.guided(self.guidance), start=dial.start)
+        dial, held = self.dial, self.null_text or self.held
+        return replace(self, guidance=self.guidance if held else dial.guided(self.guidance), start=dial.start)
+
+    def suited(self, model: Any) -> "Setup":
+        """The setup with a guidance that suits the model where that is an input of the network."""
+        if not is_guidance_distilled(model):
+            return self
+        return replace(self, guidance=default_for(model, self.guidance)[0], held=self.preset == FEW_STEPS)
 
     @property
     def dial(self) -> Turned:
@@ -58,6 +70,22 @@ class Setup:
             f"{dial}: guidance {self.guidance:.1f}, the first {self.start:.0%} of the steps "
             f"left out, attention windows x {self.dial.windows:.2g}"
         )
+
+
+def fitted_setup(model: Any, setup: Setup, prompts: dict[str, Any]) -> tuple[Setup, list[str]]:
+    """The setup as it acts on the model, and what the node says of it. Raises ValueError if a few-step model is to have null text."""
+    if setup.preset == FEW_STEPS and setup.null_text is not None:
+        check_unconditional(model, "Null text", few_steps=True)
+    acts, steps = setup.suited(model).turned(), setup.record.trajectory.steps
+    said = [str(acts), *of_prompts(prompts), *of_strength(acts.start, steps)]
+    said += default_for(model, setup.guidance)[1]
+    said += acting(model, prompts, dict.fromkeys(("source", "target"), (acts.guidance, True)))
+    if setup.preset == FEW_STEPS and steps > MOST_OF_FEW:
+        said.append(
+            f"The trajectory has {steps} steps, which a few-step model has not learnt. Invert in as many as the model was made for, "
+            "4 to 8 for most."
+        )
+    return acts, said
 
 
 def sample(
@@ -73,6 +101,8 @@ def sample(
     plans = setup.plans or Plans()
     techniques = plans.ready(model, setup.record, setup.mask, setup.dial)
     start = min(round(setup.start * trajectory.steps), trajectory.steps - 1)
+    for line in plans.idle(setup.record, setup.dial):
+        tell(line)
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:
         host = denoiser if setup.null_text is None else with_null_text(denoiser, setup.null_text)

@@ -3,9 +3,13 @@
 import comfy.samplers
 from comfy_api.latest import io
 
+from ..inversion_core.dial import FEW_STEPS
 from .common import schema
 from .editing import edit_without
+from .guidance import few_steps_for
 from .method_inputs import choices, drawing, methods, prompts, request_of
+
+STEPS = 28
 
 
 class InversionFreeEdit(io.ComfyNode):
@@ -30,10 +34,11 @@ class InversionFreeEdit(io.ComfyNode):
                 drawing(),
                 io.Int.Input(
                     "steps",
-                    default=28,
+                    default=STEPS,
                     min=1,
                     max=1000,
-                    tooltip="Levels of the grid; strength says how many of them act.",
+                    tooltip="Levels of the grid; strength says how many of them act. The default becomes the method's own "
+                    f"with '{FEW_STEPS}'.",
                 ),
                 io.Combo.Input(
                     "scheduler",
@@ -49,5 +54,8 @@ class InversionFreeEdit(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, latent, source, target, negative, steps, scheduler, **chosen) -> io.NodeOutput:
-        words = {"source": source, "target": target, "negative": negative}
-        return io.NodeOutput(edit_without(model, latent, words, request_of(**chosen), steps, scheduler))
+        words, said = {"source": source, "target": target, "negative": negative}, []
+        request = request_of(**chosen)
+        steps = few_steps_for(model, request.method, steps, STEPS) if request.few_steps else steps
+        edited = edit_without(model, latent, words, request, steps, scheduler, said.append)
+        return io.NodeOutput(edited, ui={"text": said})

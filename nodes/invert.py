@@ -7,12 +7,13 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inversion_core.backends.comfy import fingerprint_of, latent_of, sigmas_of
+from ..inversion_core.backends.comfy import fingerprint_of, is_guidance_distilled, latent_of, sigmas_of
 from ..inversion_core.methods import INVERSIONS, RfInversion, invert
 from ..inversion_core.methods.rf_inversion import GAMMA
 from ..inversion_core.trajectory import Provenance, check_decreasing
 from .checks import NOT_CONNECTED, counted
 from .common import schema
+from .guidance import acting, recorded
 from .hints import framed
 from .latents import mask_of, taken
 from .noise import InvertedNoise
@@ -102,10 +103,11 @@ class InversionDDIMInvert(io.ComfyNode):
     @classmethod
     def execute(cls, model, latent, source, steps, scheduler, guidance, method, negative=None) -> io.NodeOutput:
         record = invert_latent(model, latent, source, negative, steps, scheduler, guidance, method)
-        trajectory = record.trajectory
+        trajectory, said = record.trajectory, acting(model, {"source": source}, {"source": (guidance, True)})
         parts = (model.get_model_object(name) for name in ("model_sampling", "latent_format"))
         noise = InvertedNoise(trajectory.xs[0], float(trajectory.sigmas[0]), *parts)
-        return io.NodeOutput(record, record.latent(trajectory.xs[0]), trajectory.sigmas.float(), noise)
+        outputs = record, record.latent(trajectory.xs[0]), trajectory.sigmas.float(), noise
+        return io.NodeOutput(*outputs, ui={"text": said} if said else None)
 
 
 def mistaken_guidance(guidance: float | None, negative: bool) -> str:
@@ -132,7 +134,7 @@ def invert_latent(
     gamma: float = GAMMA,
 ) -> LatentTrajectory:
     """The trajectory of a LATENT. Raises ValueError if the grid, the latent or the prompts do not fit."""
-    if said := mistaken_guidance(guidance, negative is not None):
+    if said := mistaken_guidance(guidance, negative is not None or is_guidance_distilled(model)):
         raise ValueError(said)
     inversion = RfInversion(gamma) if isinstance(INVERSIONS[method], RfInversion) else INVERSIONS[method]
     frame, samples = taken(model, latent)
@@ -146,6 +148,7 @@ def invert_latent(
         return invert(inversion, denoiser, x, sigmas, cond, generator=seeded(seed), **options)
 
     trajectory = run(model, framed(prompts, frame), samples, sigmas, body)
+    trajectory = recorded(model, source, guidance, trajectory)
     return LatentTrajectory(trajectory, *scale_of(model, samples), frame, mask_of(latent))
 
 

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from ..inversion_core.methods.rf_inversion import GAMMA
 from .checks import NOT_CONNECTED
 from .common import schema
+from .guidance import acting
 from .invert import GUIDANCE, invert_latent, mistaken_guidance
 from .sockets import TrajectorySocket
 
@@ -74,7 +75,8 @@ class InvertNode(io.ComfyNode):
         cls, model, latent, source, method, steps, scheduler, guidance, seed=0, negative=None, **more
     ) -> io.NodeOutput:
         record = invert_latent(model, latent, source, negative, steps, scheduler, guidance, method, seed, **more)
-        return io.NodeOutput(record, record.latent(record.trajectory.xs[0]))
+        said = acting(model, {"source": source}, {"source": (guidance, True)})
+        return io.NodeOutput(record, record.latent(record.trajectory.xs[0]), ui={"text": said} if said else None)
 
 
 class InversionFixedPointInvert(InvertNode):

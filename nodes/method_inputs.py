@@ -4,11 +4,17 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..inversion_core.dial import FEW_STEPS
 from ..inversion_core.editors import EDITORS, GROUPS
 from .common import fraction
 from .editing import Request
+from .guidance import GUIDANCE
 
 PUBLISHED, OWN = "published", "as set below"
+ABOUT_FEW_STEPS = (
+    f"{FEW_STEPS}: for models distilled to few steps (Lightning, LCM, DMD, Turbo, schnell, klein), without guidance and "
+    "negative prompt; invert in 4 to 8 steps."
+)
 
 
 def methods(*groups: str, free: bool = False) -> list[str]:
@@ -23,12 +29,14 @@ def choices(names: list[str]) -> list[Any]:
         io.Combo.Input("method", options=names, default=names[0], tooltip=about),
         io.Combo.Input(
             "settings",
-            options=[PUBLISHED, OWN],
+            options=[PUBLISHED, OWN, FEW_STEPS],
             default=PUBLISHED,
             tooltip="published: guidance and strength with which the method was published for this kind of model, or what "
-            "is usual on it. Otherwise the three numbers below.",
+            f"is usual on it. {ABOUT_FEW_STEPS} as set below: the three numbers below.",
         ),
-        io.Float.Input("guidance", default=7.5, min=0.0, max=30.0, step=0.1, tooltip="Guidance of the target prompt."),
+        io.Float.Input(
+            "guidance", default=GUIDANCE, min=0.0, max=30.0, step=0.1, tooltip="Guidance of the target prompt."
+        ),
         io.Float.Input(
             "source_guidance", default=1.0, min=0.0, max=30.0, step=0.1, tooltip="Guidance of the source prompt."
         ),
@@ -60,4 +68,5 @@ def request_of(
 ) -> Request:
     """What the widgets ask for."""
     own = settings == OWN
-    return Request(method, seed, guidance if own else None, source_guidance if own else None, strength if own else None)
+    numbers = (number if own else None for number in (guidance, source_guidance, strength))
+    return Request(method, seed, *numbers, few_steps=settings == FEW_STEPS)

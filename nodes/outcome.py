@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..inversion_core.edit import Edited
 from ..inversion_core.metrics import drift
+from .remarks import of_result
 from .sockets import LatentTrajectory
 
 
@@ -16,7 +17,8 @@ def outcomes(reconstructed: str) -> list[io.Output]:
 
 
 def outcome(edited: Edited, record: LatentTrajectory, said: list[str]) -> io.NodeOutput:
-    """The edit and the source's own end with its drift as LATENTs; `said` is shown on the node."""
+    """The edit and the source's own end with its drift as LATENTs; `said` is shown on the node, and that nothing changed."""
+    said = [*said, *of_result(edited.target, edited.source[-1])]
     strayed = {"inversion_drift": drift(edited.source, record.trajectory)}
     back = record.latent(edited.source[-1]) | strayed
     return io.NodeOutput(record.latent(edited.target), back, ui={"text": said} if said else None)

@@ -18,6 +18,8 @@ from ..inversion_core.types import Cond
 from .common import blend_mask, latent_mask
 from .sockets import LatentTrajectory
 
+NO_STEP = "at this strength no step lies in the window"
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -31,6 +33,10 @@ class Ready:
     def window(self, span: Span) -> Any:
         """Fractions of the steps as noise levels."""
         return window(self.record.trajectory.sigmas, *span)
+
+    def empty(self, span: Span) -> bool:
+        """Whether no step lies in the span as the dial turns it."""
+        return self.kept(span).low > self.kept(span).high
 
     def kept(self, span: Span) -> Any:
         """The noise levels at which the source's attention is kept: the span as the dial turns it."""
@@ -57,6 +63,10 @@ class Plan:
 
     def techniques(self, ready: Ready) -> list[Technique]:
         raise NotImplementedError
+
+    def idle(self, ready: Ready) -> list[str]:
+        """What of it never acts, as no step lies in its windows."""
+        return []
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
         return [value for value in vars(self).values() if isinstance(value, Tensor)]
@@ -101,6 +111,11 @@ class Plans:
 
         return techniques
 
+    def idle(self, record: LatentTrajectory, turned: Turned = AS_SET) -> list[str]:
+        """What of the edits never acts."""
+        ready = Ready(None, record, lambda name: Cond(None), turned)
+        return [line for plan in self.plans for line in plan.idle(ready)]
+
     def _comfy_cache_tensors(self) -> list[Tensor]:
         return [tensor for plan in self.plans for tensor in plan._comfy_cache_tensors()]
 
@@ -139,6 +154,15 @@ class AttentionPlan(Plan):
     def check(self, model: Any, record: LatentTrajectory) -> None:
         if self.inject or self.blend is not None:
             super().check(model, record)
+
+    def idle(self, ready: Ready) -> list[str]:
+        if not self.inject:
+            return []
+        if self.weights and ready.empty(self.cross):
+            return [f"The word weights of Attention Edit do not act: {NO_STEP} of cross_end."]
+        if ready.empty(self.cross) and ready.empty(self.self_attention):
+            return [f"Attention Edit takes no attention from the source: {NO_STEP} of cross_end and self_end."]
+        return []
 
     def techniques(self, ready: Ready) -> list[Technique]:
         made = []

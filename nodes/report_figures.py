@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..inversion_core.diagnosis import Held, findings
 from ..inversion_core.metrics import Whiteness, psnr, ssim, whiteness
 from .checks import rgb
 from .sockets import LatentTrajectory
@@ -84,28 +85,22 @@ def table(figures: Figures) -> list[str]:
 
 def advice(figures: Figures) -> list[str]:
     """What is wrong and what to try, the most telling first."""
-    said = []
-    lost = None if figures.ceiling is None else figures.ceiling - figures.psnr
-    if lost is not None and lost < 1:
-        said.append("The reconstruction is as good as the autoencoder allows.")
-    elif lost is not None:
-        said.append(
-            f"The inversion loses {lost:.1f} dB beyond the autoencoder. Anchor the source (direct), use Null-Text Optimize "
-            "or the source prompt as unconditional, or replay at guidance 1; more steps help too."
-        )
-    elif figures.psnr < 25:
-        said.append("The reconstruction is poor. Connect the VAE here to see how much of that is the autoencoder's.")
-    if figures.ceiling is not None and figures.ceiling < 25:
-        said.append("The autoencoder itself loses much: use a larger picture, or a better VAE.")
-    if figures.guidance != 1 and (lost is None or lost >= 1):
-        said.append(f"The inversion ran at guidance {figures.guidance:g}, where it drifts: invert at guidance 1.")
-    if figures.residual is not None and figures.residual > 1e-3:
-        said.append("The fixed point was not found at every step: invert at guidance 1 or in more steps.")
-    if not 0.9 < figures.noise.std < 1.1 or abs(figures.noise.neighbour_correlation) > 0.2:
-        said.append(
-            "The inverted noise is not white, so edits will be weak or blotchy: describe the picture in the source prompt, "
-            "take more steps, or start the edit later."
-        )
+    held = Held(figures.psnr, figures.noise, figures.ceiling, None, figures.residual, figures.guidance)
+    said = [ADVICE[finding].format(lost=held.lost, guidance=held.guidance) for finding in findings(held)]
     if not torch.isfinite(torch.tensor(figures.psnr)) and figures.psnr > 0:
         said.append("Original and reconstruction are identical.")
     return said or ["Nothing to complain about."]
+
+
+ADVICE = {
+    "kept": "The reconstruction is as good as the autoencoder allows.",
+    "inversion": "The inversion loses {lost:.1f} dB beyond the autoencoder. Anchor the source (direct), use Null-Text Optimize "
+    "or the source prompt as unconditional, or replay at guidance 1; more steps help too.",
+    "poor": "The reconstruction is poor. Connect the VAE here to see how much of that is the autoencoder's.",
+    "autoencoder": "The autoencoder itself loses much: use a larger picture, or a better VAE.",
+    "guided inversion": "The inversion ran at guidance {guidance:g}, where it drifts: invert at guidance 1.",
+    "unconverged": "The fixed point was not found at every step: invert at guidance 1 or in more steps.",
+    "coloured": "The inverted noise is not white, so edits will be weak or blotchy: describe the picture in the source prompt, "
+    "take more steps, or start the edit later.",
+}
+"""What the node says of each finding."""

@@ -1,7 +1,7 @@
 """Clips with models of pictures: frames are the rows of a batch, inverted in parts and edited together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.samplers
@@ -13,15 +13,16 @@ from ..inversion_core.edit import Edited
 from ..inversion_core.editors.video import WAYS, made
 from ..inversion_core.methods import INVERSIONS, Chunked, Window, chunks_of, edit_clip, invert, windows
 from ..inversion_core.methods.clip import SPACING, TOGETHER, WINDOW
-from ..inversion_core.metrics import drift
 from ..inversion_core.trajectory import Provenance
 from .checks import painted
-from .clips import check_frames, check_way, mistaken_windows, of_frames
+from .clips import check_frames, check_way, mistaken_windows, of_frames, of_window
 from .common import check_model, schema
+from .guidance import suited
 from .hints import framed
 from .invert import decreasing, scale_of
 from .latents import mask_of, taken
 from .method_inputs import prompts as prompt_inputs
+from .outcome import outcome
 from .plans import Plans
 from .progress import reporter, run
 from .sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
@@ -88,9 +89,9 @@ class InversionVideoEdit(io.ComfyNode):
         cls, model, trajectory, source, target, negative, attention_edit=None, mask=None, **settings
     ) -> io.NodeOutput:
         prompts = {"source": source, "target": target, "negative": negative}
+        settings["guidance"], said = suited(model, prompts, settings["guidance"])
         edited = edit_frames(model, trajectory, prompts, attention_edit or Plans(), painted(mask), Settings(**settings))
-        strayed = {"inversion_drift": drift(edited.source, trajectory.trajectory)}
-        return io.NodeOutput(trajectory.latent(edited.target), trajectory.latent(edited.source[-1]) | strayed)
+        return outcome(edited, trajectory, said)
 
 
 @dataclass(frozen=True)
@@ -127,11 +128,6 @@ def edit_frames(
 
     prompts = framed(prompts | plans.prompts, record.frame)
     return run(model, prompts, record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
-
-
-def of_window(record: LatentTrajectory, window: Window) -> LatentTrajectory:
-    """The frames of a window."""
-    return replace(record, trajectory=record.trajectory.rows(window.frames), mask=of_frames(record.mask, window))
 
 
 class InversionVideoInvert(io.ComfyNode):

@@ -21,7 +21,7 @@ ROWS = (
     ("progress", "types"),
     ("trajectory",),
     ("attention", "dial", "fingerprint", "headers", "metrics", "refine", "schedules", "solvers"),
-    ("integrate", "storage", "verdict"),
+    ("integrate", "storage", "verdict", "diagnosis"),
     ("edit",),
     ("rehearsal",),
     ("memory",),

@@ -138,7 +138,7 @@ def test_chord_edit_runs_on_a_grid_of_one_step_and_refuses_times_outside_it():
 @pytest.mark.parametrize("name", ["TurboEdit", "ChordEdit"])
 def test_the_editors_edit_with_the_settings_that_they_name(name):
     editor, denoiser = EDITORS[name], Mixture()
-    settings = editor.settings_for(denoiser)
+    settings = editor.settings["ve"]
     grid, target = trailing(TABLE, settings.steps), Cond(TARGET, EMPTY, settings.guidance)
     job = Job(denoiser, picture(), grid, Cond(SOURCE), target, strength=settings.strength)
     assert largest(run_editor(name, job, trajectory_for(editor, job)).target - picture()) > 0.1

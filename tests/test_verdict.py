@@ -113,3 +113,115 @@ def test_a_picture_without_outlines_cannot_lose_them() -> None:
     (found,) = judge(grey, grey + 0.2)
     assert (found.outcome, found.changed, found.likeness) == ("edited", 1.0, 1.0)
     assert found.psnr == pytest.approx(13.98, abs=0.01)
+
+
+# Combinations that a person can produce
+
+
+def photo(seed: int = 0, size: tuple[int, int] = (96, 128)) -> Tensor:
+    """A picture with outlines of all scales, as photographs have."""
+    generator = torch.Generator().manual_seed(seed)
+    layers = [torch.rand(1, 3, *(max(2, side // step) for side in size), generator=generator) for step in (48, 24, 12)]
+    moved = [(int(7 * seed + 5 * n) % 31, int(11 * seed + 3 * n) % 37) for n in range(len(layers))]
+    grown = [F.interpolate(one, size, mode="nearest").roll(by, (2, 3)) for one, by in zip(layers, moved, strict=True)]
+    return sum(weight * one for weight, one in zip((0.6, 0.25, 0.15), grown, strict=True))
+
+
+def noise(like: Tensor, seed: int = 9) -> Tensor:
+    return torch.rand(like.shape, generator=torch.Generator().manual_seed(seed))
+
+
+PHOTO = photo()
+BLACK, WHITE, GREY = (torch.full_like(PHOTO, level) for level in (0.0, 1.0, 0.5))
+REPAINTED = torch.cat([PHOTO[..., :64], 1 - PHOTO[..., 64:]], -1)
+"""The right half in other colours, all outlines kept."""
+LEFT = (torch.arange(128) < 56).float().expand(1, 1, 96, 128)
+NOWHERE, EVERYWHERE = torch.zeros_like(LEFT), torch.ones_like(LEFT)
+SMEARED = F.avg_pool2d(F.pad(PHOTO, (4, 4, 4, 4), mode="replicate"), 9, 1)
+
+TABLE = {
+    "nothing came back, edited or not": (BLACK, BLACK, None, "unheld"),
+    "white, likewise": (WHITE, WHITE, None, "unheld"),
+    "one grey, likewise": (GREY, GREY, None, "unheld"),
+    "noise, likewise": (noise(PHOTO), noise(PHOTO), None, "unheld"),
+    "another noise came back than was edited": (noise(PHOTO), noise(PHOTO, 3), None, "unheld"),
+    "another picture came back": (photo(5), photo(5), None, "unheld"),
+    "another picture than came back": (photo(6), photo(5), None, "unheld"),
+    "black, with a good reconstruction": (BLACK, PHOTO, None, "lost"),
+    "black, without one": (BLACK, None, None, "lost"),
+    "white": (WHITE, None, None, "lost"),
+    "one grey": (GREY, PHOTO, None, "lost"),
+    "noise": (noise(PHOTO), PHOTO, None, "lost"),
+    "another picture": (photo(5), PHOTO, None, "lost"),
+    "not a number": (PHOTO * torch.nan, PHOTO, None, "lost"),
+    "one pixel that is not a number": (torch.where(PHOTO.max() == PHOTO, torch.nan, PHOTO), PHOTO, None, "lost"),
+    "infinite": (PHOTO + torch.inf, PHOTO, None, "lost"),
+    "not a number, as what came back": (BLACK * torch.nan, BLACK * torch.nan, None, "unheld"),
+    "the picture itself": (PHOTO, PHOTO, None, "same"),
+    "the picture itself, though nothing like it came back": (PHOTO, BLACK, None, "same"),
+    "what came back, a little lossy": (SMEARED, SMEARED, None, "same"),
+    "a good edit": (REPAINTED, PHOTO, None, "edited"),
+    "a good edit, though nothing like the picture came back": (REPAINTED, BLACK, None, "edited"),
+    "a good edit, though noise came back": (REPAINTED, noise(PHOTO), None, "edited"),
+    "a good edit, though the reconstruction is not a number": (REPAINTED, PHOTO * torch.nan, None, "edited"),
+    "colours turned over": (1 - PHOTO, PHOTO, None, "edited"),
+    "without colours": (PHOTO.mean(1, keepdim=True).expand_as(PHOTO), PHOTO, None, "edited"),
+    "an edit inside its mask": (REPAINTED, PHOTO, 1 - LEFT, "edited"),
+    "an edit beside its mask": (REPAINTED, PHOTO, LEFT, "same"),
+    "ruined outside its mask": (torch.where(LEFT.bool(), 1 - PHOTO, noise(PHOTO)), PHOTO, LEFT, "lost"),
+    "ruined outside its mask, as what came back": (noise(PHOTO), noise(PHOTO), LEFT, "unheld"),
+    "an edit, with a mask of everything": (REPAINTED, PHOTO, EVERYWHERE, "edited"),
+    "black, with a mask of everything": (BLACK, PHOTO, EVERYWHERE, "lost"),
+    "an edit, with a mask of nothing": (REPAINTED, PHOTO, NOWHERE, "edited"),
+    "the same, with a mask of nothing": (PHOTO, PHOTO, NOWHERE, "same"),
+}
+"""What became of the picture: the edit, the reconstruction, the mask, and what it is to be called."""
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_what_a_person_can_produce(name: str) -> None:
+    edited_picture, back, mask, outcome = TABLE[name]
+    (found,) = judge(PHOTO, edited_picture, back, mask)
+    assert found.outcome == outcome
+    assert 0 <= found.changed <= 1 and -1 <= found.likeness <= 1
+    assert found.masked == (mask is not None and mask is not NOWHERE and mask is not EVERYWHERE)
+
+
+@pytest.mark.parametrize("shade", [BLACK, WHITE, GREY], ids=["black", "white", "grey"])
+def test_a_picture_without_outlines_is_said_to_have_none(shade: Tensor) -> None:
+    for after in ((shade + 0.3) % 1, noise(PHOTO), PHOTO):
+        (found,) = judge(shade, after)
+        assert (found.outcome, found.outlined) == ("edited", False)
+    (found,) = judge(shade, shade, shade)
+    assert (found.outcome, found.outlined) == ("same", False)
+    assert judge(PHOTO, REPAINTED)[0].outlined
+
+
+def test_a_reconstruction_that_differs_is_told_of_an_edit_that_changed_nothing() -> None:
+    dark = 0.6 * PHOTO
+    (plain,), (lossy,) = judge(PHOTO, PHOTO, PHOTO), judge(PHOTO, dark, dark)
+    assert plain.outcome == lossy.outcome == "same"
+    assert plain.missed == 0 and lossy.missed > 0.1
+
+
+def test_every_picture_of_a_batch_has_its_own_verdict() -> None:
+    rows = [case for case in TABLE.values() if case[2] is None and case[1] is not None]
+    edited_pictures, backs = (torch.cat([row[place] for row in rows]) for place in (0, 1))
+    found = judge(PHOTO.expand(len(rows), -1, -1, -1), edited_pictures, backs)
+    assert [one.outcome for one in found] == [row[3] for row in rows]
+    masked = judge(
+        PHOTO.expand(3, -1, -1, -1), REPAINTED.expand(3, -1, -1, -1), mask=torch.cat([LEFT, NOWHERE, 1 - LEFT])
+    )
+    assert [(one.outcome, one.masked) for one in masked] == [("same", True), ("edited", False), ("edited", True)]
+
+
+def test_pictures_moved_a_little_stay_and_moved_far_are_another() -> None:
+    assert judge(PHOTO, PHOTO.roll(1, -1), PHOTO)[0].outcome in ("same", "edited")
+    assert judge(PHOTO, PHOTO.roll(30, -1), PHOTO)[0].outcome == "lost"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (2000, 30)])
+def test_pictures_of_any_size_are_judged(size: tuple[int, int]) -> None:
+    small = F.interpolate(PHOTO, size, mode="bilinear")
+    assert judge(small, small, small)[0].outcome == "same"
+    assert judge(small, small, small, torch.ones(1, 1, *size))[0].outcome == "same"

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from .scene import ATTRIBUTES, HELD_OUT_SEEDS, Scene
 KINDS = ("time", "fur", "accessory", "shirt", "pattern", "animal", "place", "style")
 COLOURS = ("fur", "accessory_color", "shirt")  # a sketch does not show them
 _FIRST_SEED = HELD_OUT_SEEDS + 2**20  # away from `held_out_scenes`
-_VISIBLE = 0.04  # change of a colour channel that counts as an edit
+VISIBLE = 0.04  # change of a colour channel that counts as an edit
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Edit:
         return tuple(name for name in ATTRIBUTES if getattr(self.source, name) != getattr(self.target, name))
 
 
-def visible_attributes(scene: Scene) -> tuple[str, ...]:
-    """Return the attributes that the picture shows: no colours in a sketch, no colour of a missing accessory."""
+def visible_attributes(scene: Any) -> tuple[str, ...]:
+    """Return the attributes that the picture of a scene, or of what was read as one, shows: no colours in a sketch, no colour of a missing accessory."""
     hidden = set(COLOURS) if scene.style == "sketch" else set()
     if scene.accessory == "none":
         hidden.add("accessory_color")
@@ -51,7 +52,7 @@ def visible_attributes(scene: Scene) -> tuple[str, ...]:
 def edit_mask(scene: Scene, other: Scene) -> Tensor:
     """Return where the two pictures differ: bool [128, 128]."""
     first, second = render([scene, other])
-    return (first - second).abs().amax(0) > _VISIBLE
+    return (first - second).abs().amax(0) > VISIBLE
 
 
 def held_out_edits(count: int, *, kinds: Sequence[str] = KINDS) -> list[Edit]:

@@ -34,6 +34,8 @@ const ENGLISH = {
   runToSeeWords: "Run the workflow to see the words.",
   thePicture: "the picture",
   verdictEdited: "{changed} % of the picture changed; {likeness} % of its outlines are kept.",
+  verdictEditedFlat: "{changed} % of the picture changed; it has no outlines by which to tell what is kept.",
+  verdictEditedFlatMask: "{changed} % of the mask changed; outside it are no outlines by which to tell what is kept.",
   verdictEditedMask: "{changed} % of the mask changed; outside it {likeness} % of the outlines are kept.",
   verdictLost:
     "Nothing like the picture came out ({likeness} % of its outlines are left). Turn strength down, take the preset " +
@@ -42,11 +44,19 @@ const ENGLISH = {
     "Outside the mask nothing like the picture came out ({likeness} % of its outlines are left). Turn strength down, " +
     "give the mask to Inversion Edit Sampler too, or put the original back outside it in Inversion Decode.",
   verdictSame:
-    "Nearly the same picture came out ({changed} % of it changed). Turn strength up, shorten the cross and self windows " +
-    "in Attention Edit, or name what should change in the target prompt.",
+    "Nearly the same picture came out ({changed} % of it changed). Turn strength up, shorten the cross and self " +
+    "windows in Attention Edit, or name what should change in the target prompt.",
+  verdictSameLossy:
+    "Nearly what the model makes of the unedited picture came out ({changed} % differs from that), and that itself " +
+    "differs visibly from the picture in {missed} %. Turn strength up for the edit; connect Inversion Report for the " +
+    "rest.",
   verdictSameMask:
     "Nearly the same picture came out ({changed} % of the mask changed). Turn strength up, shorten the cross and self " +
     "windows in Attention Edit, or name what should change in the target prompt.",
+  verdictUnheld:
+    "The model cannot hold this picture: the reconstruction is nothing like it either ({likeness} % of its outlines " +
+    "are left in the edit). Check that checkpoint and VAE belong together and are made for such pictures, and invert " +
+    "at guidance 1 in more steps. The toybox knows its own cartoons only.",
   wordsOfPrompt: "words of the prompt",
 };
 

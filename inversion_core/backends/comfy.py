@@ -16,7 +16,7 @@ from ..types import Cond, Prompt
 from .comfy_attention import blocks_of, check_editable, is_unet, with_edits
 from .comfy_features import features_reached
 from .comfy_gradients import gradients_through, plain
-from .comfy_guider import check_prompts, guider_of, same_draws
+from .comfy_guider import check_prompts, guider_of, own_guidance, same_draws
 from .comfy_model import (
     ModelPatcher,
     fingerprint_of,
@@ -38,6 +38,7 @@ __all__ = [
     "is_of_pictures",
     "is_unet",
     "latent_of",
+    "own_guidance",
     "path_of",
     "run",
     "sigmas_of",
@@ -47,9 +48,13 @@ T = TypeVar("T")
 
 
 class Prompts(Protocol):
-    """The prompts of a run by name, made ready for the network in the pair in which guidance uses them."""
+    """The prompts of a run by name, made ready for the network in the pair in which guidance uses them.
 
-    def __call__(self, name: str, uncond: str | None = None, guidance: float = 1.0) -> Cond: ...
+    Where guidance is distilled, it is an input of the network instead: there is no pair, and what a prompt brings of its
+    own (FluxGuidance) goes before `guidance` if `own`.
+    """
+
+    def __call__(self, name: str, uncond: str | None = None, guidance: float = 1.0, own: bool = True) -> Cond: ...
 
 
 def run(
@@ -164,8 +169,8 @@ class _Walk(comfy.samplers.Sampler):
         path = path_of(model_wrap.model_patcher)
         denoiser = ComfyDenoiser(model_wrap, extra_args["model_options"], path, x.device, seed or 0)
 
-        def prompts(name: str, uncond: str | None = None, guidance: float = 1.0) -> Cond:
-            return model_wrap.processed(x, seed, name, uncond, guidance)
+        def prompts(name: str, uncond: str | None = None, guidance: float = 1.0, own: bool = True) -> Cond:
+            return model_wrap.processed(x, seed, name, uncond, guidance, own)
 
         self.results.append(self.body(denoiser, x, prompts))
         return x

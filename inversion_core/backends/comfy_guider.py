@@ -10,7 +10,7 @@ import torch
 
 from ..shapes import Latent
 from ..types import Cond
-from .comfy_model import needs_pooled, text_width
+from .comfy_model import is_guidance_distilled, needs_pooled, text_width
 
 
 def guider_of(model: Any, prompts: Mapping[str, Any]) -> Any:
@@ -69,6 +69,11 @@ def same_draws(device: torch.device, seed: int) -> Iterator[None]:
         yield
 
 
+def own_guidance(prompt: Any) -> list[float]:
+    """The guidance that the parts of a CONDITIONING bring for networks that take it as an input, from FluxGuidance."""
+    return [float(facts["guidance"]) for _, facts in prompt if facts.get("guidance") is not None]
+
+
 class _Guider(comfy.samplers.CFGGuider):
     """ComfyUI's guider, asked for the pair of prompts at hand."""
 
@@ -83,10 +88,20 @@ class _Guider(comfy.samplers.CFGGuider):
         return super().inner_sample(noise, latent_image, device, *args, **options)
 
     def processed(
-        self, latent_image: Latent, seed: int | None, name: str, uncond: str | None = None, guidance: float = 1.0
+        self,
+        latent_image: Latent,
+        seed: int | None,
+        name: str,
+        uncond: str | None = None,
+        guidance: float = 1.0,
+        own: bool = True,
     ) -> Cond:
         noise, device = self.where
-        raw = {"positive": self.unprocessed[name]} | ({"negative": self.unprocessed[uncond]} if uncond else {})
+        if is_guidance_distilled(self.model_patcher):
+            raw = {"positive": [_told(entry, guidance, own) for entry in self.unprocessed[name]]}
+            guidance = 1.0
+        else:
+            raw = {"positive": self.unprocessed[name]} | ({"negative": self.unprocessed[uncond]} if uncond else {})
         conds = comfy.samplers.process_conds(
             self.inner_model, noise, raw, device, latent_image, None, seed, **self.more
         )
@@ -102,3 +117,8 @@ class _Guider(comfy.samplers.CFGGuider):
             yield
         finally:
             self.conds, self.cfg = before
+
+
+def _told(entry: dict[str, Any], guidance: float, own: bool) -> dict[str, Any]:
+    """A part of a prompt for a network that takes guidance as an input; what the part brings goes before if `own`."""
+    return entry if own and entry.get("guidance") is not None else entry | {"guidance": guidance}

@@ -26,7 +26,7 @@ class Studio:
     """A model and what surrounds it.
 
     `words` makes prompts and `tokens` tells their words apart; `side` is that of the latents which the network learnt
-    from, `patch` that of a token in them, `guidance` the model's usual one, `schedulers` other levels by name.
+    from, `patch` that of a token in them, `guidance` and `steps` the model's usual ones, `schedulers` other levels by name.
     """
 
     denoiser: NetworkDenoiser
@@ -38,6 +38,7 @@ class Studio:
     patch: int = 1
     guidance: float = 7.5
     schedulers: Mapping[str, Grid] = field(default_factory=dict)
+    steps: int = 50
 
     @property
     def multiple(self) -> int:

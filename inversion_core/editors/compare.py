@@ -10,14 +10,21 @@ from ..progress import within
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser
 from . import EDITORS, run_editor
-from .job import Editor, Job, Settings, trajectory_for
+from .job import Editor, Job, Settings, kind_of, trajectory_for
 
 USUAL = {
     "ve": Settings(guidance=7.5, source_guidance=7.5, strength=1.0, steps=50),
     "rf": Settings(guidance=5.0, source_guidance=5.0, strength=1.0, steps=28),
     "distilled": Settings(guidance=3.5, source_guidance=1.0, strength=1.0, steps=28),
+    "few-step ve": Settings(guidance=1.0, source_guidance=1.0, strength=0.8, steps=4),
+    "few-step rf": Settings(guidance=1.0, source_guidance=1.0, strength=0.8, steps=8),
+    "few-step distilled": Settings(guidance=3.5, source_guidance=1.0, strength=0.8, steps=8),
 }
-"""For methods without published settings on a kind of model."""
+"""For methods without published settings on a kind of model.
+
+Models distilled to few steps have learnt guidance in: they are shown one prompt alone. Their strength is TurboEdit's, their
+steps those of SDXL-Turbo, SDXL-Lightning, DMD2 and LCM (`ve`), of Z-Image-Turbo (`rf`; FLUX.1-schnell and FLUX.2-klein
+want 4) and of FLUX.1-dev with an adapter of few steps. None was measured on such a model."""
 
 INVERTING, EDITING, OPTIMISING = 1.0, 2.0, 20.0
 """Roughly how long the parts of a method take; OPTIMISING is an edit that differentiates the network."""
@@ -38,19 +45,24 @@ class Compared:
     refused: str = ""
 
 
-def fitting(denoiser: EditableDenoiser) -> list[str]:
-    """The methods that work on a model of this kind."""
+def fitting(denoiser: EditableDenoiser, few_steps: bool = False) -> list[str]:
+    """The methods that work on a model of this kind; where guidance or steps are distilled, without an unconditional branch."""
+    alone = denoiser.distilled or few_steps
     return [
         name
         for name, editor in EDITORS.items()
-        if denoiser.path.name in editor.families and not (editor.uncond and denoiser.distilled)
+        if denoiser.path.name in editor.families and not (editor.uncond and alone)
     ]
 
 
-def settings_for(name: str, denoiser: EditableDenoiser) -> Settings:
+def settings_for(name: str, denoiser: EditableDenoiser, few_steps: bool = False) -> Settings:
     """What a method was published with for this kind of model, or what is usual on it."""
-    kind = "distilled" if denoiser.distilled else denoiser.path.name
-    return EDITORS[name].settings_for(denoiser) or USUAL[kind]
+    return of_kind(name, kind_of(denoiser.path, denoiser.distilled, few_steps))
+
+
+def of_kind(name: str, kind: str) -> Settings:
+    """The same for a kind of model."""
+    return EDITORS[name].settings.get(kind, USUAL[kind])
 
 
 def compare(
@@ -60,14 +72,15 @@ def compare(
     *,
     guidance: float | None = None,
     strengths: Sequence[float | None] = (None,),
+    few_steps: bool = False,
 ) -> Iterator[Compared]:
     """The job done by each of the named methods, at each strength; what is None is as the method was published.
 
-    `prompts` makes the prompts for them; the job's own are not used. Methods with the same inversion share its
+    `few_steps` says that the model was distilled to them. `prompts` makes the prompts; the job's own are not used. Methods with the same inversion share its
     trajectory. A method that refuses the job says so in its result; the others go on.
     """
     inverted: dict[object, _Inverted] = {}
-    for entry in _entries(job, names, strengths, guidance):
+    for entry in _entries(job, names, strengths, guidance, few_steps):
         try:
             yield _compared(job, entry, prompts, inverted)
         except ValueError as error:
@@ -93,12 +106,14 @@ class _Entry:
     editing: float
 
 
-def _entries(job: Job, names: Sequence[str], strengths: Sequence[float | None], guidance: float | None) -> list[_Entry]:
+def _entries(
+    job: Job, names: Sequence[str], strengths: Sequence[float | None], guidance: float | None, few_steps: bool
+) -> list[_Entry]:
     known: set[object] = set()
     entries, done = [], 0.0
     for name in names:
         for strength in strengths:
-            settings, editor = settings_for(name, job.denoiser), EDITORS[name]
+            settings, editor = settings_for(name, job.denoiser, few_steps), EDITORS[name]
             settings = replace(
                 settings,
                 guidance=settings.guidance if guidance is None else guidance,
@@ -115,7 +130,8 @@ def _entries(job: Job, names: Sequence[str], strengths: Sequence[float | None], 
 
 def _key(editor: Editor, settings: Settings, distilled: bool) -> object:
     """What the methods that share a trajectory have in common."""
-    asked = settings.source_guidance if distilled or editor.inversion_guidance is None else None
+    free = distilled or editor.inversion_guidance is None or settings.source_guidance == 1
+    asked = settings.source_guidance if free else None
     return editor.inversion, editor.inversion_guidance, editor.promptless, asked
 
 

@@ -9,7 +9,7 @@ def _exact(name: str, solver: str, about: str, settings: Settings) -> Editor:
 
     def make(job: Job, trajectory: Trajectory) -> Plan:
         made = trajectory.provenance.guidance
-        if made != job.source.guidance:
+        if made != job.source.guidance and not job.denoiser.distilled:
             raise ValueError(
                 f"{name} retraces the picture only under the guidance that it was inverted with, {made:g}; the source's is "
                 f"{job.source.guidance:g}. Invert at {job.source.guidance:g}, or set the source's guidance to {made:g}."

@@ -25,24 +25,20 @@ def _chord_edit(job: Job, trajectory: Trajectory | None) -> Edited:
     )
 
 
+KINDS = ("ve", "rf", "few-step ve", "few-step rf")
+
 EDITORS: dict[str, Editor] = {
     "TurboEdit": planned(
         _turbo_edit,
         inversion="TurboEdit",
         solver="ddpm",
         about="edit-friendly noise, one level too clean, for models of three or four steps",
-        settings={
-            "ve": Settings(guidance=1.5, source_guidance=1.0, strength=0.8, steps=5),
-            "rf": Settings(guidance=1.5, source_guidance=1.0, strength=0.8, steps=5),
-        },
+        settings=dict.fromkeys(KINDS, Settings(guidance=1.5, source_guidance=1.0, strength=0.8, steps=5)),
     ),
     "ChordEdit": Editor(
         _chord_edit,
         about="one step along a chord between two noise levels, for models of one step",
-        settings={
-            "ve": Settings(guidance=1.0, source_guidance=1.0, strength=0.9, steps=50),
-            "rf": Settings(guidance=1.0, source_guidance=1.0, strength=0.9, steps=50),
-        },
+        settings=dict.fromkeys(KINDS, Settings(guidance=1.0, source_guidance=1.0, strength=0.9, steps=50)),
     ),
 }
 """Settings as in the published code, for SDXL-Turbo and SD-Turbo, which are on `ve`; those on `rf` are the toybox's."""

@@ -9,6 +9,7 @@ from ..attention.site import Technique
 from ..edit import Anchor, Edited, Target, unanchored
 from ..memory import Memory, edit_within
 from ..methods import INVERSIONS, invert
+from ..paths import NoisePath
 from ..progress import OnStep, within
 from ..shapes import Latent, Sigmas
 from ..trajectory import NullText, Trajectory
@@ -79,8 +80,8 @@ class Editor:
     """A method: the inversion that it starts from (None if it needs none), at which guidance (None: the source's), and how it edits.
 
     `families` are the noise paths that it is defined on; `uncond` says that it needs an unconditional branch,
-    `gradients` that it differentiates the network, and `promptless` that it inverts the picture as the unconditional prompt, where the job has one. `settings` are by noise
-    path, or "distilled" for models with distilled guidance; a path that is not there has none.
+    `gradients` that it differentiates the network, and `promptless` that it inverts the picture as the unconditional prompt, where the job has one. An
+    unguided source is inverted unguided. `settings` are by `kind_of` model; a kind that is not there has none.
     """
 
     run: Callable[[Job, Trajectory | None], Edited]
@@ -93,9 +94,11 @@ class Editor:
     gradients: bool = False
     settings: Mapping[str, Settings] = field(default_factory=dict)
 
-    def settings_for(self, denoiser: EditableDenoiser) -> Settings | None:
-        """The settings for a model of this kind, if there are any."""
-        return self.settings.get("distilled" if denoiser.distilled else denoiser.path.name)
+
+def kind_of(path: NoisePath, distilled: bool, few_steps: bool = False) -> str:
+    """The kind of model that settings are for: its noise path, or "distilled" if guidance is; `few_steps` if those are too."""
+    kind = "distilled" if distilled else path.name
+    return f"few-step {kind}" if few_steps else kind
 
 
 class WrongInversion(ValueError):
@@ -154,7 +157,7 @@ def trajectory_for(editor: Editor, job: Job) -> Trajectory | None:
     """The trajectory that the editor starts from; None if it needs none."""
     if editor.inversion is None:
         return None
-    guidance = editor.inversion_guidance
+    guidance = editor.inversion_guidance if job.source.guided else None
     cond = job.source if guidance is None else replace(job.source, guidance=guidance)
     if editor.promptless and job.source.uncond is not None:
         cond = Cond(job.source.uncond)
