@@ -1,22 +1,33 @@
 """`latent-inversion`: invert, edit and check pictures from the command line."""
 
+import argparse
+import io
 import sys
 from collections.abc import Sequence
 
+from ..inversion_core.wording import plain
+from .loading import STOPPED, loading
 from .mistakes import Mistake
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 if it worked, 2 if the request was at fault, 1 for any other failure, 130 after Ctrl-C."""
-    from .parser import parser  # not above: ComfyUI's nodes draw with this package, beside no diffusers
-
-    options = parser().parse_args(arguments)
+    options = argparse.Namespace(command="", debug=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may hold what a terminal cannot write
     try:
-        from .commands import COMMANDS
+        with loading():  # not above: ComfyUI's nodes draw with this package, beside no diffusers
+            from .parser import parser
 
+            parser().parse_args(arguments, options)
+            from .commands import COMMANDS
+            from .outputs import check_texts
+
+        check_texts(options)
         COMMANDS[options.command](options)
     except KeyboardInterrupt:
-        return _end(options.command, "stopped", 130)
+        return _end(options.command, "stopped", STOPPED)
     except ValueError as error:  # of this package and of the core: sentences for the user
         if options.debug and not isinstance(error, Mistake):
             raise
@@ -29,5 +40,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end(command: str, message: str, code: int) -> int:
-    print(f"latent-inversion {command}: {message}", file=sys.stderr)
+    print(f"latent-inversion {command}".rstrip() + f": {plain(message)}", file=sys.stderr)
     return code

@@ -116,7 +116,7 @@ def add_try_on(commands: argparse._SubParsersAction) -> None:
 
 def _ending(command: argparse.ArgumentParser, ending: str) -> None:
     command.add_argument(
-        "--guidance", type=float, metavar="NUMBER", help=f"pull of the target (default: {texts.GUIDANCE})"
+        "--guidance", type=values.guidance, metavar="NUMBER", help=f"pull of the target (default: {texts.GUIDANCE})"
     )
     command.add_argument("--steps", metavar="NUMBER", type=values.steps, help=f"steps (default: {texts.STEPS})")
     command.add_argument(

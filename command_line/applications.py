@@ -13,6 +13,7 @@ from ..inversion_core.shapes import Picture
 from .making import Making
 from .mistakes import Mistake
 from .models import studio_of
+from .outputs import check_picture
 from .pictures import (
     Pixels,
     mask_to_tensor,
@@ -41,13 +42,14 @@ def style_command(options: argparse.Namespace) -> None:
         raise Mistake("Say which style: name it in --target, or give a picture of it with --style-picture.")
     if blanks and BLANK not in options.style_source:
         raise Mistake(f"The word of the style is to be read: write {BLANK} for it in --style-source too.")
+    out = options.out or options.picture.with_name(options.picture.stem + ".styled.png")
+    check_picture(out, options)
     pixels = opened(options.picture, options)
     shown = None if options.style_picture is None else opened(options.style_picture, options)
     studio = studio_of(options)
     wish = Wish(to_tensor(pixels, studio.multiple), options.source, target)
     looks = [] if shown is None else [Look(to_tensor(shown, studio.multiple), options.style_source)]
     styled = transferred(studio, [wish], looks, styling=styling_of(options, blanks), making=making_of(options))
-    out = options.out or options.picture.with_name(options.picture.stem + ".styled.png")
     edited, back = (
         to_pixels(studio.decode(x), pixels.shape[:2]) for x in (styled.edited.target, styled.edited.source[-1])
     )
@@ -70,6 +72,8 @@ def try_on_command(options: argparse.Namespace) -> None:
     ):
         if not told and mask is None:
             raise Mistake(f"Say where the clothing is in each picture: give {where}.")
+    out = options.out or options.picture.with_name(options.picture.stem + ".dressed.png")
+    check_picture(out, options)
     pixels, garment = (opened(path, options) for path in (options.picture, options.garment_picture))
     region, studio = (
         masked(options.mask, pixels),
@@ -82,7 +86,6 @@ def try_on_command(options: argparse.Namespace) -> None:
     made = try_on(studio, [person], [clothes], targets=targets, fit=fit, making=making_of(options))
     edited, back = (to_pixels(studio.decode(x), pixels.shape[:2]) for x in (made.edited.target, made.edited.source[-1]))
     edited = edited if region is None else pasted(pixels, edited, region)
-    out = options.out or options.picture.with_name(options.picture.stem + ".dressed.png")
     write_picture(out, edited)
     worn = made.region[0, 0, : pixels.shape[0], : pixels.shape[1]].cpu().numpy()
     print(f"dressed         {out} ({float(made.region.mean()):.0%} of the picture is the region)")

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from .jobs import Job, new_trajectory, open_job, trajectory_of
 from .look import look_command
 from .memory_options import memory_of
 from .mistakes import Mistake
+from .outputs import check_file, check_picture, named_after
 from .pictures import Pixels, mask_to_tensor, pasted, read_mask, thumbnail, to_tensor, write_picture
 from .progress import bar
 from .reading import tell
@@ -35,8 +35,10 @@ FEW_STEPS = USUAL["few-step rf"]
 
 
 def invert_command(options: argparse.Namespace) -> None:
+    out = options.out or named_after(options.picture, ".safetensors")
+    check_file(out, options, ".safetensors")
+    check_picture(out.with_suffix(".reconstruction.png"), options)
     job = open_job(options)
-    out = options.out or _named_after(options.picture, ".safetensors")
     trajectory = new_trajectory(job, options, options.prompt)
     out.parent.mkdir(parents=True, exist_ok=True)
     storage.save(trajectory, out, thumbnail=thumbnail(job.pixels))
@@ -51,6 +53,8 @@ def invert_command(options: argparse.Namespace) -> None:
 
 def edit_command(options: argparse.Namespace) -> None:
     _check(options)
+    out, memory = options.out or named_after(options.picture, ".edited.png"), memory_of(options)
+    check_picture(out, options)
     job = open_job(options)
     mask = read_mask(options.mask, job.size) if options.mask else None
     control = _control(job, options, mask)
@@ -76,12 +80,11 @@ def edit_command(options: argparse.Namespace) -> None:
             control=control,
             null_text=null_text,
             strength=FEW_STEPS.strength if options.few_steps else 1.0,
-            memory=memory_of(options),
+            memory=memory,
             on_step=on_step,
         )
     pixels, back = job.picture(edited.target), job.picture(edited.source[-1])
     pixels = pixels if mask is None else pasted(job.pixels, pixels, mask)
-    out = options.out or _named_after(options.picture, ".edited.png")
     write_picture(out, pixels)
     (verdict,) = verdicts([job.pixels], [pixels], [back], mask)
     print(f"edited          {out}")
@@ -90,12 +93,13 @@ def edit_command(options: argparse.Namespace) -> None:
 
 
 def report_command(options: argparse.Namespace) -> None:
+    out = options.out or named_after(options.picture, ".report.png")
+    check_picture(out, options)
     job = open_job(options)
     trajectory = trajectory_of(job, options, options.prompt)
     sheet, lines = report_picture(
         job.studio, trajectory, job.pixels, guidance=job.guidance(options.guidance), shown=not options.quiet
     )
-    out = options.out or _named_after(options.picture, ".report.png")
     write_picture(out, sheet)
     print("\n".join([*lines, f"picture: {out}"]))
 
@@ -165,7 +169,3 @@ def _weights(studio: Studio, options: argparse.Namespace) -> dict[str, float]:
 
 def _psnr(pixels: Pixels, other: Pixels) -> str:
     return f"{float(psnr(to_tensor(pixels), to_tensor(other))):.1f} dB"
-
-
-def _named_after(picture: Path, ending: str) -> Path:
-    return Path(picture.name).with_suffix(ending)

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from pathlib import Path
+import re
 
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.editors import EDITORS
@@ -11,9 +11,11 @@ from ..inversion_core.editors.compare import Compared, compare, fitting
 from ..inversion_core.editors.job import Settings
 from ..inversion_core.metrics import psnr
 from ..inversion_core.types import Cond
+from ..inversion_core.wording import quoted
 from .drawing import Cell, sheet
 from .jobs import Job, open_job
 from .mistakes import Mistake
+from .outputs import check_folder, named_after, write_text
 from .pictures import to_tensor, write_picture
 from .progress import bar
 from .verdict import OUTCOMES, note_equal, verdicts
@@ -24,10 +26,13 @@ FIRST = 2
 
 def compare_command(options: argparse.Namespace) -> None:
     """Edit the picture with each method; print the figures, and write the pictures, a sheet of them and the figures."""
+    out = options.out or named_after(options.picture, ".methods")
+    check_folder(
+        out, options, "|".join(re.escape(name) for name in ("methods.png", "methods.json", *map(file_of, EDITORS)))
+    )
     note_equal(options.source, options.target)
     job = open_job(options)
     names = chosen(job, options.methods, options.few_steps)
-    out = options.out or Path(options.picture.name).with_suffix(".methods")
     out.mkdir(parents=True, exist_ok=True)
     rows, cells = (
         [],
@@ -50,15 +55,20 @@ def compare_command(options: argparse.Namespace) -> None:
             print(line_of(row))
             if result.edited is not None:
                 edited = job.picture(result.edited.target)
-                write_picture(out / f"{result.name.replace(' ', '-')}.png", edited)
+                write_picture(out / file_of(result.name), edited)
                 cells.append(Cell(result.name, edited, note_of(row)))
     if len(cells) == FIRST:
         reasons = "; ".join(f"{row['method']}: {row['refused']}" for row in rows)
         raise Mistake(f"No method could edit this picture. {reasons}")
     lines = [f"from: {options.source}", f"to: {options.target}"]
     write_picture(out / "methods.png", sheet("Methods side by side", lines, cells))
-    (out / "methods.json").write_text(json.dumps({"methods": rows}, indent=2) + "\n", encoding="utf-8")
+    write_text(out / "methods.json", json.dumps({"methods": rows}, indent=2) + "\n")
     print(f"{len(cells) - FIRST} pictures, methods.png and methods.json in {out}")
+
+
+def file_of(method: str) -> str:
+    """The name of a method's picture."""
+    return f"{method.replace(' ', '-')}.png"
 
 
 def prompts(studio: Studio, options: argparse.Namespace, settings: Settings) -> tuple[Cond, Cond]:
@@ -75,7 +85,7 @@ def chosen(job: Job, names: list[str], few_steps: bool = False) -> list[str]:
     able = fitting(job.studio.denoiser, few_steps)
     for name in names:
         if name not in able:
-            raise Mistake(f"'{name}' does not work on this kind of model; these do: {', '.join(able)}.")
+            raise Mistake(f"{quoted(name)} does not work on this kind of model; these do: {', '.join(able)}.")
     return names or able
 
 

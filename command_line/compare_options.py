@@ -26,7 +26,10 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "--steps", metavar="NUMBER", type=values.steps, help=f"steps of every method (default: {texts.STEPS})"
     )
     compare.add_argument(
-        "--guidance", type=float, metavar="NUMBER", help="the same for all (default: what each was published with)"
+        "--guidance",
+        type=values.guidance,
+        metavar="NUMBER",
+        help="the same for all (default: what each was published with)",
     )
     compare.add_argument(
         "--strength",
@@ -34,7 +37,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         metavar="SHARE",
         help="share of the steps that are edited, the same for all (default: what each was published with)",
     )
-    compare.add_argument("--seed", type=int, metavar="NUMBER", default=0, help="for methods that draw noise")
+    compare.add_argument("--seed", type=values.seed, metavar="NUMBER", default=0, help="for methods that draw noise")
     compare.add_argument(
         "-o", "--out", type=Path, metavar="FOLDER", help="the folder to fill (default: PICTURE's name with .methods)"
     )

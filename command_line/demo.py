@@ -1,5 +1,6 @@
 """`latent-inversion demo`: held-out pictures of the toybox world, edited and compared with their true edits."""
 
+import argparse
 import json
 import math
 import time
@@ -17,6 +18,7 @@ from .control import watch
 from .drawing import Cell, heat, sheet
 from .evaluation import Outcome, control_for, evaluate, reconstruct
 from .models import load_toybox
+from .outputs import check_folder, write_text
 from .pictures import Pixels, to_pixels, write_picture
 from .progress import bar
 
@@ -39,6 +41,7 @@ class Shown:
 def run_demo(out: Path, *, steps: int) -> None:
     """Fill `out` with a sheet per edit and report.json, and print a line of figures per edit."""
     began = time.perf_counter()
+    check_folder(out, argparse.Namespace(), "")
     out.mkdir(parents=True, exist_ok=True)
     world = World(load_toybox(), load_judge())
     edits = demo_edits()
@@ -58,7 +61,7 @@ def run_demo(out: Path, *, steps: int) -> None:
         write_picture(out / name, drawn(shown))
         rows.append(row_of(shown))
         tqdm.write(line_of(rows[-1]))
-    (out / "report.json").write_text(json.dumps({"edits": rows}, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(out / "report.json", json.dumps({"edits": rows}, indent=2, allow_nan=False) + "\n")
     print(f"{len(rows)} sheets and report.json in {out}, {time.perf_counter() - began:.0f} s")
 
 

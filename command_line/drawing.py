@@ -1,5 +1,6 @@
 """Labelled sheets of pictures, heat maps and curves."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..inversion_core.wording import plain
 from .faces import face
 from .pictures import Pixels
 
-CELL, GAP, LINE = 256, 16, 22
+CELL, GAP, LINE, LONGEST = 256, 16, 22, 4000
 INK, FAINT, EDGE, PAPER = (24, 24, 27), (110, 110, 118), (212, 212, 216), (255, 255, 255)
 HEAT = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 
@@ -55,10 +57,12 @@ def sheet(title: str, lines: Sequence[str], cells: Sequence[Cell], *, columns: i
 
 def wrap(text: str, width: int, size: int) -> list[str]:
     """The text in lines no wider than `width` pixels; a word that is wider is broken."""
+    text = plain(text, LONGEST)
     letters, lines = face(size, text), [""]
     for word in text.split():
-        while letters.getlength(word) > width:
-            cut = max(n for n in range(1, len(word)) if n == 1 or letters.getlength(word[:n]) <= width)
+        while letters.getlength(word) > width and len(word) > 1:
+            places = range(len(word))
+            cut = max(1, bisect_right(places, width, key=lambda n, word=word: letters.getlength(word[:n])) - 1)
             lines, word = [*lines, word[:cut]], word[cut:]
         longer = f"{lines[-1]} {word}".strip()
         lines = [*lines[:-1], longer] if letters.getlength(longer) <= width else [*lines, word]

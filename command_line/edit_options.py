@@ -46,7 +46,7 @@ def _words(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--method", choices=METHOD_NAMES, default="direct", help="see above (default: %(default)s)")
     group.add_argument(
-        "--guidance", type=float, metavar="NUMBER", help=f"pull of the target (default: {texts.GUIDANCE})"
+        "--guidance", type=values.guidance, metavar="NUMBER", help=f"pull of the target (default: {texts.GUIDANCE})"
     )
     group.add_argument(
         "--negative",
@@ -93,7 +93,7 @@ def _plug_and_play(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--plug-and-play",
         nargs="?",
-        type=int,
+        type=values.layer,
         const=LAYER,
         metavar="LAYER",
         help="keep layout and shapes by the features and self-attention of the UNet's decoder, from this layer on (default: "

@@ -62,10 +62,13 @@ def look_command(options: argparse.Namespace) -> None:
     from ..inversion_core.methods import word_attention
     from .drawing import Cell, heat, sheet
     from .jobs import open_job, trajectory_of
+    from .outputs import check_folder, named_after
     from .pictures import write_picture
     from .progress import bar
     from .reading import label, tell
 
+    out = options.out or named_after(options.picture, ".words")
+    check_folder(out, options, r"words\.png|\d\d+-.*\.png")
     job = open_job(options)
     tokens = job.studio.prompt_tokens(options.prompt)
     words = options.words or regions.distinct_words(tokens)
@@ -81,7 +84,6 @@ def look_command(options: argparse.Namespace) -> None:
     threshold = regions.THRESHOLD if options.threshold is None else options.threshold
     masks = regions.word_masks(maps, covered, threshold=threshold, softness=options.softness)[0, :, :height, :width]
     wide = regions.enlarged(maps, covered)[0, :, :height, :width]
-    out = options.out or Path(options.picture.name).with_suffix(".words")
     labels = [label(tokens, word) for word in words]
     cells = [
         Cell("the picture", job.pixels),

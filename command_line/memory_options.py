@@ -7,6 +7,7 @@ import torch
 from ..inversion_core.attention.bank import Storage
 from ..inversion_core.memory import Memory
 from . import values
+from .models import pick_device
 
 PRECISIONS: dict[str, tuple[torch.dtype | None, bool]] = {
     "recorded": (None, False),
@@ -37,7 +38,7 @@ def add_memory(group: argparse._ArgumentGroup) -> None:
 
 
 def memory_of(options: argparse.Namespace) -> Memory:
-    """What the options say; what is decided is printed."""
+    """What the options say; what is decided is printed. Raises Mistake if the device is not there."""
     dtype, lossy = PRECISIONS[options.bank_precision]
-    device = torch.device(options.bank_device) if options.bank_device else None
+    device = pick_device(options.bank_device) if options.bank_device else None
     return Memory(Storage(dtype, device, options.bank_budget, lossy), tell=print)

@@ -8,6 +8,8 @@ import torch
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.editors.compare import USUAL
 from ..inversion_core.editors.job import kind_of
+from ..inversion_core.wording import quoted
+from .loading import loading
 from .mistakes import Mistake
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -34,6 +36,7 @@ def load_studio(model: str, *, device: str = "auto", dtype: str = "auto", schedu
     return replace(loaded, levels=loaded.schedulers[scheduler])
 
 
+@loading()
 def _loaded(model: str, device: str, dtype: str) -> Studio:
     quiet()
     place, kind = pick_device(device), None if dtype == "auto" else DTYPES[dtype]
@@ -53,6 +56,7 @@ def studio_of(options: argparse.Namespace) -> Studio:
     return replace(studio, guidance=usual.guidance, steps=usual.steps)
 
 
+@loading()
 def load_toybox(
     device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, *, family: str = "unet"
 ) -> Studio:
@@ -103,9 +107,9 @@ def pick_device(name: str) -> torch.device:
         return torch.device(best)
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise Mistake(f"The device '{name}' cannot be used here; try --device cpu.") from error
+        torch.empty(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise Mistake(f"The device {quoted(name)} cannot be used here; try --device cpu.") from error
     return device
 
 

@@ -2,7 +2,9 @@
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
 
+from ..inversion_core.wording import plain
 from . import help as texts
 from . import values
 from .application_options import add_style, add_try_on
@@ -11,6 +13,9 @@ from .edit_options import add_edit
 from .look import add_look
 from .options import add_inversion, add_picture_and_model
 from .video_options import add_video
+
+LONGEST = 1000
+"""The most letters of what is said about an option."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,6 +42,9 @@ def _parser_class() -> type[argparse.ArgumentParser]:
     class Parser(argparse.ArgumentParser):
         def __init__(self, **options: object) -> None:
             super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)  # type: ignore[arg-type]
+
+        def error(self, message: str) -> NoReturn:
+            super().error(plain(message, LONGEST))
 
     return Parser
 
@@ -88,7 +96,7 @@ def _report(commands: argparse._SubParsersAction) -> None:
         "--prompt", metavar="TEXT", help="what the picture shows (default: the prompt of --trajectory, or nothing)"
     )
     report.add_argument(
-        "--guidance", type=float, metavar="NUMBER", help=f"the guidance to test (default: {texts.GUIDANCE})"
+        "--guidance", type=values.guidance, metavar="NUMBER", help=f"the guidance to test (default: {texts.GUIDANCE})"
     )
     add_inversion(report)
     report.add_argument(

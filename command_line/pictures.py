@@ -1,14 +1,17 @@
 """Picture files of any size and kind, as the models want them and back."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
+from ..inversion_core.wording import plain
 from .mistakes import Mistake
+from .outputs import format_of, written
 
 Pixels = NDArray[np.uint8]
 
@@ -19,12 +22,12 @@ def read_picture(path: str | Path) -> Pixels:
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(_eight_bit(image).convert("RGB"))
+    return np.asarray(_eight_bit(image, path).convert("RGB"))
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.float32]:
     """A mask picture as values 0..1 [height, width], white where the edit may go. Raises Mistake unless it has `size`."""
-    mask = np.asarray(_eight_bit(_opened(path)).convert("L"), dtype=np.float32) / 255
+    mask = np.asarray(_eight_bit(_opened(path), path).convert("L"), dtype=np.float32) / 255
     if mask.shape != size:
         raise Mistake(
             f"The mask {path} is {mask.shape[1]} x {mask.shape[0]} and the picture {size[1]} x {size[0]}; "
@@ -36,13 +39,17 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def write_picture(path: str | Path, pixels: Pixels) -> None:
-    """Write a picture file; the folder is made if need be. Raises Mistake if the name has no ending of a picture format."""
+    """Write a picture file, whole or not at all; the folder is made if need be.
+
+    Raises Mistake if the name has no ending of a picture format, and OSError with the name if it cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        Image.fromarray(pixels).save(path)
-    except ValueError as error:
+        kind = format_of(path)
+    except KeyError as error:
         raise Mistake(f"{path} does not end like a picture file; use a name like {path.stem}.png.") from error
+    with written(path) as temporary:
+        Image.fromarray(pixels).save(temporary, kind)
 
 
 def to_tensor(pixels: Pixels, multiple: int = 1) -> Tensor:
@@ -90,20 +97,29 @@ def shrunk(pixels: Pixels, side: int) -> Pixels:
 
 
 def _opened(path: str | Path) -> Image.Image:
+    check_is_file(path, "picture")
     try:
         with Image.open(path) as image:
             image.load()
             return ImageOps.exif_transpose(image)
-    except FileNotFoundError as error:
-        raise Mistake(f"There is no picture {path}.") from error
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise Mistake(f"{path} cannot be read as a picture: {error}.") from error
+    except Exception as error:  # whatever a format's reader stumbles over in a file that is broken, or made to break it
+        raise Mistake(f"{path} cannot be read as a picture: {plain(str(error), 200)}.") from error
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Pictures of 16 or 32 bits scaled to 8; the others as they are."""
+def check_is_file(path: str | Path, what: str) -> None:
+    """Raises Mistake unless there is a file; a pipe would be waited for."""
+    if not os.path.exists(path):
+        raise Mistake(f"There is no {what} {path}.")
+    if not os.path.isfile(path):
+        raise Mistake(f"{path} is a folder or a device, not a file; name a {what}.")
+
+
+def _eight_bit(image: Image.Image, path: str | Path) -> Image.Image:
+    """Pictures of 16 or 32 bits scaled to 8; the others as they are. Raises Mistake if values are not finite."""
     if image.mode[0] not in "IF":
         return image
     values = np.asarray(image, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise Mistake(f"{path} holds values that are no numbers (NaN or infinity); save the picture anew.")
     top = 65535 if image.mode.startswith("I") and values.max() > 255 else 255 if values.max() > 1 else 1
     return Image.fromarray(np.rint(values.clip(0, top) / top * 255).astype(np.uint8))

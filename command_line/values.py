@@ -1,51 +1,58 @@
-"""Values of options, checked as they are read."""
+"""Values of options, checked as they are read; NaN and infinity lie in no range."""
 
 from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..inversion_core.wording import quoted
+
+Number = TypeVar("Number", int, float)
 
 
-def steps(text: str) -> int:
-    """A number of steps."""
-    number = int(text)
-    if not 1 <= number <= 999:
-        raise ArgumentTypeError(f"steps must be between 1 and 999, got {number}")
-    return number
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A whole number from `low` to `high`."""
+
+    def read(text: str) -> int:
+        return _between(text, int, "whole number", low, high)
+
+    return read
 
 
-def side(text: str) -> int:
-    """The longer side of a picture in pixels."""
-    pixels = int(text)
-    if pixels < 8:
-        raise ArgumentTypeError(f"the longer side must be 8 or more, got {pixels}")
-    return pixels
+def real(low: float, high: float) -> Callable[[str], float]:
+    """A number from `low` to `high`."""
+
+    def read(text: str) -> float:
+        return _between(text, float, "number", low, high)
+
+    return read
 
 
-def count(text: str) -> int:
-    """A number of steps that may be none."""
-    number = int(text)
-    if not 0 <= number <= 1000:
-        raise ArgumentTypeError(f"the number of steps must be between 0 and 1000, got {number}")
-    return number
-
-
-def share(text: str) -> float:
-    """A share of the steps, 0 to 1."""
-    part = float(text)
-    if not 0 <= part <= 1:
-        raise ArgumentTypeError(f"a share of the steps lies between 0 and 1, got {part:g}")
-    return part
+steps, count, side, seed = whole(1, 999), whole(0, 1000), whole(8, 100_000), whole(0, 2**64 - 1)
+"""Numbers of steps, of steps that may be none, of pixels, and of a draw of noise."""
+layer, share, guidance = whole(0, 999), real(0, 1), real(0, 100)
+"""A layer of the network, a share of the steps, and the pull of a prompt."""
+MOST = 100
+"""The largest factor of a word."""
 
 
 def gigabytes(text: str) -> int:
     """A number of gigabytes, as bytes."""
-    number = float(text)
-    if number <= 0:
-        raise ArgumentTypeError(f"the gigabytes must be more than 0, got {number:g}")
-    return int(1e9 * number)
+    return round(1e9 * _between(text, float, "number of gigabytes", 1e-9, 1e6))
 
 
 def weight(text: str) -> tuple[str, float]:
     """A word and its factor."""
     word, _, factor = text.rpartition("=")
     if not word:
-        raise ArgumentTypeError(f"write WORD=FACTOR, for example hat=2; got {text}")
-    return word, float(factor)
+        raise ArgumentTypeError(f"write WORD=FACTOR, for example hat=2; got {quoted(text)}")
+    return word, _between(factor, float, "factor", -MOST, MOST)
+
+
+def _between(text: str, kind: Callable[[str], Number], what: str, low: Number, high: Number) -> Number:
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    if number is None or not low <= number <= high:
+        raise ArgumentTypeError(f"wanted is a {what} between {low} and {high}; got {quoted(text)}")
+    return number

@@ -12,7 +12,7 @@ from ..inversion_core.methods import INVERSIONS, Chunked, Window, chunks_of, edi
 from ..inversion_core.metrics import psnr
 from ..inversion_core.shapes import Latent
 from ..inversion_core.trajectory import Provenance, Trajectory
-from .clips import Footage, read_clip, write_clip, write_frames
+from .clips import Footage, check_clip, read_clip, write_clip, write_frames
 from .control import Control, techniques
 from .models import studio_of
 from .options import INVERSION_NAMES
@@ -25,6 +25,8 @@ def video_command(options: argparse.Namespace) -> None:
     """Write the edited clip and its frames; says how well the source's own branch kept the clip."""
     plan_of(1, options)
     note_equal(options.source, options.target)
+    out = options.out or named_after(options.clip)
+    check_clip(out, options)
     footage = read_clip(options.clip)
     studio = studio_of(options)
     frames = [shrunk(frame, options.resize) if options.resize else frame for frame in footage.frames]
@@ -37,7 +39,6 @@ def video_command(options: argparse.Namespace) -> None:
     with bar(shown=not options.quiet) as on_step:
         edited = edit_clip(trajectory, studio.denoiser, source, target, plan, make, on_step=on_step)
     pixels = decoded(studio, edited.target, frames)
-    out = options.out or named_after(options.clip)
     write_clip(out, Footage(pixels, footage.durations))
     back = decoded(studio, edited.source[-1], frames)
     kept = [float(psnr(to_tensor(a), to_tensor(b))) for a, b in zip(back, frames, strict=True)]

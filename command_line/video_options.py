@@ -55,7 +55,7 @@ def _words(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--source", metavar="TEXT", required=True, help="what the clip shows")
     group.add_argument("--target", metavar="TEXT", required=True, help="what it shall show: some words changed")
     group.add_argument(
-        "--guidance", type=float, metavar="NUMBER", help=f"pull of the target (default: {texts.GUIDANCE})"
+        "--guidance", type=values.guidance, metavar="NUMBER", help=f"pull of the target (default: {texts.GUIDANCE})"
     )
     group.add_argument("--negative", metavar="TEXT", default="", help="what guidance leads away from")
     for name, kept in (("cross", "shared words keep their places"), ("self", "the shapes of the source stay")):

@@ -21,7 +21,9 @@ def plain(text: str, most: int = MESSAGE) -> str:
 
 def quoted(value: object, most: int = QUOTE) -> str:
     """A value of someone else's in quotation marks, on one line."""
-    return "'" + plain(str(value), most).replace("\n", "\\n") + "'"
+    endless = isinstance(value, int) and value.bit_length() > 10_000  # which Python does not write out
+    said = "a number of too many digits" if endless else plain(str(value), most)
+    return "'" + said.replace("\n", "\\n") + "'"
 
 
 def whole(text: str) -> str:
@@ -39,7 +41,7 @@ def made_plain(error: Exception) -> Exception:
             setattr(one, name, [plain(str(note)) for note in told] if name == "__notes__" else told)
         for name in ("strerror", "filename", "filename2") if isinstance(one, OSError) else ():
             if isinstance(told := getattr(one, name), str):
-                setattr(one, name, plain(told))
+                setattr(one, name, plain(told, MESSAGE // 4))
     if not any(HIDDEN.search(str(one)) or len(str(one)) > 2 * MESSAGE for one in errors):
         return error
     return RuntimeError(plain(f"{type(error).__name__}: {error}"))
@@ -47,7 +49,8 @@ def made_plain(error: Exception) -> Exception:
 
 def _chain(error: BaseException) -> list[BaseException]:
     """The error and its causes, each once."""
-    met, left = [], [error]
+    met: list[BaseException] = []
+    left = [error]
     while left:
         one = left.pop()
         if all(one is not other for other in met):

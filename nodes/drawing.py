@@ -8,8 +8,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..command_line.faces import face
+from ..inversion_core.wording import plain
 
-GAP, LINE, SIZE = 12, 20, 13
+GAP, LINE, SIZE, LONGEST = 12, 20, 13, 4000
 INK, FAINT, BLUE, ORANGE, PAPER = (30, 30, 34), (150, 150, 156), (40, 110, 190), (220, 120, 30), (250, 250, 248)
 
 Colour = tuple[int, ...]
@@ -30,6 +31,7 @@ def write(
     to: float = 0,
 ) -> None:
     """A line of text at its upper left (`to` 0), its upper middle (0.5) or its upper right (1)."""
+    text = plain(text, LONGEST)
     letters = face(size, text)
     draw.text((place[0] - to * letters.getlength(text), place[1]), text, fill=colour, font=letters)
 
@@ -37,11 +39,13 @@ def write(
 def wrapped(text: str, width: int) -> list[str]:
     """The lines of `text`, broken between words to fit."""
     lines: list[str] = []
+    text = plain(text, LONGEST)
+    letters = face(SIZE, text)
     for paragraph in text.splitlines():
         line = ""
         for word in paragraph.split(" "):
             longer = f"{line} {word}" if line else word
-            if face(SIZE, text).getlength(longer) > width and line:
+            if letters.getlength(longer) > width and line:
                 lines.append(line)
                 longer = word
             line = longer

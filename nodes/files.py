@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from ..inversion_core.wording import quoted
 from .common import schema
 from .keepsake import told
 from .saved import PREFIX, beside, check_name, load_files, path_of, save_files, saved_files
@@ -91,13 +92,13 @@ class InversionLoadTrajectory(io.ComfyNode):
         if file is None:  # linked: known when it runs
             return True
         try:
-            return path_of(file).is_file() or f"There is no trajectory file '{file}'."
+            return path_of(file).is_file() or f"There is no trajectory file {quoted(file)}."
         except ValueError as error:
             return str(error)
 
     @classmethod
     def fingerprint_inputs(cls, file: str) -> str:
-        paths = [path for path in (path_of(file), beside(path_of(file))) if path.is_file()]
+        paths = [path for path in (path_of(file), beside(path_of(file))) if path and path.is_file()]
         return " ".join(f"{path} {path.stat().st_mtime_ns}" for path in paths)
 
     @classmethod

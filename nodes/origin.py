@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..inversion_core.storage import StorageError, load_header
+from ..inversion_core.wording import plain, whole
 from .saved import path_of
 
-LONGEST, DEPTH = 4000, 200
+LONGEST, NAME, LORAS, DEPTH = 4000, 200, 20, 200
+"""The most letters of a prompt and of a file's name, and the most LoRAs, that are kept; how far up a graph is followed."""
 WEIGHTS = (".safetensors", ".sft", ".ckpt", ".gguf", ".pt", ".pth", ".bin")
 PLAIN = {"value", "text", "string", "prompt"}
 SAID_BY = {"InversionAttentionEdit": {1: "source_prompt", 2: "target_prompt"}, "ConditioningZeroOut": {0: ""}}
@@ -37,8 +39,15 @@ class Origin:
         kept = kept if isinstance(kept, dict) else {}
         texts = {name: kept.get(name) for name in ("prompt", "negative", "model")}
         loras = kept.get("loras")
-        named = tuple(str(name)[:LONGEST] for name in (loras if isinstance(loras, list) else []))
-        return cls(**{name: text[:LONGEST] for name, text in texts.items() if isinstance(text, str)}, loras=named)
+        named = tuple(name for name in (loras if isinstance(loras, list) else []) if isinstance(name, str))
+        return cls(**{name: text for name, text in texts.items() if isinstance(text, str)}, loras=named).cut()
+
+    def cut(self) -> "Origin":
+        """The same, of which only so much is kept as can be shown."""
+        names = (self.model, *self.loras[:LORAS])
+        model, *loras = (plain(name, NAME) for name in names)
+        more = [f"and {len(self.loras) - LORAS} more"] if len(self.loras) > LORAS else []
+        return Origin(whole(self.prompt[:LONGEST]), whole(self.negative[:LONGEST]), model, (*loras, *more))
 
     def as_notes(self) -> dict[str, Any]:
         """For a file's notes."""
@@ -104,7 +113,7 @@ def origin_of(graph: Mapping[str, Any] | None, node_id: Any, *, classes: Mapping
     guided = node.inputs.get("guidance", 1) != 1
     model, loras = model_of(node)
     texts = {name: _joined(prompts_of(node.above(name))) for name in ("source", *(["negative"] if guided else []))}
-    return Origin(texts["source"], texts.get("negative", ""), model, loras)
+    return Origin(texts["source"], texts.get("negative", ""), model, loras).cut()
 
 
 def prompts_of(found: tuple[Spot, int] | None, met: set[tuple[str, int]] | None = None) -> list[str]:
@@ -175,4 +184,4 @@ def _file(name: str) -> str:
 
 
 def _joined(texts: list[str]) -> str:
-    return "\n".join(dict.fromkeys(filter(None, (text.strip() for text in texts))))[:LONGEST]
+    return "\n".join(dict.fromkeys(filter(None, (text.strip() for text in texts))))

@@ -1,6 +1,5 @@
 """The words of a prompt as a text encoder of ComfyUI cuts it, and the words that people write into widgets."""
 
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,9 +8,12 @@ from comfy.sd1_clip import parse_parentheses
 
 from ..command_line.reading import remark
 from ..inversion_core.attention.tokens import PromptTokens, joined, words_of_pieces
+from ..inversion_core.wording import quoted
 from .progress import say
 from .words import word
 
+HEAVIEST = 100
+"""The largest weight of a word."""
 Chunks = Mapping[str, Sequence[Sequence[tuple[Any, float, int]]]]
 """What ComfyUI's tokenizers give, by their names: chunks of `(token, weight, word)`; word 0 is start, end or padding."""
 Reader = Callable[[Any, Chunks, str], PromptTokens]
@@ -160,7 +162,7 @@ def word_list(text: str) -> tuple[str, ...]:
 
 
 def weights_of(text: str) -> dict[str, float]:
-    """`word: weight`, one a line. Raises ValueError at a line of another form."""
+    """`word: weight`, one a line. Raises ValueError at a line of another form, and at a weight out of range."""
     weights = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         named, colon, weight = line.replace("：", ":").rpartition(":")
@@ -168,8 +170,9 @@ def weights_of(text: str) -> dict[str, float]:
             weights[named.strip()] = float(weight)
         except ValueError:
             colon = ""
-        if not colon or not named.strip() or not math.isfinite(weights[named.strip()]):
+        if not colon or not named.strip() or not abs(weights[named.strip()]) <= HEAVIEST:
             raise ValueError(
-                f"Write a word, a colon and its weight, a number, on each line, as in 'smiling: 2.5'; got '{line}'."
+                f"Write a word, a colon and its weight, a number from -{HEAVIEST} to {HEAVIEST}, on each line, as in "
+                f"'smiling: 2.5'; got {quoted(line)}."
             )
     return weights

@@ -16,11 +16,18 @@ from PIL import Image
 
 from ..command_line.pictures import shrunk
 from ..inversion_core.storage import StorageError, load_header, load_thumbnail
+from ..inversion_core.wording import plain, quoted
 from .cards import card_of, cards
 from .saved import path_of
 from .thumbnails import SIDE
 
 ROOT = "/latent_inversion"
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every answer: a page from elsewhere, of another port too, cannot show what lies in ComfyUI's folders."""
 
 
 def register() -> None:
@@ -45,8 +52,8 @@ def answering(work: Callable[[str], tuple[bytes, str]]) -> Callable[[Any], Any]:
         except (OSError, ValueError) as error:
             kinds = {FileNotFoundError: 404, StorageError: 422, OSError: 422, ValueError: 400}
             status = next(status for kind, status in kinds.items() if isinstance(error, kind))
-            return web.json_response({"error": without_folders(str(error))}, status=status)
-        return web.Response(body=body, content_type=kind, headers={"Cache-Control": "no-cache"})
+            return web.json_response({"error": plain(without_folders(str(error)))}, status=status, headers=HEADERS)
+        return web.Response(body=body, content_type=kind, headers=HEADERS)
 
     return handler
 
@@ -91,5 +98,5 @@ def workflow(file: str) -> tuple[bytes, str]:
 def _existing(file: str) -> Path:
     path = path_of(file)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no trajectory file '{file}'.")
+        raise FileNotFoundError(f"There is no trajectory file {quoted(file)}.")
     return path

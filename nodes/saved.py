@@ -1,32 +1,47 @@
 """Trajectories in files, inside ComfyUI's output and input folders only."""
 
-import math
 import os
 import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import comfy.model_management
 import folder_paths
+import torch
 from torch import Tensor
 
-from ..inversion_core.storage import StorageError, load_notes, load_null_text, load_trajectory, save
-from .sockets import Frame, LatentTrajectory, NullTextResult
+from ..inversion_core.storage import StorageError, load_header, load_null_text, load_trajectory, save
+from ..inversion_core.wording import HIDDEN, quoted
+from .notes import facts_of
+from .sockets import LatentTrajectory, NullTextResult
 from .thumbnails import of_latent, of_picture
 
 SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
 NAME = re.compile(r"\.trajectory( \(\d+\))?\.safetensors$")
 """How the name of a trajectory's file ends; ComfyUI puts a number before the last point if a name is taken."""
-LONGEST, PREFIX = 255, 200
-"""The most bytes of a file's name, and of one to which a number and the ending are still added."""
-
+LONGEST, PREFIX, DEEPEST = 255, 200, 1000
+"""The most bytes of a file's name, and of one to which a number and the ending are still added; the most letters of a
+name with its folders."""
 PLACE = 8
 """The pixels of a latent's place in most models."""
 
 
-def beside(path: Path) -> Path:
-    """Where the null-text result of a trajectory's file lies."""
-    return path.with_name(NAME.sub(r".null-text\1.safetensors", path.name))
+def beside(path: Path) -> Path | None:
+    """The null-text result of a trajectory's file, if there is one. Raises ValueError if it is a link out of ComfyUI's folders."""
+    found = path.with_name(NAME.sub(r".null-text\1.safetensors", path.name))
+    if not found.is_file():
+        return None
+    if not any(found.resolve().is_relative_to(root) for root in roots()):
+        raise ValueError(
+            f"{quoted(found.name)} leads out of ComfyUI's folders. Copy the file there instead of a link to it."
+        )
+    return found
+
+
+def roots() -> list[Path]:
+    """ComfyUI's output and input folder."""
+    return [Path(folder_paths.get_directory_by_type(kind)).resolve() for kind in ("output", "input")]
 
 
 def saved_files() -> list[str]:
@@ -44,25 +59,25 @@ def saved_files() -> list[str]:
 def check_name(name: str, shown: str, longest: int) -> None:
     """Raises ValueError if a name, on any system, leads out of the folder that it is for, or cannot be a file's."""
     parts = re.split(r"[/\\]", name)
-    if any(ord(letter) < 32 for letter in name):
-        raise ValueError(f"{shown[:60]!r} holds a character that a file's name cannot hold. Choose another name.")
+    if HIDDEN.search(name) or "\n" in name:
+        raise ValueError(f"{quoted(shown)} holds a character that a file's name cannot hold. Choose another name.")
     if re.match(r"[A-Za-z]:(?![/\\])", name):
         raise ValueError(
-            f"'{shown[:60]}' begins like a drive of Windows, '{name[:2]}': a file's name holds no ':' there. Choose another name."
+            f"{quoted(shown)} begins like a drive of Windows, {quoted(name[:2])}: a file's name holds no ':' there. Choose "
+            "another name."
         )
     if ".." in parts or (len(parts) > 1 and not parts[0]) or re.match("[A-Za-z]:", name):
         raise ValueError(
-            f"'{shown[:60]}' leads out of ComfyUI's folders. Write a name inside them, without a drive or '..'."
+            f"{quoted(shown)} leads out of ComfyUI's folders. Write a name inside them, without a drive or '..'."
         )
-    if (size := _bytes(most := max(parts, key=_bytes))) > longest:
+    if (size := len((most := max(parts, key=lambda part: len(part.encode()))).encode())) > longest:
         raise ValueError(
-            f"'{most[:40]}...' is too long for a file's name: its {len(most)} letters take {size} bytes, of at most {longest}."
+            f"{quoted(most, 40)} is too long for a file's name: its {len(most)} letters take {size} bytes, of at most {longest}."
         )
-
-
-def _bytes(name: str) -> int:
-    """What a name takes in a file system, which counts bytes and not letters."""
-    return len(name.encode("utf-8", "surrogatepass"))
+    if len(name) > DEEPEST:
+        raise ValueError(
+            f"{quoted(shown, 40)} is too long with its folders: {len(name)} letters, of at most {DEEPEST}."
+        )
 
 
 def path_of(file: str) -> Path:
@@ -71,15 +86,13 @@ def path_of(file: str) -> Path:
     check_name(name, file, LONGEST)
     if folder is None:
         folder = folder_paths.get_input_directory()
-    if Path(folder).resolve() not in {
-        Path(folder_paths.get_directory_by_type(k)).resolve() for k in ("output", "input")
-    }:
-        raise ValueError(f"'{file}' is not in ComfyUI's output or input folder.")
+    if Path(folder).resolve() not in roots():
+        raise ValueError(f"{quoted(file)} is not in ComfyUI's output or input folder.")
     root, path = os.path.realpath(folder), os.path.realpath(os.path.join(folder, name))
     if os.path.isabs(name) or os.path.commonpath([root, path]) != root:
-        raise ValueError(f"'{file}' leads out of ComfyUI's folders.")
+        raise ValueError(f"{quoted(file)} leads out of ComfyUI's folders.")
     if not NAME.search(path):
-        raise ValueError(f"'{file}' is no trajectory file: its name does not end in {SUFFIX}.")
+        raise ValueError(f"{quoted(file)} is no trajectory file: its name does not end in {SUFFIX}.")
     return Path(path)
 
 
@@ -103,11 +116,17 @@ def save_files(
         counter += 1
     stem = f"{name}_{counter:05}_"
     frame = None if record.frame is None else {k: v for k, v in asdict(record.frame).items() if v is not None}
-    notes = {"scale": record.scale, "shift": record.shift, "frame": frame, "made": made}
+    notes = {"scale": list(record.scale), "shift": list(record.shift), "frame": frame, "made": made}
+    facts_of(notes, record.trajectory.shape[1])
     thumbnail = of_latent(record) if image is None else of_picture(image)
+    beside_it = Path(folder, stem + NULL_TEXT)
     if null_text is not None:
-        save(null_text.null_text, Path(folder, stem + NULL_TEXT))
-    save(record.trajectory, Path(folder, stem + SUFFIX), thumbnail=thumbnail, notes=notes, texts=texts)
+        save(null_text.null_text, beside_it)
+    try:
+        save(record.trajectory, Path(folder, stem + SUFFIX), thumbnail=thumbnail, notes=notes, texts=texts)
+    except BaseException:
+        beside_it.unlink(missing_ok=True)
+        raise
     return Path(subfolder, stem + SUFFIX).as_posix()
 
 
@@ -123,18 +142,21 @@ def size_of(record: LatentTrajectory, image: Tensor | None) -> tuple[int, int]:
 
 def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
     """A trajectory and the null-text result beside it. Raises StorageError, saying what is wrong with the file."""
-    trajectory, notes = load_trajectory(path), load_notes(path)
+    null_text, header = beside(path), load_header(path)
     try:
-        frame = None if notes["frame"] is None else Frame(**notes["frame"])
-        scale, shift = (_numbers(notes[name], trajectory.shape[1]) for name in ("scale", "shift"))
-    except (KeyError, TypeError, ValueError) as error:
+        facts = facts_of(header.notes, header.shape[1])
+    except ValueError as error:
         raise StorageError(
             f"{path.name} was not saved by Save Trajectory: it does not say how its latents are scaled and how large its "
             f"picture is ({error}). Save the trajectory with that node."
         ) from error
-    record = LatentTrajectory(trajectory, scale, shift, frame)
-    null_text = beside(path)
-    return record, NullTextResult(load_null_text(null_text)) if null_text.is_file() else None
+    if header.bytes > (free := comfy.model_management.get_free_memory(torch.device("cpu"))):
+        raise StorageError(
+            f"{path.name} was not read: its tensors take {header.bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are "
+            "free. Close other programs, or invert with fewer steps."
+        )
+    record = LatentTrajectory(load_trajectory(path), *facts)
+    return record, NullTextResult(load_null_text(null_text)) if null_text else None
 
 
 def _changed(file: str) -> int | None:
@@ -144,9 +166,3 @@ def _changed(file: str) -> int | None:
         return path.stat().st_mtime_ns if path.is_file() else None
     except (OSError, ValueError):
         return None
-
-
-def _numbers(values: Any, channels: int) -> tuple[float, ...]:
-    if len(values) != channels or not all(map(math.isfinite, values)):
-        raise ValueError(f"wanted are {channels} numbers, one a channel; got {str(values)[:40]}")
-    return tuple(values)

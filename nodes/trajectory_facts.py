@@ -1,9 +1,12 @@
 """A trajectory's facts in words."""
 
 from ..inversion_core.metrics import whiteness
-from .origin import Origin
+from ..inversion_core.wording import plain
+from .origin import LONGEST, Origin
 from .sockets import LatentTrajectory
 
+SHORT = 100
+"""The most letters of a name."""
 PATHS = {"ve": "variance exploding", "rf": "rectified flow"}
 
 
@@ -19,11 +22,11 @@ def facts_of(record: LatentTrajectory, origin: Origin) -> dict[str, str]:
     fixed = None if trajectory.residuals is None else max(trajectory.residuals)
     megabytes = sum(x.numel() * x.element_size() for x in trajectory.tensors) / 1e6
     facts = {
-        "inversion": f"{made.method or 'unknown'}, {trajectory.steps} steps, guidance {made.guidance:g}",
-        "prompt": origin.prompt or made.prompt,
+        "inversion": f"{plain(made.method, SHORT) or 'unknown'}, {trajectory.steps} steps, guidance {made.guidance:g}",
+        "prompt": origin.prompt or plain(made.prompt, LONGEST),
         "negative": origin.negative,
-        "model": origin.model + (f" ({', '.join(origin.loras)})" if origin.loras else ""),
-        "weights": made.model,
+        "model": plain(origin.model + (f" ({', '.join(origin.loras)})" if origin.loras else ""), 4 * SHORT),
+        "weights": plain(made.model, SHORT),
         "picture": size if count == 1 else f"{count} of {size}",
         "latent": f"{' x '.join(map(str, trajectory.shape[1:]))}, {str(trajectory.xs[0].dtype).removeprefix('torch.')}",
         "noise levels": f"sigma {top:.4g} to {bottom:.4g}, {PATHS.get(path, path)}",

@@ -4,6 +4,7 @@ through, and not every ComfyUI looks for choices before a prompt runs."""
 import inspect
 import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 from comfy_api.latest import io
@@ -35,7 +36,7 @@ def check_widgets(node: type[io.ComfyNode], inputs: Mapping[str, Any]) -> None:
 
 def check_number(widget: io.Int.Input | io.Float.Input, value: Any) -> None:
     """Raises ValueError unless the value is a number of the widget's kind in its range; NaN is in none."""
-    is_number = isinstance(value, (int, float)) and (isinstance(widget, io.Float.Input) or value % 1 == 0)
+    is_number = isinstance(value, Real) and (isinstance(widget, io.Float.Input) or value % 1 == 0)
     if not (is_number and widget.min <= value <= widget.max):
         kind = "number" if isinstance(widget, io.Float.Input) else "whole number"
         raise ValueError(f"'{widget.id}' is a {kind} from {widget.min} to {widget.max}; got {_said(value)}.")

@@ -16,10 +16,10 @@ PARTS = ("inversion_core", "nodes", "toybox", "command_line")
 
 # A row imports only from rows above it; files of one package also from each other.
 ROWS = (
-    ("shapes", "wording"),
+    ("shapes", "wording", "writing"),
     ("paths",),
     ("progress", "types"),
-    ("trajectory",),
+    ("fields", "trajectory"),
     ("attention", "dial", "fingerprint", "headers", "metrics", "refine", "schedules", "solvers"),
     ("integrate", "storage", "verdict", "diagnosis"),
     ("edit",),
@@ -31,7 +31,7 @@ ROWS = (
 )
 # Backends join a host to the library: they know its values, none of its loops and methods.
 VALUES = {"shapes", "paths", "types", "trajectory"}
-BACKENDS_MAY = VALUES | {"fingerprint", "schedules", "attention.site", "attention.tokens"}
+BACKENDS_MAY = VALUES | {"fingerprint", "schedules", "wording", "attention.site", "attention.tokens"}
 
 COMFY = {"comfy", "comfy_api", "comfy_extras", "execution", "folder_paths", "latent_preview", "node_helpers", "server"}
 HOSTS = {"diffusers": {"diffusers", "transformers"}, "comfy": COMFY}

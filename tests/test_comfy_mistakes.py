@@ -140,6 +140,7 @@ def test_the_ends_of_what_is_allowed_are_allowed(shop: Shop) -> None:
         "no strength": bench.add("InversionFreeEdit", **free, **bench.words),
         "one frame": bench.by("InversionVideoEdit"),
         "twice": bench.with_edit(twice),
+        "the last seed": bench.other_inversion("InversionStochasticInvert", seed=2**64 - 1)[1],
     }
     checked = {name: bench.compare(latent, latent) for name, latent in edits.items()}
     picture = bench.show(edits["one step"])

@@ -2,13 +2,18 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from harness.networks import Mixture
-from latent_inversion.inversion_core import storage
+from latent_inversion.inversion_core import headers, storage
 from latent_inversion.inversion_core.edit import edit
 from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
 from latent_inversion.inversion_core.paths import RF, VE
@@ -287,3 +292,156 @@ def test_what_was_read_outlives_its_file(tmp_path):
     before = [x.clone() for x in kept.xs]
     path.write_bytes(b"")
     assert all(torch.equal(a, b) for a, b in zip(kept.xs, before, strict=True))
+
+
+# Files that change, hang or are too large
+
+
+def test_a_file_that_is_cut_off_while_it_is_read_never_ends_the_process(tmp_path):
+    """In a process of its own: a mapped file would end it with SIGBUS."""
+    code = (
+        "import sys, threading, time\n"
+        "from latent_inversion.inversion_core.storage import StorageError, load_trajectory\n"
+        "path, ends = sys.argv[1], []\n"
+        "data = open(path, 'rb').read()\n"
+        "load_trajectory(path)\n"
+        "began = time.monotonic()\n"
+        "load_trajectory(path)\n"
+        "taken = time.monotonic() - began\n"
+        "for attempt in range(16):\n"
+        "    open(path, 'wb').write(data)\n"
+        "    def spoil():\n"
+        "        time.sleep(taken * attempt / 16)\n"
+        "        open(path, 'r+b').truncate(len(data) // 8)\n"
+        "    thread = threading.Thread(target=spoil)\n"
+        "    thread.start()\n"
+        "    try:\n"
+        "        load_trajectory(path)\n"
+        "        ends.append('read')\n"
+        "    except StorageError as error:\n"
+        "        ends.append(str(error))\n"
+        "    thread.join()\n"
+        "print(len(ends), sum('truncated' in end or 'damaged' in end for end in ends))\n"
+    )
+    path = tmp_path / "t.safetensors"
+    save(trajectory(shape=(1, 16, 512, 512)), path)
+    run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, (run.returncode, run.stderr)
+    ended, refused = map(int, run.stdout.split())
+    assert ended == 16 and refused > 0
+
+
+def test_a_file_that_ends_too_soon_is_refused(tmp_path, monkeypatch):
+    """Cut off after its head was checked, before its tensors are read."""
+    path = tmp_path / "t.safetensors"
+    save(trajectory(shape=(1, 4, 64, 64)), path)
+    known = storage.header_of
+
+    def cut(file, *more):
+        header = known(file, *more)
+        os.truncate(path, file.tell() + 40)
+        return header
+
+    monkeypatch.setattr(storage, "header_of", cut)
+    with pytest.raises(StorageError, match="cut off while it was read"):
+        load_trajectory(path)
+
+
+@pytest.mark.parametrize("load", [load_header, load_trajectory, load_null_text, load_thumbnail, load_notes])
+def test_pipes_folders_and_devices_are_refused_at_once(tmp_path, load):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
+        with pytest.raises(StorageError, match="folder or a device"):
+            load(path)
+
+
+def test_what_is_too_large_is_refused_with_the_bound_by_load_and_save(tmp_path, monkeypatch):
+    path = tmp_path / "t.safetensors"
+    size = 4 * 8 + 4 * 4 * 10**9
+    tensors = {
+        "sigmas": {"dtype": "F64", "shape": [4], "data_offsets": [0, 32]},
+        "xs": {"dtype": "F32", "shape": [4, 1, 4, 25000, 10000], "data_offsets": [32, size]},
+    }
+    facts = {"path": "ve", "solver": "euler", "residuals": None, "provenance": {}}
+    metadata = {"format": "latent-inversion trajectory", "version": "1", "facts": json.dumps(facts)}
+    with_head(path, {"__metadata__": metadata, **tensors}, b"")
+    os.truncate(path, path.stat().st_size + size)
+    with pytest.raises(StorageError, match=r"take 16.0 GB, and files of up to 8 GB are read"):
+        load_trajectory(path)
+    monkeypatch.setattr(headers, "BYTES", 1000)
+    with pytest.raises(StorageError, match=r"was not written: its tensors take 0.0 GB, and files of up to 1e-06 GB"):
+        save(trajectory(), tmp_path / "new.safetensors")
+    assert not (tmp_path / "new.safetensors").exists()
+
+
+def test_memory_that_does_not_suffice_is_said(tmp_path, monkeypatch):
+    def none_left(*args):
+        raise MemoryError
+
+    path = rewritten(tmp_path)
+    monkeypatch.setattr(storage, "_tensor", none_left)
+    with pytest.raises(StorageError, match="for which the memory does not suffice"):
+        load_trajectory(path)
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        (lambda: trajectory(shape=(16, 6, 5)), "no latents of one picture"),
+        (lambda: replace(trajectory(), xs=tuple(1e9 * x for x in trajectory().xs)), "beyond 1e.07"),
+        (lambda: replace(trajectory(), sigmas=1e308 * SIGMAS), "its sigmas hold values beyond 1e.06"),
+        (lambda: replace(trajectory(path=RF), sigmas=5 * SIGMAS), "its sigmas hold values beyond 1.001"),
+        (lambda: replace(trajectory(), residuals=(float("nan"), 0.0, 0.0)), "its residuals"),
+        (lambda: replace(trajectory(), provenance=Provenance(guidance=1e9)), "its guidance is 1000000000.0"),
+        (lambda: replace(trajectory(), provenance=Provenance(prompt="x" * 9_000_000)), "its head is said to be"),
+        (lambda: replace(null_text(), first=(float("nan"), 0.0, 0.0)), "its first"),
+    ],
+)
+def test_what_would_not_be_read_is_not_written(tmp_path, kept, message):
+    with pytest.raises(StorageError, match=f"was not written.*{message}"):
+        save(kept(), tmp_path / "t.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_overlapping_tensors_are_refused(tmp_path):
+    path = rewritten(tmp_path)
+    head, body = head_of(path)
+    head["sigmas"]["data_offsets"] = [8, 40]
+    with pytest.raises(StorageError, match="overlap or leave gaps"):
+        load_trajectory(with_head(path, head, body))
+
+
+def test_halves_of_characters_are_replaced_where_they_are_read(tmp_path):
+    made = Provenance("a\ud800", "b\ud800", 1.0, "c \ud83d\ude00 \udc00")
+    save(replace(trajectory(), provenance=made), tmp_path / "t.safetensors", notes={"d": ["e\ud800"]})
+    back = load_header(tmp_path / "t.safetensors")
+    assert back.provenance == Provenance("a�", "b�", 1.0, "c 😀 �") and back.notes == {"d": ["e�"]}
+
+
+def test_a_head_of_many_tensors_is_refused_soon(tmp_path):
+    head = {f"t{number}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for number in range(100_000)}
+    head["__metadata__"] = {"format": "latent-inversion trajectory", "version": "1"}
+    path, began = with_head(tmp_path / "t.safetensors", head, b""), time.process_time()
+    with pytest.raises(StorageError, match="do not belong there: t0, t1"):
+        load_header(path)
+    assert time.process_time() - began < 2
+
+
+def test_files_have_usual_rights_and_a_device_is_never_replaced(tmp_path):
+    before = os.umask(0o022)
+    try:
+        save(trajectory(), tmp_path / "t.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "t.safetensors").stat().st_mode & 0o777 == 0o644
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(OSError, match="folder or a device"):
+            save(trajectory(), path)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["pipe", "t.safetensors"]
+
+
+def test_the_longest_name_that_a_system_takes_is_written(tmp_path):
+    path = tmp_path / ("n" * 243 + ".safetensors")
+    save(trajectory(), path)
+    assert load_trajectory(path).steps == 3

@@ -37,6 +37,7 @@ def test_what_hides_is_escaped_and_the_middle_left_out() -> None:
     assert said.startswith("\\ud800 \\x1b[31m \\u202e \\x00 \\r \\u2028") and said.endswith("xx advice")
     assert len(said) <= MESSAGE and plain(said) == said
     assert len(quoted(HOSTILE)) <= QUOTE + 2 and quoted("a\nb") == "'a\\nb'" and quoted(["\ud800"]) == "'['\\ud800']'"
+    assert quoted(10**10_000) == "'a number of too many digits'"
 
 
 def test_halves_of_characters_are_replaced_and_pairs_joined() -> None:

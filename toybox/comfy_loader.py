@@ -58,6 +58,7 @@ def load_clip(state: dict[str, Tensor]) -> Any:
         partial(comfy.sd1_clip.SD1ClipModel, clip_model=ToyboxTextEncoder),
     )
     renamed = {key if key.startswith("text_model.") else f"text_model.{key}": value for key, value in state.items()}
+    renamed["text_projection.weight"] = torch.eye(TEXT_ENCODER["hidden_size"])  # not asked for, and else left unset
     clip = comfy.sd.CLIP(
         target, parameters=sum(t.numel() for t in state.values()), model_options={"dtype": torch.float32}
     )

@@ -74,7 +74,7 @@ def load_tokenizer(folder: Path):
     """Return transformers' CLIPTokenizer of a folder; prompts are cut and padded to 32 tokens."""
     from transformers import CLIPTokenizer
 
-    return CLIPTokenizer.from_pretrained(str(folder))
+    return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
 
 
 def token_ids(tokenizer, captions: list[str]):

@@ -38,8 +38,8 @@ def load_clip(path: Path, device: torch.device) -> tuple[Clip, str]:
     from transformers import CLIPModel, CLIPProcessor
 
     try:
-        model = CLIPModel.from_pretrained(str(path), local_files_only=True)
-        processor = CLIPProcessor.from_pretrained(str(path), local_files_only=True)
+        model = CLIPModel.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
+        processor = CLIPProcessor.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise Mistake(f"{path} holds no CLIP in transformers' format: {str(error).splitlines()[0]}") from error
     vision = model.config.vision_config

@@ -72,9 +72,9 @@ def load_structure(path: Path, device: torch.device) -> tuple[Structure, str]:
 
     try:
         if path.is_dir():
-            config = ViTConfig.from_pretrained(str(path), local_files_only=True)
+            config = ViTConfig.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
             config.layer_norm_eps = NORM_EPSILON
-            options: dict[str, Any] = {"config": config, "local_files_only": True}
+            options: dict[str, Any] = {"config": config, "local_files_only": True, "trust_remote_code": False}
             vit, told = ViTModel.from_pretrained(
                 str(path), add_pooling_layer=False, output_loading_info=True, **options
             )

@@ -16,7 +16,7 @@ from ..types import Cond, Prompt
 from .comfy_attention import blocks_of, check_editable, is_unet, with_edits
 from .comfy_features import features_reached
 from .comfy_gradients import gradients_through, plain
-from .comfy_guider import check_prompts, guider_of, own_guidance, same_draws
+from .comfy_guider import check_prompts, guider_of, naming_what_lacks, own_guidance, same_draws
 from .comfy_model import (
     ModelPatcher,
     fingerprint_of,
@@ -78,7 +78,8 @@ def run(
     check_prompts(prompts, model, latent)
     guider = guider_of(resident(model, tuple(latent.shape)) if gradients else model, prompts)
     walk = _Walk(body)
-    guider.sample(torch.zeros_like(latent), latent, walk, sigmas.float(), disable_pbar=True, seed=seed)
+    with naming_what_lacks():
+        guider.sample(torch.zeros_like(latent), latent, walk, sigmas.float(), disable_pbar=True, seed=seed)
     return walk.results[0]
 
 

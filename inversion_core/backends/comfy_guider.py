@@ -62,6 +62,20 @@ def check_area(name: str, area: Any, sides: Sequence[int]) -> None:
 
 
 @contextmanager
+def naming_what_lacks() -> Iterator[None]:
+    """A context in which a model that misses what its own text encoder gives beside the embedding raises ValueError."""
+    try:
+        yield
+    except KeyError as error:
+        if error.args != ("pooled_output",):
+            raise
+        raise ValueError(
+            "A conditioning has no pooled output, which this model takes: it comes from another model's text encoder. Encode "
+            "the prompt with the CLIP that belongs to this model."
+        ) from error
+
+
+@contextmanager
 def same_draws(device: torch.device, seed: int) -> Iterator[None]:
     """What the model draws at random (token merging, tiling) is the same in every evaluation; later draws are as before."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):

@@ -18,6 +18,8 @@ from diffusers import (
 )
 from transformers import AutoTokenizer, CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel
 
+from ..wording import quoted
+from .diffusers_parts import check_fit, read_part, read_weights, said
 from .diffusers_studio import Studio, flow_studio, studio
 from .diffusers_text import FLUX_T5_LENGTH, SD3_T5_LENGTH, TextEncoder, flux_words, joined_words, sd3_words
 
@@ -77,6 +79,7 @@ CLIP, T5 = CLIPTextModelWithProjection, T5EncoderModel
 UNET, SD3 = ("unet", UNet2DConditionModel), ("transformer", SD3Transformer2DModel)
 FLUX, FLOW = ("transformer", FluxTransformer2DModel), FlowMatchEulerDiscreteScheduler
 SD3_ENCODERS = {"text_encoder": CLIP, "text_encoder_2": CLIP, "text_encoder_3": T5}
+SAFE = {"trust_remote_code": False}
 GONE_WITHOUT = ("text_encoder_3",)
 """SD3's T5, the largest of its parts, may be left out."""
 
@@ -98,37 +101,43 @@ def load_pipeline_folder(
     Without `dtype` the network has the half precision that suits it on a CUDA device, else float32. The autoencoder
     stays in float32, which some of them need. Raises ValueError if the folder is not such a pipeline.
     """
-    index = _index(Path(folder))
+    folder = Path(folder)
+    index = _index(folder)
     kind = PIPELINES[index["_class_name"]]
     dtype = dtype or (kind.half if torch.device(device).type == "cuda" else torch.float32)
-
-    def load(cls: Any, part: str, **options: Any) -> Any:
-        try:
-            return cls.from_pretrained(Path(folder) / part, local_files_only=True, **options)
-        except (OSError, KeyError) as error:
-            raise ValueError(f"The part '{part}' of the model in {folder} cannot be loaded: {error}") from error
-
     encoders = {}
     for name, cls in kind.encoders.items():
-        if (index.get(name) or [None])[0] is not None:
-            tokenizer = load(AutoTokenizer, name.replace("text_encoder", "tokenizer"))
-            encoders[name] = (tokenizer, load(cls, name, torch_dtype=dtype).to(device).eval())
+        if isinstance(named := index.get(name), list) and named[:1] not in ([], [None]):
+            tokenizer = read_part(folder, name.replace("text_encoder", "tokenizer"), AutoTokenizer, SAFE)
+            model = read_weights(folder, name, cls, {**SAFE, "torch_dtype": dtype})
+            encoders[name] = (tokenizer, model.to(device).eval())
     if missing := set(kind.encoders) - {*encoders, *GONE_WITHOUT}:
         raise ValueError(f"The model in {folder} lacks {', '.join(sorted(missing))}: without, no prompt can be read.")
     part, cls = kind.network
-    network = load(cls, part, torch_dtype=dtype, low_cpu_mem_usage=False).to(device)
-    vae = load(AutoencoderKL, "vae", low_cpu_mem_usage=False).to(device)
-    return kind.build(network, vae, encoders, load(kind.scheduler, "scheduler"), index)
+    network = read_weights(folder, part, cls, {"torch_dtype": dtype, "low_cpu_mem_usage": False}).to(device)
+    vae = read_weights(folder, "vae", AutoencoderKL, {"low_cpu_mem_usage": False}).to(device)
+    scheduler = read_part(folder, "scheduler", kind.scheduler, {})
+    check_fit(folder, network, vae, encoders)
+    try:
+        return kind.build(network, vae, encoders, scheduler, index)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"The parts of the model in {folder} do not fit together: {said(error)}. Download the model again, whole."
+        ) from error
 
 
 def _index(folder: Path) -> dict[str, Any]:
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"{folder} is no model folder in diffusers' format: its model_index.json cannot be read ({error}). A single "
-            ".safetensors checkpoint must be converted first (StableDiffusionPipeline.from_single_file, save_pretrained)."
+            f"{folder} is no model folder in diffusers' format: its model_index.json cannot be read ({said(error)}). A "
+            "single .safetensors checkpoint must be converted first (StableDiffusionPipeline.from_single_file, "
+            "save_pretrained)."
         ) from error
-    if index.get("_class_name") not in PIPELINES:
-        raise ValueError(f"{folder} holds a {index.get('_class_name')}; this version reads {', '.join(PIPELINES)}.")
+    name = index.get("_class_name") if isinstance(index, dict) else None
+    if not isinstance(name, str) or name not in PIPELINES:
+        raise ValueError(
+            f"The model_index.json in {folder} names the pipeline {quoted(name)}; this version reads {', '.join(PIPELINES)}."
+        )
     return index

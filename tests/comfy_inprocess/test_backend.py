@@ -250,3 +250,13 @@ def test_null_text_refuses_a_prompt_of_several_parts(model: Any) -> None:
     prompts = PROMPTS | {"empty": [*PROMPTS["empty"], *PROMPTS["target"]]}
     with pytest.raises(ValueError, match="has 2 parts"):
         inside(model, lambda denoiser, x, prompts: denoiser.embedding(prompts("empty").cond), prompts=prompts)
+
+
+def test_a_prompt_without_what_the_model_takes_beside_the_embedding_is_refused() -> None:
+    def body(denoiser: Any, x: torch.Tensor, prompts: Any) -> None:
+        denoiser(x, torch.tensor(0.5), prompts("source"))
+
+    for family in (tiny_comfy.FAMILIES[name] for name in ("sd3", "sdxl")):
+        lacking = {"source": tiny_comfy.conditioning(1, width=family.text, more=family.extra)}
+        with pytest.raises(ValueError, match=r"no pooled output.*Encode the prompt with the CLIP"):
+            inside(family.build(), body, prompts=lacking, latent=torch.randn(family.shape))

@@ -199,3 +199,16 @@ def test_the_node_loads_the_model_that_it_names(choice: str) -> None:
     model, _, vae = InversionToyboxLoader.execute(choice).result
     kind = comfy.model_base.ModelType.FLOW if "flow" in choice else comfy.model_base.ModelType.V_PREDICTION
     assert model.model.model_type is kind and vae.latent_channels == 16
+
+
+def test_no_weight_is_left_unset() -> None:
+    """Two loads give the same bytes, also where the weights' file has none."""
+    states = []
+    for number in range(2):
+        junk = [torch.full((1 << 14,), float(number)) for _ in range(200)]  # what fresh memory may hold
+        del junk
+        states.append(comfy_loader.load_comfy("unet")[1].cond_stage_model.state_dict())
+    first, second = states
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    (name,) = (name for name in first if name.endswith("text_projection.weight"))
+    assert torch.equal(first[name].float(), torch.eye(len(first[name])))

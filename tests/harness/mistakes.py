@@ -13,11 +13,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .graph import Graph, Node
+from .hostile_files import head_of, renamed, replaced, write
 from .studio import Studio
 
 SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
 FOLDER = "mistakes"
 NAN, INFINITY = float("nan"), float("inf")
+HALF, TERMINAL = "\ud800", "\x1b[2J\u202e"
+"""Half of a character, which JSON can hold and no log can write; what steers a terminal and turns the direction of writing."""
 
 
 class Bench(Studio):
@@ -862,6 +865,77 @@ def shown_already(bench: Bench) -> str:
     return "time: day"
 
 
+def linked(bench: Bench, text: str) -> Node:
+    """A text that comes through a link, which is not seen before its node runs."""
+    return bench.add("PrimitiveString", value=text)
+
+
+def scene_edit(bench: Bench, **settings: Any) -> Node:
+    """An Attention Edit whose prompts are linked, so that its words are judged as it runs."""
+    prompts = {"source_prompt": bench.scene[1], "target_prompt": bench.scene[2]}
+    return bench.add("InversionAttentionEdit", **{"clip": bench.clip} | prompts | settings)
+
+
+TEXTS = [
+    before(
+        "half of a character among weights",
+        lambda b: scene_edit(b, word_weights=f"{HALF}: 2"),
+        "'word_weights'",
+        "half",
+    ),
+    before("half of a character in a prompt", lambda b: b.edit(target_prompt=f"a {HALF}"), "'target_prompt'", "half"),
+    late(
+        "half of a character among linked weights",
+        lambda b: scene_edit(b, word_weights=linked(b, f"{HALF}: 2")),
+        "'word_weights'",
+        "half of a character, '\\ud800'",
+    ),
+    late(
+        "half of a character among linked words of a blend",
+        lambda b: scene_edit(b, blend_target_words=linked(b, HALF)),
+        "'blend_target_words'",
+        "half of a character",
+    ),
+    late("half of a character among linked words to view", lambda b: b.view(words=linked(b, HALF)), "'words'", "half"),
+    late(
+        "half of a character among linked methods",
+        lambda b: b.add(
+            "InversionCompare", model=b.model, vae=b.vae, image=b.scene, **b.words, methods=linked(b, HALF), steps=1
+        ),
+        "'methods'",
+        "half",
+    ),
+    late("half of a character in a linked prefix", lambda b: b.save(linked(b, HALF)), "'filename_prefix'", "half"),
+    late("a terminal's command among words", lambda b: b.view(words=linked(b, TERMINAL)), "\\x1b[2J\\u202e"),
+    late("an endless text", lambda b: b.view(words=linked(b, "x" * 1_000_000)), "'words'", "1000000", "20000"),
+]
+
+NUMBERS = [
+    late("guidance that is no number", lambda b: b.sample(guidance=NAN), "'guidance'", "1.0 to 30.0", "nan"),
+    late(
+        "a level that is no number",
+        lambda b: b.add(
+            "InversionEditMask", model=b.model, trajectory=b.inverted, source=b.source, target=b.target, level=NAN
+        ),
+        "'level'",
+        "nan",
+    ),
+    late("a share that is no number", lambda b: b.view(threshold=NAN), "'threshold'", "0.0 to 1.0"),
+    late(
+        "a budget that is no number",
+        lambda b: b.add("InversionAttentionMemory", attention_edit=b.attention, budget_gb=NAN),
+        "'budget_gb'",
+        "nan",
+    ),
+    late(
+        "guidance out of range through a link",
+        lambda b: b.sample(guidance=b.add("PrimitiveFloat", value=1e9)),
+        "'guidance'",
+        "1.0 to 30.0",
+        "1000000000.0",
+    ),
+]
+
 # Files
 
 
@@ -914,7 +988,15 @@ def spoil(good: Path) -> dict[str, bytes]:
     def notes(**more: Any) -> str:
         return json.dumps({**json.loads(metadata["notes"]), **more})
 
+    def headed(change: Callable[..., dict[str, Any]], *place: str, to: Any) -> bytes:
+        head, body = head_of(good)
+        written = write(good.with_name("changed.part"), change(head, place, to), body)
+        made = written.read_bytes()
+        written.unlink()
+        return made
+
     sigmas, xs = tensors["sigmas"], tensors["xs"]
+    in_facts, in_notes = ("__metadata__", "facts"), ("__metadata__", "notes")
     spoilt_xs, spoilt_sigmas = xs.clone(), sigmas.clone()
     spoilt_xs.view(-1)[:3] = NAN
     spoilt_sigmas[0] = INFINITY
@@ -955,6 +1037,21 @@ def spoil(good: Path) -> dict[str, bytes]:
         "frame-words": changed(notes=notes(frame={"height": "x", "width": 1, "padded_height": 1, "padded_width": 1})),
         "frame-parts": changed(notes=notes(frame={"height": 1.5, "width": 1, "padded_height": 2, "padded_width": 1})),
         "provenance": changed(facts=facts(provenance={"model": 5, "spell": "abra"})),
+        "half-dtype": headed(replaced, "xs", "dtype", to=HALF),
+        "half-name": headed(renamed, "xs", to=HALF),
+        "half-version": headed(replaced, "__metadata__", "version", to=HALF),
+        "half-solver": headed(replaced, *in_facts, "solver", to=HALF),
+        "half-scale": headed(replaced, *in_notes, "scale", to=HALF),
+        "half-shift": headed(replaced, *in_notes, "shift", to=[HALF]),
+        "half-model": headed(replaced, *in_facts, "provenance", "model", to=HALF),
+        "half-method": headed(replaced, *in_facts, "provenance", "method", to=HALF),
+        "terminal": headed(replaced, *in_facts, "solver", to=TERMINAL),
+        "long-solver": headed(replaced, *in_facts, "solver", to="x" * 100_000),
+        "digits": headed(replaced, *in_notes, "scale", to=[10**400] * 16),
+        "large-shift": headed(replaced, *in_notes, "shift", to=[3e38] * 16),
+        "large-sigmas": changed({"sigmas": sigmas + 1.7e308 * (sigmas == sigmas.max()).double()}),
+        "large-latents": changed({"xs": xs * 1e20}),
+        "three-dimensions": changed({"xs": xs[:, 0]}),
     }
 
 
@@ -998,6 +1095,25 @@ FILES = [
     damaged("frame-words", "how large"),
     damaged("frame-parts", "whole pixels"),
     damaged("provenance", "damaged"),
+    damaged("half-dtype", "damaged", "'xs' is of type"),
+    damaged("half-name", "do not belong there"),
+    damaged("half-version", "Update the pack"),
+    damaged("half-solver", "it wants the solver", "euler"),
+    damaged("half-scale", "its scale is", "16 numbers"),
+    damaged("half-shift", "its shift is", "16 numbers"),
+    late("half of a character as a file's model", lambda b: b.sample(trajectory=b.load("half-model")), "another model"),
+    late(
+        "half of a character as a file's method",
+        lambda b: b.by("InversionExactEdit", trajectory=b.load("half-method")),
+        "inver",
+    ),
+    damaged("terminal", "\\x1b[2J\\u202e"),
+    damaged("long-solver", "xxx ... xxx"),
+    damaged("digits", "its scale is", "16 numbers"),
+    damaged("large-shift", "its shift is", "16 numbers"),
+    damaged("large-sigmas", "its sigmas hold values beyond 1e+06"),
+    damaged("large-latents", "its xs hold", "beyond 1e+07"),
+    damaged("three-dimensions", "[3, 16, 16, 16]", "no latents of one picture"),
 ]
 
-MISTAKES = [*PICTURES, *INVERSIONS, *EDITS, *ATTENTION, *OTHERS, *NAMES, *FILES]
+MISTAKES = [*PICTURES, *INVERSIONS, *EDITS, *ATTENTION, *OTHERS, *TEXTS, *NUMBERS, *NAMES, *FILES]
