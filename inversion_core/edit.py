@@ -169,9 +169,13 @@ def check_references(trajectory: Trajectory, denoiser: EditableDenoiser, targets
 
 
 def edits_of(techniques: Sequence[Technique], bank: Bank, role: Literal["record", "inject"]) -> list[AttentionEdit]:
-    """The attention edits of the source pass or of the target pass, which meet in `bank`."""
+    """The attention edits of the source pass or of the target pass, which meet in `bank`.
+
+    The source pass changes nothing: all of its edits read.
+    """
     makers = (getattr(technique, role) for technique in techniques)
-    return [make(bank) for make in makers if make is not None]
+    edits = [make(bank) for make in makers if make is not None]
+    return [replace(edit, reads=True) for edit in edits] if role == "record" else edits
 
 
 def started(techniques: Sequence[Technique], x: Latent, sigma: Sigma) -> Latent:

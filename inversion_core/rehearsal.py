@@ -37,8 +37,7 @@ def bank_need(
     Each pass shows the network its prompts once, unedited; then the edit's own loop runs on tensors that have shapes and
     no values: the source pass at every step, and the target's at the first and the last of those steps whose source
     passes keep the same. The need is not `exact` where an attention edit depends on values (what it records after that is
-    missing) or a target has a step of its own (which is not walked); a prompt that acts in a part of the steps only counts as where it was
-    shown. Raises UnmatchedEdit as the edit itself, and Unforeseeable if the loop depends on what was recorded.
+    missing) or a target has a step of its own (which is not walked). Raises UnmatchedEdit as the edit itself, and Unforeseeable if the loop depends on what was recorded.
     """
     stage = _Stage(trajectory, Rehearsal(denoiser), source, anchor, on_step)
     stage.denoiser._doubts.extend("a step of its own" for one in targets if one.step)
@@ -131,7 +130,7 @@ class Rehearsal(Wrapper):
                 call.attend(attend, q, k, v, [replace(site, sigma=float(sigma))])
             except RuntimeError as error:
                 self._doubts.append(str(error).splitlines()[0])
-        call.check()
+        call.check(self.absent(cond.cond, sigma))
         return x
 
     def edited(self, *edits: AttentionEdit) -> "Rehearsal":
@@ -139,7 +138,8 @@ class Rehearsal(Wrapper):
 
     def _shown(self, x: Latent, sigma: Sigma, cond: Cond, features: bool, norms: bool) -> _Shown:
         prompts = (cond.cond, cond.uncond) if cond.guided else (cond.cond,)
-        key = (tuple(x.shape), features, norms, tuple(map(self._kind, prompts)))
+        acting = tuple(self.absent(prompt, sigma) for prompt in prompts)
+        key = (tuple(x.shape), features, norms, tuple(map(self._kind, prompts)), acting)
         if key not in self._seen:
             calls: list[tuple[Site, tuple[Tensor, Tensor, Tensor]]] = []
 

@@ -64,6 +64,10 @@ class EditableDenoiser(Denoiser, Protocol):
         """A new denoiser that runs `edits` (attention.site.AttentionEdit), the first outermost; this one is not touched."""
         ...
 
+    def absent(self, prompt: Prompt, sigma: Sigma) -> tuple[int, ...]:
+        """The parts of a prompt that do not act at this level, by their numbers: some act in a range of the steps only."""
+        ...
+
     def embedding(self, prompt: Prompt) -> Embedding:
         """The text embedding of a prompt, float32."""
         ...
@@ -100,6 +104,9 @@ class Wrapper:
 
     def edited(self, *edits: Any) -> "Wrapper":
         return replace(self, denoiser=self.denoiser.edited(*edits))
+
+    def absent(self, prompt: Prompt, sigma: Sigma) -> tuple[int, ...]:
+        return self.denoiser.absent(prompt, sigma)
 
     def embedding(self, prompt: Prompt) -> Embedding:
         return self.denoiser.embedding(prompt)

@@ -11,7 +11,8 @@ from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
 from .checks import mistaken_words, ordered, painted
 from .common import advanced, fraction, schema
 from .plans import AttentionPlan, BlendWords, after
-from .prompt_words import look_up, prompt_tokens, weights_of, word_list
+from .prompt_places import text_of
+from .prompt_words import look_up, weights_of, word_list
 from .sockets import all_edits, another_edit
 
 MODES = {
@@ -73,9 +74,8 @@ class InversionAttentionEdit(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip, source_prompt, target_prompt, mask=None, attention_edit=None, **settings) -> io.NodeOutput:
-        plan = after(attention_edit, plan_of(clip, source_prompt, target_prompt, mask, **settings))
-        prompts = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (source_prompt, target_prompt))
-        return io.NodeOutput(plan, *prompts)
+        plan = plan_of(clip, source_prompt, target_prompt, mask, **settings)
+        return io.NodeOutput(after(attention_edit, plan), plan.source.encoded, plan.target.encoded)
 
 
 def windows() -> list[io.Input]:
@@ -132,24 +132,23 @@ def plan_of(
     blend_threshold: float,
 ) -> AttentionPlan:
     """The edit of two prompts. Raises ValueError if a word is in none of them or there is nothing to do."""
-    source, target = (prompt_tokens(clip, text) for text in (source_prompt, target_prompt))
-    words = BlendWords(
-        word_list(blend_source_words), word_list(blend_target_words), (blend_start, 1.0), blend_threshold
-    )
-    weights = weights_of(word_weights)
-    look_up((source, words.source), (target, (*words.target, *weights)))
-    blends = bool(words.source or words.target)
+    source, target = (text_of(clip, text) for text in (source_prompt, target_prompt))
+    ours, theirs, weights = word_list(blend_source_words), word_list(blend_target_words), weights_of(word_weights)
+    look_up((source.tokens, ours), (target.tokens, (*theirs, *weights)))
+    blends = bool(ours or theirs)
     if mode == "blend only" and not blends and mask is None:
         raise ValueError(
             "The mode 'blend only' needs a word of the source or the target prompt, or a mask: fill in 'blend_source_words' "
             "or 'blend_target_words', or connect 'mask'."
         )
     return AttentionPlan(
-        MODES[mode](source, target),
+        source,
+        target,
+        MODES[mode],
         mode != "blend only",
         ordered(cross_start, cross_end, "cross_"),
         ordered(self_start, self_end, "self_"),
         weights,
-        words if blends else None,
+        BlendWords(ours, theirs, (blend_start, 1.0), blend_threshold) if blends else None,
         painted(mask),
     )

@@ -8,7 +8,8 @@ from ..inversion_core.attention import masactrl
 from ..inversion_core.attention.presets import LATE, PRESETS
 from .checks import NOT_CONNECTED, mistaken_foreground, ordered, painted
 from .common import fraction, schema
-from .prompt_words import look_up, prompt_tokens, word_list
+from .prompt_places import text_of
+from .prompt_words import look_up, word_list
 from .share_plans import INJECTIONS, KVInjection, MutualAttention, Words, outside
 from .sockets import all_edits, another_edit
 
@@ -105,9 +106,9 @@ def words_of(
         return None
     if not all(named):
         raise ValueError("Foregrounds by words need words of both prompts: the source's and the target's.")
-    tokens = [prompt_tokens(clip, text) for text in (source_prompt, target_prompt)]
-    look_up(*zip(tokens, named, strict=True))
-    return Words(*tokens, *named)
+    texts = [text_of(clip, text) for text in (source_prompt, target_prompt)]
+    look_up(*((text.tokens, words) for text, words in zip(texts, named, strict=True)))
+    return Words(*texts, *named)
 
 
 class InversionKVInjection(io.ComfyNode):

@@ -10,12 +10,13 @@ from ..inversion_core.attention.bank import Storage
 from ..inversion_core.attention.local_blend import local_blend, mask_blend
 from ..inversion_core.attention.prompt_to_prompt import prompt_to_prompt
 from ..inversion_core.attention.site import Technique
-from ..inversion_core.attention.tokens import Alignment
-from ..inversion_core.backends.comfy import check_editable
+from ..inversion_core.attention.tokens import Alignment, PromptTokens
+from ..inversion_core.backends.comfy import check_alike, check_editable
 from ..inversion_core.dial import AS_SET, Span, Turned
 from ..inversion_core.schedules import window
 from ..inversion_core.types import Cond
 from .common import blend_mask, latent_mask
+from .prompt_places import Text, placed
 from .sockets import LatentTrajectory
 
 NO_STEP = "at this strength no step lies in the window"
@@ -23,11 +24,12 @@ NO_STEP = "at this strength no step lies in the window"
 
 @dataclass(frozen=True)
 class Ready:
-    """What a plan may use once sampling has begun: the model, the picture, the plan's own prompts by name, and the dial."""
+    """What a plan may use once sampling has begun: the model, the picture, the plan's own prompts by name, the edit's, and the dial."""
 
     model: Any
     record: LatentTrajectory
     prompt: Callable[[str], Cond]
+    edited: Mapping[str, Cond]
     turned: Turned
 
     def window(self, span: Span) -> Any:
@@ -41,6 +43,12 @@ class Ready:
     def kept(self, span: Span) -> Any:
         """The noise levels at which the source's attention is kept: the span as the dial turns it."""
         return self.window(self.turned.kept(span))
+
+    def placed(self, source: Text, target: Text) -> tuple[list[PromptTokens], list[PromptTokens]]:
+        """The words of two texts in each part of the edit's prompts. Raises as `prompt_places.placed`."""
+        return placed(source, self.edited["source"].cond, "source"), placed(
+            target, self.edited["target"].cond, "target"
+        )
 
 
 class Plan:
@@ -103,9 +111,12 @@ class Plans:
         blends = [mask_blend(latent_mask(one, record.trajectory.shape)) for one in masks]
 
         def techniques(prepared: Any) -> list[Technique]:
-            made = []
+            if not self.plans:
+                return blends
+            made, edited = [], {name: prepared(name) for name in ("source", "target")}
+            check_alike(edited["source"].cond, edited["target"].cond, record.trajectory.sigmas[:-1].tolist())
             for number, plan in enumerate(self.plans):
-                own = Ready(model, record, lambda name, number=number: prepared(f"{number} {name}"), turned)
+                own = Ready(model, record, lambda name, number=number: prepared(f"{number} {name}"), edited, turned)
                 made += plan.techniques(own)
             return [*made, *blends]
 
@@ -139,7 +150,9 @@ class BlendWords:
 class AttentionPlan(Plan):
     """An attention edit before the sigma grid is known; without `inject` the words only say where the edit may act."""
 
-    alignment: Alignment
+    source: Text
+    target: Text
+    align: Callable[[PromptTokens, PromptTokens], Alignment]
     inject: bool
     cross: Span
     self_attention: Span
@@ -165,18 +178,19 @@ class AttentionPlan(Plan):
         return []
 
     def techniques(self, ready: Ready) -> list[Technique]:
-        made = []
+        if not self.inject and self.blend is None:
+            return []
+        made, (source, target) = [], ready.placed(self.source, self.target)
         if self.inject:
+            alignments = [self.align(*pair) for pair in zip(source, target, strict=True)]
             cross, self_attention = ready.kept(self.cross), ready.kept(self.self_attention)
-            made.append(
-                prompt_to_prompt(self.alignment, cross=cross, self_attention=self_attention, weights=self.weights)
-            )
+            made.append(prompt_to_prompt(alignments, cross=cross, self_attention=self_attention, weights=self.weights))
         if self.blend is not None:
             words = self.blend
             made.append(
                 local_blend(
-                    self.alignment.source,
-                    self.alignment.target,
+                    source,
+                    target,
                     source_words=words.source,
                     target_words=words.target,
                     active=ready.window(words.span),
@@ -186,4 +200,4 @@ class AttentionPlan(Plan):
         return made
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
-        return [self.alignment.matrix, *self.masks]
+        return [*self.source.embeddings, *self.target.embeddings, *self.masks]

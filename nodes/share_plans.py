@@ -11,11 +11,11 @@ from ..inversion_core.attention.kv_edit import kv_edit
 from ..inversion_core.attention.masactrl import masactrl, masactrl_by_words
 from ..inversion_core.attention.presets import PRESETS, Preset, by_depth, preset_for
 from ..inversion_core.attention.site import Technique
-from ..inversion_core.attention.tokens import PromptTokens
 from ..inversion_core.backends.comfy import blocks_of
 from ..inversion_core.dial import Span
 from .common import fitted
 from .plans import Plan, Plans, Ready
+from .prompt_places import Text
 from .sockets import LatentTrajectory
 
 INJECTIONS = {"values": inject_values, "keys and values": inject_keys_values}
@@ -23,10 +23,10 @@ INJECTIONS = {"values": inject_values, "keys and values": inject_keys_values}
 
 @dataclass(frozen=True)
 class Words:
-    """The words that name the foreground, and the prompts that they are of."""
+    """The words that name the foreground, and the texts that they are of."""
 
-    source: PromptTokens
-    target: PromptTokens
+    source: Text
+    target: Text
     source_words: tuple[str, ...]
     target_words: tuple[str, ...]
 
@@ -61,7 +61,8 @@ class MutualAttention(Sharing):
         names = blocks_of(ready.model.model.diffusion_model)
         options = {"where": within(between(names, self.depth)), "active": ready.kept(self.span)}
         if self.words is not None:
-            return masactrl_by_words(**vars(self.words), **options)
+            named = {"source_words": self.words.source_words, "target_words": self.words.target_words}
+            return masactrl_by_words(*ready.placed(self.words.source, self.words.target), **named, **options)
         masks = (self.source_mask, self.target_mask)
         source, target = (None if mask is None else fitted(mask, ready.record) for mask in masks)
         return [masactrl(**options, source_mask=source, target_mask=target)]

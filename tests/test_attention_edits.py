@@ -1,16 +1,19 @@
 """Prompt-to-Prompt and local blend: neutral edits change nothing, and the fused form equals the written-out maps."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from harness.networks import AttentionNetwork, attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
+from latent_inversion.inversion_core.attention.image_tokens import share_inside
 from latent_inversion.inversion_core.attention.local_blend import local_blend, mask_blend, region
 from latent_inversion.inversion_core.attention.maps import mean_maps, record_maps, word_maps
 from latent_inversion.inversion_core.attention.prompt_to_prompt import mix, prompt_to_prompt
-from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
+from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine, replace
-from latent_inversion.inversion_core.edit import edit
+from latent_inversion.inversion_core.edit import edit, edits_of
 from latent_inversion.inversion_core.integrate import replay
 from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
@@ -130,7 +133,7 @@ def test_a_prompt_shown_twice_by_the_host_is_read_once():
     once = technique.inject(bank).apply(explicit_attention, q_t, k_t, v_t, site)
     k_two, v_two = (torch.cat([t, t], 2) for t in (k_t, v_t))
     assert torch.allclose(technique.inject(bank).apply(explicit_attention, q_t, k_two, v_two, site), once, atol=1e-6)
-    with pytest.raises(ValueError, match="attends to 13"):
+    with pytest.raises(ValueError, match="has 12 tokens, but the network attends to 13"):
         technique.inject(bank).apply(
             explicit_attention, q_t, *(torch.cat([t, t[:, :, :1]], 2) for t in (k_t, v_t)), site
         )
@@ -161,6 +164,110 @@ def test_more_words_than_a_head_has_channels_are_mapped_too():
     maps = word_maps(explicit_attention, q, k, v, [(c,) for c in range(LENGTH)], LENGTH, site)
     assert v.shape[-1] < LENGTH
     assert torch.allclose(maps.flatten(2).movedim(1, 2), attention_map(q, k).mean(1), atol=1e-6)
+
+
+SHORTER, LONGER = tokens("a cat"), tokens("a photo of a very big dog")
+
+
+@pytest.mark.parametrize("mode", [refine, replace])
+@pytest.mark.parametrize(("source", "target"), [(CAT, DOG), (LONGER, SHORTER), (SHORTER, LONGER), (CAT, CAT)])
+def test_a_words_map_is_that_of_the_edited_attention(mode, source, target):
+    """`w (alpha A_source[mapper] + (1 - alpha) A_target)`, which the published code stores for local blend; the source's is its own."""
+    alignment, word = mode(source, target), target.words[-1].text
+    technique = prompt_to_prompt(alignment, cross=WHOLE, self_attention=WHOLE, weights={word: 2.0})
+    named = {"source_words": [source.words[-1].text], "target_words": [word]}
+    blend = local_blend(source, target, **named, active=WHOLE, where=lambda site: True)
+    (q_s, k_s, v_s), (q_t, k_t, v_t) = qkv(1, LENGTH), qkv(2, LENGTH)
+    site = Site("b", "cross", "cond", float(SIGMAS[0]), (1, 4, 9), range(LENGTH))
+    for order in ([technique, blend], [blend, technique]):
+        bank = Bank()
+        for role, (q, k, v) in (("record", (q_s, k_s, v_s)), ("inject", (q_t, k_t, v_t))):
+            EditedCall(tuple(edits_of(order, bank, role))).attend(explicit_attention, q, k, v, [site])
+        a_s, a_t = attention_map(q_s, k_s).mean(1), attention_map(q_t, k_t).mean(1)
+        edited = 2 * (a_s @ alignment.matrix + a_t * (1 - alignment.taken))
+        for name, written, columns in (
+            ("source words", a_s, source.words[-1].columns),
+            ("target words", edited, target.words[-1].columns),
+        ):
+            wanted = written[..., list(columns)].sum(-1).unflatten(1, (1, 4, 9))
+            assert torch.allclose(mean_maps(bank, name), wanted, atol=1e-5)
+
+
+def test_what_reads_attention_lies_outside_of_what_changes_it():
+    """In whatever order they come; in the source pass, where nothing is changed, all keep theirs."""
+    blend = local_blend(CAT, DOG, source_words=["cat"], target_words=["dog"], active=WHOLE, where=lambda site: True)
+    techniques = [prompt_to_prompt(replace(CAT, DOG), cross=WHOLE, self_attention=WHOLE), blend]
+    site, (q, k, v) = Site("b", "cross", "cond", float(SIGMAS[0]), (1, 6, 6), range(LENGTH)), qkv(1, LENGTH)
+    asked, bank = {}, Bank()
+
+    def spied(one, calls):
+        return dataclasses.replace(one, apply=lambda *call: calls.append(one.name) or one.apply(*call))
+
+    for role in ("record", "inject"):
+        calls = asked.setdefault(role, [])
+        EditedCall(tuple(spied(one, calls) for one in edits_of(techniques, bank, role))).attend(
+            explicit_attention, q, k, v, [site]
+        )
+    assert asked == {
+        "record": ["prompt-to-prompt, source", "maps of source words"],
+        "inject": ["maps of target words", "prompt-to-prompt, target", "prompt-to-prompt, target"],
+    }
+
+
+def test_parts_of_a_prompt_have_words_of_their_own():
+    """Two prompts joined: the words stand in the second, and the first, of another length, has none."""
+    other = PromptTokens((), 5)
+    technique = prompt_to_prompt(
+        [refine(other, other), replace(CAT, DOG)], cross=WHOLE, self_attention=NEVER, weights={"dog": 2.0}
+    )
+    blend = local_blend(
+        [other, CAT], [other, DOG], source_words=[], target_words=["dog"], active=WHOLE, where=lambda site: True
+    )
+    bank = Bank()
+    for part, alignment, scale in ((0, refine(other, other), 1.0), (1, replace(CAT, DOG), 2.0)):
+        length = alignment.source.length
+        (q_s, k_s, v_s), (q_t, k_t, v_t) = qkv(part, length), qkv(part + 5, length)
+        site = Site("b", "cross", "cond", float(SIGMAS[0]), (1, 6, 6), range(length), part=part)
+        EditedCall(tuple(edits_of([technique, blend], bank, "record"))).attend(
+            explicit_attention, q_s, k_s, v_s, [site]
+        )
+        out = EditedCall(tuple(edits_of([technique, blend], bank, "inject"))).attend(
+            explicit_attention, q_t, k_t, v_t, [site]
+        )
+        weights = torch.ones(length)
+        weights[[c for word in alignment.target.words[-1:] for c in word.columns]] = scale
+        mixed = attention_map(q_s, k_s) @ alignment.matrix + attention_map(q_t, k_t) * (1 - alignment.taken)
+        assert torch.allclose(out, (mixed * weights) @ v_t, atol=2e-5)
+    assert len(bank.named("target words")) == 1
+    with pytest.raises(ValueError, match="no word 'hat'"):
+        prompt_to_prompt([refine(other, other)], cross=WHOLE, self_attention=NEVER, weights={"hat": 2.0})
+
+
+def test_an_edit_of_a_part_that_does_not_act_has_nothing_to_edit():
+    edit_of = AttentionEdit("second", lambda site: site.part == 1, lambda attend, q, k, v, site: attend(q, k, v))
+    site, (q, k, v) = Site("b", "self", "cond", 1.0, (1, 6, 6), range(0)), qkv(1, 36)
+    call = EditedCall((edit_of,))
+    call.attend(explicit_attention, q, k, v, [site])
+    call.check(absent=[1])
+    EditedCall((edit_of,)).check(absent=[0])
+    with pytest.raises(UnmatchedEdit, match="'second'"):
+        call.check(absent=[0])
+
+
+@pytest.mark.parametrize(("window", "grid"), [((0.0, 0.5, 1.0, 1.0), (1, 6, 6)), ((0.25, 0.0, 0.75, 0.5), (1, 4, 9))])
+def test_a_map_and_a_mask_lie_where_the_prompts_area_does(window, grid):
+    q, k, v = qkv(4, LENGTH)
+    site = Site("b", "cross", "cond", 1.0, grid, range(LENGTH), window=window)
+    maps = word_maps(explicit_attention, q, k, v, [(5,)], LENGTH, site)
+    top, left, bottom, right = window
+    height, width = round(grid[1] / (bottom - top)), round(grid[2] / (right - left))
+    inside = maps[..., round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
+    assert maps.shape == (2, 1, height, width)
+    assert torch.allclose(inside[:, 0].flatten(1), attention_map(q, k).mean(1)[..., 5], atol=1e-6)
+    assert torch.allclose(maps.sum(), inside.sum())
+    mask = torch.zeros(1, 1, height, width)
+    mask[..., round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = 1
+    assert bool((share_inside(mask, site, 1) == 1).all())
 
 
 def test_recording_maps_is_bit_identical_to_none_and_fills_the_bank():

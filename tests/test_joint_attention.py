@@ -7,11 +7,13 @@ import torch
 
 from harness.networks import attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
+from latent_inversion.inversion_core.attention.injection import inject_keys_values
 from latent_inversion.inversion_core.attention.local_blend import local_blend
-from latent_inversion.inversion_core.attention.maps import clearest, legible, record_maps, word_maps
+from latent_inversion.inversion_core.attention.maps import clearest, legible, mean_maps, record_maps, word_maps
 from latent_inversion.inversion_core.attention.prompt_to_prompt import coarse, prompt_to_prompt
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine, replace
+from latent_inversion.inversion_core.edit import edits_of
 from latent_inversion.inversion_core.types import SigmaRange
 
 ALWAYS, NEVER = SigmaRange(high=1.0, low=0.0), SigmaRange(high=0.0, low=1.0)
@@ -102,6 +104,23 @@ def test_equal_prompts_give_the_sources_rows_and_one_call_each(text_first):
     assert sorted(calls) == [12, IMAGE]
 
 
+@pytest.mark.parametrize("text_first", [True, False])
+def test_a_words_map_is_that_of_the_word_under_edits_that_bring_values(text_first):
+    """K/V injection and Prompt-to-Prompt in one call: what they bring is no part of the word's map."""
+    words, at = tokens("a photo of a cat", 12), site(12, text_first=text_first)
+    source, target = qkv(1, 12 + IMAGE), qkv(2, 12 + IMAGE)
+    injected = inject_keys_values(where=lambda one: True, active=ALWAYS)
+    blend = local_blend(words, words, source_words=["cat"], target_words=["cat"], active=ALWAYS)
+    for techniques in ([injected, blend], [blend, injected]):
+        bank = Bank()
+        for role, call in (("record", source), ("inject", target)):
+            EditedCall(tuple(edits_of(techniques, bank, role))).attend(explicit_attention, *call, [at])
+        keys = target[1].clone()
+        keys[:, :, at.image] = source[1][:, :, at.image]
+        written = attention_map(target[0], keys)[:, :, at.image, at.text.start + 5].mean(1)
+        torch.testing.assert_close(mean_maps(bank, "target words")[:, 0].flatten(1), written, rtol=1e-5, atol=1e-6)
+
+
 def test_a_call_outside_both_windows_is_bit_identical_to_none():
     words, source, target = tokens("a cat", 12), qkv(1, 12 + IMAGE), qkv(2, 12 + IMAGE)
     technique = prompt_to_prompt(replace(words, words), cross=NEVER, self_attention=NEVER, weights={"cat": 3.0})
@@ -179,7 +198,6 @@ def test_local_blend_reads_joint_attention(text_first):
     picture[:, :, 2:4, 4:7] = 4 * k[:, :, columns.start + 2, None, None]
     technique = local_blend(words, words, source_words=["cat"], target_words=[], active=ALWAYS)
     technique.record(bank).apply(explicit_attention, q, k, v, at)
-    technique.inject(bank).apply(explicit_attention, q, k, v, at)
     ours, theirs = torch.zeros(2, 4, 8, 8), torch.ones(2, 4, 8, 8)
     out, _ = technique.blend(theirs, ours, 0.5, bank, None)
     assert out[:, :, 1:5, 3:8].all() and out.sum() == 2 * 4 * 4 * 5

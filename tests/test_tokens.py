@@ -97,11 +97,52 @@ def test_deleted_words_are_dropped():
     assert answers(alignment, "in") == [[6]] and answers(alignment, "snow") == [[7]]
 
 
-def test_ends_and_padding_answer_to_ends_and_padding():
-    alignment = refine(tokens("a cat"), tokens("a very big cat"))
-    assert alignment.matrix[0].nonzero().flatten().tolist() == [0]
-    assert alignment.matrix[3].nonzero().flatten().tolist() == [5]
-    assert alignment.matrix[14:, 15].sum() >= 2
+@pytest.mark.parametrize("mode", [refine, replace])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("a cat", "a cat with glasses"),
+        ("a cat with glasses", "a cat"),
+        ("a photo of a cat", "a photo of a black cat"),
+        ("a porcupine*3 in snow", "a porcupine*3 in deep snow"),
+        ("", "a cat"),
+        ("a big brown cat", ""),
+    ],
+)
+def test_behind_the_words_every_column_answers_to_the_one_of_its_number(mode, source, target):
+    """As published (`seq_aligner.get_mapper`): the end token answers to the end token, and padding column j to column j."""
+    ours, theirs = tokens(source), tokens(target)
+    alignment = mode(ours, theirs)
+    ends = [1 + sum(len(word.columns) for word in prompt.words) for prompt in (ours, theirs)]
+    wanted = {0: 0, ends[1]: ends[0]} | {column: column for column in range(ends[1] + 1, 16)}
+    for column, answer in wanted.items():
+        assert alignment.matrix[:, column].nonzero().flatten().tolist() == [answer] and alignment.taken[column] == 1
+
+
+def test_a_prompt_of_more_chunks_answers_where_the_other_one_has_columns():
+    """CLIP's chunks of 8 columns: their starts and ends answer to each other, and what the source lacks keeps its own attention."""
+    short = words_of_pieces({1: "a</w>", 2: "cat</w>"}, 8)
+    long = words_of_pieces({n: f"w{n}</w>" for n in (1, 2, 3, 4, 5, 6, 9)}, 16)
+    longer = refine(short, long)
+    assert {t: longer.matrix[:, t].nonzero().flatten().tolist() for t in (0, 7, 8, 10, 11)} == {
+        0: [0],
+        7: [7],
+        8: [],
+        10: [3],
+        11: [],
+    }
+    shorter = refine(long, short)
+    assert [shorter.matrix[:, t].nonzero().flatten().tolist() for t in range(3, 8)] == [[10], [4], [5], [6], [7]]
+    assert torch.equal(refine(long, long).matrix, torch.eye(16))
+
+
+def test_a_template_behind_the_words_answers_to_itself():
+    """Nothing fills Qwen's prompts up: all of them end with the same columns, wherever those lie."""
+    short, long = (words_of_pieces({n: f"Ġw{n}" for n in range(size)}, size + 5) for size in (2, 4))
+    for source, target in ((short, long), (long, short)):
+        alignment = refine(source, target)
+        ends = range(source.length - 5, source.length), range(target.length - 5, target.length)
+        assert [alignment.matrix[:, t].nonzero().flatten().tolist() for t in ends[1]] == [[s] for s in ends[0]]
 
 
 def test_empty_prompts_align():
@@ -115,9 +156,11 @@ WORDS = st.lists(st.sampled_from(["a", "cat", "dog*2", "hat", "red*3"]), max_siz
 
 @settings(max_examples=60, deadline=None)
 @given(WORDS, WORDS)
-def test_replacement_gives_no_attention_out_twice(source, target):
+def test_replacement_gives_the_attention_of_no_word_to_words_twice(source, target):
     alignment = replace(tokens(source), tokens(target))
-    assert ((alignment.matrix.sum(1) - 1).abs().lt(1e-5) | (alignment.matrix.sum(1) == 0)).all()
+    words = [column for word in alignment.target.words for column in word.columns]
+    given_out = alignment.matrix[:, words].sum(1)
+    assert ((given_out - 1).abs().lt(1e-5) | (given_out == 0)).all()
     assert torch.equal(alignment.taken, (alignment.matrix.sum(0) > 0).float())
 
 
@@ -146,14 +189,5 @@ def test_each_encoders_start_end_and_padding_answer_to_its_own():
     alignment = refine(short, long)
     assert answers(alignment, "cat") == [[1], [5]] and answers(alignment, "big") == [[], []]
     assert alignment.matrix[0, 0] == 1
-    assert [alignment.matrix[s].nonzero().flatten().tolist() for s in (2, 3, 4)] == [[3], [4], [4]]
-    assert [alignment.matrix[s].nonzero().flatten().tolist() for s in (6, 7, 8)] == [[7], [8], [8]]
-    assert torch.equal(refine(short, short).matrix, torch.eye(9))
-
-
-def test_words_of_other_lengths_share_within_each_encoder():
-    ours = joined(words_of_pieces({1: "cat</w>"}, 5), {0: "▁c", 1: "at"}, 4)
-    theirs = joined(words_of_pieces({1: "do", 2: "g</w>"}, 5), {0: "▁dog"}, 4)
-    alignment = replace(ours, theirs)
-    assert alignment.matrix[1].nonzero().flatten().tolist() == [1, 2] and alignment.matrix[1, 1] == 0.5
-    assert [alignment.matrix[s].nonzero().flatten().tolist() for s in (5, 6)] == [[5], [5]]
+    answered = [alignment.matrix[:, t].nonzero().flatten().tolist() for t in range(9)]
+    assert answered == [[0], [], [1], [2], [4], [], [5], [6], [8]]

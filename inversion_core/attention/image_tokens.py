@@ -41,13 +41,23 @@ def with_source(tokens: Heads, source: Heads, site: Site, own: Inside | None = N
     return with_image(tokens, site, source)
 
 
+def seen(mask: LatentMask, site: Site) -> Float[Tensor, "masks 1 rows columns"]:
+    """What a call shows of the picture, of a mask of the whole."""
+    if site.window is None:
+        return mask
+    top, left, bottom, right = (round(edge * size) for edge, size in zip(site.window, 2 * mask.shape[-2:], strict=True))
+    return mask[
+        ..., min(top, mask.shape[-2] - 1) : max(bottom, top + 1), min(left, mask.shape[-1] - 1) : max(right, left + 1)
+    ]
+
+
 def share_inside(mask: LatentMask, site: Site, rows: int) -> Float[Tensor, "_ tokens"]:
     """How much of each image token lies inside `mask`: one for all of `rows`, one a row, or one a frame of each row.
 
     It lies where the mask does: on the CPU, where asking it costs a GPU no wait.
     """
     frames, height, width = site.grid
-    share = interpolate(mask.float(), (height, width), mode="area").flatten(1)
+    share = interpolate(seen(mask, site).float(), (height, width), mode="area").flatten(1)
     if frames > 1:
         per_frame = len(share) == rows * frames
         share = rearrange(share, "(b f) n -> b (f n)", f=frames) if per_frame else share.repeat(1, frames)

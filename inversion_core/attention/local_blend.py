@@ -1,6 +1,7 @@
 """Keeping the source outside the region of an edit (LocalBlend, arXiv:2208.01626, sec. 4, "Local editing")."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,9 +12,9 @@ from torch.nn.functional import interpolate, max_pool2d
 from ..shapes import Latent
 from ..types import SigmaRange
 from .bank import Bank
-from .maps import MapTensor, legible, mean_maps, quarter, record_maps
-from .site import AttentionEdit, Site, Technique
-from .tokens import PromptTokens
+from .maps import MapTensor, legible, mean_maps, quarter, readings, record_parts
+from .site import Site, Technique
+from .tokens import Parts
 
 THRESHOLD = 0.3
 START = 0.2
@@ -34,8 +35,8 @@ def mask_blend(mask: LatentMask) -> Technique:
 
 
 def local_blend(
-    source: PromptTokens,
-    target: PromptTokens,
+    source: Parts,
+    target: Parts,
     *,
     source_words: Sequence[str],
     target_words: Sequence[str],
@@ -45,32 +46,31 @@ def local_blend(
 ) -> Technique:
     """The source outside the region where `source_words` or `target_words` draw attention, in the steps of `active`.
 
-    The maps are averaged over the sites of `where`, at `quarter` of the latent's size if there are such, and summed over words and steps so far, widened by a 3 x 3 maximum, brought to the
-    latent's size and cut at `threshold` of their maximum; the masks of source and target are united. Raises ValueError
-    if a word is not in its prompt or no word is given.
+    The maps are averaged over the sites of `where`, at `quarter` of the latent's size if there are such, and summed over
+    words and steps so far, widened by a 3 x 3 maximum, brought to the latent's size and cut at `threshold` of their
+    maximum; the masks of source and target are united. The target's are those that act, as edits inside change them.
+    Prompts of several parts are read where they have the words; in a step without them the region stays as it was. Raises
+    ValueError if a word is not in its prompt or no word is given.
     """
-    columns = [
-        tuple(c for w in words for c in tokens.columns_of(w))
-        for tokens, words in ((source, source_words), (target, target_words))
-    ]
-    if not any(columns):
+    names = ("source words", "target words")
+    said = zip(names, (source, target), (source_words, target_words), strict=True)
+    sides = {
+        name: partial(record_parts, name=name, parts=readings(tokens, words), where=where)
+        for name, tokens, words in said
+        if words
+    }
+    if not sides:
         raise ValueError("Local blend needs at least one word of the source or the target prompt, or a mask.")
 
-    def record(bank: Bank) -> AttentionEdit:
-        return record_maps(bank, "source words", [columns[0]], source.length, where=where)
-
-    def inject(bank: Bank) -> AttentionEdit:
-        return record_maps(bank, "target words", [columns[1]], target.length, where=where)
-
     def blend(x_target: Latent, x_source: Latent, sigma: float, bank: Bank, state: Any) -> tuple[Latent, Any]:
-        maps = [mean_maps(bank, name, quarter(x_target)) for name in ("source words", "target words")]
-        total = maps if state is None else [old + new for old, new in zip(state, maps, strict=True)]
-        if sigma not in active:
+        maps = {name: mean_maps(bank, name, quarter(x_target)) for name in sides if bank.named(name)}
+        total = {name: maps.get(name, 0) + (state or {}).get(name, 0) for name in {**(state or {}), **maps}}
+        if sigma not in active or not total:
             return x_target, total
-        masks = [region(m, x_target.shape[-2:], threshold) for m in total]
-        return _mixed(x_target, x_source, torch.maximum(*masks)), total
+        masks = [region(one, x_target.shape[-2:], threshold) for one in total.values()]
+        return _mixed(x_target, x_source, torch.stack(masks).amax(0)), total
 
-    return Technique(record, inject, blend)
+    return Technique(sides.get(names[0]), sides.get(names[1]), blend)
 
 
 def region(maps: MapTensor, size: Sequence[int], threshold: float) -> LatentMask:

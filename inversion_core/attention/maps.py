@@ -1,19 +1,24 @@
 """Attention maps of words, read off the fused kernel: the map of a token is the attention to its one-hot value."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from ..shapes import Heads, Latent
 from .bank import Bank
-from .site import Attend, AttentionEdit, Site
+from .site import Attend, AttentionEdit, Site, bare
+from .tokens import Parts, columns_in, parts_of
 
 Columns = Sequence[int]
 """The key columns of one word."""
+
+CARRIER = 256.0
+"""The height of a one-hot value: a power of two, large beside what other edits add to an output, so that little is lost in 16 bits."""
 
 MapTensor = Float[Tensor, "batch words height width"]
 
@@ -49,40 +54,87 @@ def record_maps(
     bank: Bank, name: str, words: Sequence[Columns], length: int, *, where: Callable[[Site], bool] = legible
 ) -> AttentionEdit:
     """An edit that changes nothing and records the maps of `words` (key columns out of `length`) in `bank` as `name`."""
+    return record_parts(bank, name, [(words, length)], where=where)
+
+
+Reading: TypeAlias = tuple[Sequence[Columns], int]
+"""What is read of a part of a prompt: the columns of each word, and the number of tokens."""
+
+
+def readings(tokens: Parts, words: Sequence[str]) -> list[Reading]:
+    """All of the words as one, in each part of the prompt. Raises ValueError if one of them is in no part."""
+    found = [columns_in(tokens, word) for word in words]
+    return [
+        ([tuple(c for columns in found for c in columns[number])], part.length)
+        for number, part in enumerate(parts_of(tokens))
+    ]
+
+
+def record_parts(
+    bank: Bank,
+    name: str,
+    parts: Sequence[Reading],
+    *,
+    where: Callable[[Site], bool] = legible,
+) -> AttentionEdit:
+    """As `record_maps`, with a reading for each part of the prompt, or one for all; a part without the words is not read."""
+
+    def of(site: Site) -> Reading:
+        return parts[site.part if len(parts) > 1 else 0]
 
     def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        bank.record(name, site, word_maps(attend, q, k, v, words, length, site))
+        bank.record(name, site, word_maps(attend, q, k, v, *of(site), site))
         return attend(q, k, v)
 
-    return AttentionEdit(f"maps of {name}", where, apply)
+    return AttentionEdit(f"maps of {name}", lambda site: where(site) and any(of(site)[0]), apply, reads=True)
 
 
 def word_maps(
     attend: Attend, q: Heads, k: Heads, v: Heads, words: Sequence[Columns], length: int, site: Site
 ) -> MapTensor:
-    """The attention of every image token to each word, averaged over the heads: `attend(q, k, one_hot)`; frames side by side in the batch.
+    """The attention of every image token to each word, averaged over the heads; frames side by side in the batch.
 
-    As many words as a head has channels are read in one call. Raises ValueError if the prompt has not `length` tokens.
+    It is what `attend` gives for the word's one-hot value, so that edits inside act on the map as on what is made of it:
+    of Prompt-to-Prompt it is the edited map, as in the published code. In joint attention they may bring values of their
+    own, and what those give is taken off. As many words as a head has channels are read in one call. Raises ValueError if
+    the prompt has not `length` tokens.
     """
-    if site.kind == "joint":
-        check_text(len(site.text), length)
-    else:
-        k, v = first_copy(k, length), first_copy(v, length)
-    at, most = site.text.start, v.shape[-1]
-    parts = [_columns(attend, q, k, v, words[n : n + most], at) for n in range(0, len(words), most)]
+    check_text(len(site.text), length)
+    k, v = own_text(k, site), own_text(v, site)
+    most = v.shape[-1]
+    parts = [_columns(attend, q, k, v, words[n : n + most], site) for n in range(0, len(words), most)]
     maps, (frames, height, width) = torch.cat(parts, -1)[:, site.image], site.grid
-    return rearrange(maps, "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width)
+    return on_picture(rearrange(maps, "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width), site)
 
 
-def _columns(attend: Attend, q: Heads, k: Heads, v: Heads, words: Sequence[Columns], first: int) -> Tensor:
+def _columns(attend: Attend, q: Heads, k: Heads, v: Heads, words: Sequence[Columns], site: Site) -> Tensor:
     one_hot = torch.zeros_like(v)
     for number, columns in enumerate(words):
-        one_hot[:, :, [first + column for column in columns], number] = 1
-    return reduce(attend(q, k, one_hot)[..., : len(words)].float(), "b heads n w -> b n w", "mean")
+        one_hot[:, :, [site.text.start + column for column in columns], number] = CARRIER
+    carried = attend(q, k, one_hot)
+    if site.kind == "joint" and not bare(attend):
+        carried = carried - attend(q, k, torch.zeros_like(v))
+    return reduce(carried[..., : len(words)].float() / CARRIER, "b heads n w -> b n w", "mean")
+
+
+def on_picture(maps: MapTensor, site: Site) -> Float[Tensor, "batch words rows columns"]:
+    """Maps of a call that shows a window of the picture, on the whole of it: 0 around."""
+    if site.window is None:
+        return maps
+    top, left, bottom, right = site.window
+    height, width = (
+        max(round(n / (end - start)), n)
+        for n, start, end in zip(maps.shape[-2:], (top, left), (bottom, right), strict=True)
+    )
+    y, x = (
+        min(round(start * size), size - n)
+        for start, size, n in zip((top, left), (height, width), maps.shape[-2:], strict=True)
+    )
+    return pad(maps, (x, width - x - maps.shape[-1], y, height - y - maps.shape[-2]))
 
 
 def check_text(tokens: int, length: int) -> None:
-    """Raises ValueError if joint attention is to another number of text `tokens` than the `length` of the prompt that was aligned."""
+    """Raises ValueError if the network attends to another number of text `tokens` than the `length` of the prompt that was aligned."""
     if tokens != length:
         raise ValueError(
             f"The prompt was aligned over {length} tokens, but the network attends to {tokens} of text. Take the prompt's "
@@ -90,14 +142,19 @@ def check_text(tokens: int, length: int) -> None:
         )
 
 
-def first_copy(keys: Heads, length: int) -> Heads:
-    """The first `length` key tokens of a prompt that the host repeated to fill a batch; attention to the copies is the same.
+def own_text(tokens: Heads, site: Site) -> Heads:
+    """Keys or values of cross-attention without the copies of the prompt that a host adds to fill a batch: attention is the same.
 
-    Raises ValueError if the tokens are no whole number of copies.
+    Raises ValueError if what follows the prompt is no whole number of copies.
     """
-    if keys.shape[2] % length:
-        raise ValueError(f"The prompt was aligned over {length} tokens, but the network attends to {keys.shape[2]}.")
-    return keys[:, :, :length]
+    if site.kind != "cross":
+        return tokens
+    if tokens.shape[2] % len(site.text):
+        raise ValueError(
+            f"The prompt has {len(site.text)} tokens, but the network attends to {tokens.shape[2]}: something else adds "
+            "tokens to the text. Leave out the patch that does."
+        )
+    return tokens[:, :, : len(site.text)]
 
 
 def quarter(x: Latent) -> tuple[int, int]:

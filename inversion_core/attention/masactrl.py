@@ -12,10 +12,10 @@ from ..types import SigmaRange
 from .bank import Bank
 from .image_tokens import Inside, of_source, share_inside, shares
 from .local_blend import LatentMask
-from .maps import mean_maps, record_maps
+from .maps import mean_maps, readings, record_parts
 from .reference import with_image
 from .site import Attend, AttentionEdit, Site, Technique, bare
-from .tokens import PromptTokens
+from .tokens import Parts
 from .weighted import weighted
 
 START = 4 / 50
@@ -56,8 +56,8 @@ def masactrl(
 
 
 def masactrl_by_words(
-    source: PromptTokens,
-    target: PromptTokens,
+    source: Parts,
+    target: Parts,
     *,
     source_words: Sequence[str],
     target_words: Sequence[str],
@@ -72,17 +72,19 @@ def masactrl_by_words(
     ValueError if a word is not in its prompt.
     """
     names = f"{NAME}, words of the source", f"{NAME}, words of the target"
-    sides = ((source, source_words), (target, target_words))
-    columns = [[tuple(c for word in words for c in tokens.columns_of(word))] for tokens, words in sides]
+    ours, theirs = readings(source, source_words), readings(target, target_words)
 
     def regions(bank: Bank, site: Site, rows: int) -> tuple[Inside, Inside]:
+        if not bank.named(names[0]):  # the source's prompt with the words does not act in this step
+            everywhere = torch.ones(1, site.tokens, dtype=torch.bool)
+            return everywhere, everywhere
         known = names if site.rows is None and bank.named(names[1]) else (names[0], names[0])
-        ours, theirs = (share_inside(_level(mean_maps(bank, name)), site, rows) >= threshold for name in known)
-        return ours, theirs
+        source, target = (share_inside(_level(mean_maps(bank, name)), site, rows) >= threshold for name in known)
+        return source, target
 
     maps = Technique(
-        record=lambda bank: record_maps(bank, names[0], columns[0], source.length),
-        inject=lambda bank: record_maps(bank, names[1], columns[1], target.length),
+        record=lambda bank: record_parts(bank, names[0], ours),
+        inject=lambda bank: record_parts(bank, names[1], theirs),
     )
     return [_mutual(where, active, regions), maps]
 

@@ -4,7 +4,7 @@ Its edits are linear in the columns of the attention map, so they act on the val
 Joint attention is both of its kinds in one call: the image's rows hold the words' columns and the image's own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,9 +16,9 @@ from ..paths import RF, NoisePath
 from ..shapes import Heads
 from ..types import SigmaRange
 from .bank import Bank
-from .maps import check_text, first_copy, in_transformer
+from .maps import check_text, in_transformer, own_text
 from .site import Attend, AttentionEdit, Site, Technique, bare
-from .tokens import Alignment
+from .tokens import Alignment, columns_in
 
 CROSS_END = 0.4
 SELF_END = 0.6
@@ -38,7 +38,7 @@ def coarse(site: Site) -> bool:
 
 
 def prompt_to_prompt(
-    alignment: Alignment,
+    alignment: Alignment | Sequence[Alignment],
     *,
     cross: SigmaRange,
     self_attention: SigmaRange,
@@ -50,21 +50,36 @@ def prompt_to_prompt(
 
     In `cross`, or the word's own range in `windows`, column t of the target's map becomes
     `w_t (sum_s M[s, t] A_source[s] + (1 - taken_t) A_target[t])` with the alignment's M and the words' `weights` (1
-    unless named). Joint attention follows as `mix`, its image columns where `self_where` holds. Raises ValueError
-    if a word of `weights` or `windows` is not in the target prompt.
+    unless named). Joint attention follows as `mix`, its image columns where `self_where` holds. Prompts of several parts
+    (`Site.part`) have an alignment each, or one for all. Raises ValueError if a word of `weights` or `windows` is not in
+    the target prompt.
     """
-    scale = torch.ones(alignment.target.length)
-    for word, weight in (weights or {}).items():
-        scale[list(alignment.target.columns_of(word))] = weight
-    spans = {alignment.target.columns_of(word): span for word, span in (windows or {}).items()}
-    control = _Control(alignment, cross, self_attention, scale, spans, self_where)
+    parts = [alignment] if isinstance(alignment, Alignment) else alignment
+    words = [columns_in([part.target for part in parts], word) for word in (*(weights or {}), *(windows or {}))]
+    factors, spans = (weights or {}).values(), (windows or {}).values()
+    controls = []
+    for number, part in enumerate(parts):
+        columns, scale = [found[number] for found in words], torch.ones(part.target.length)
+        for own, factor in zip(columns, factors, strict=False):
+            scale[list(own)] = factor
+        held = dict(zip(columns[len(factors) :], spans, strict=True))
+        controls.append(_Control(part, cross, self_attention, scale, held, self_where))
+
+    def of(site: Site) -> _Control:
+        return controls[site.part if len(controls) > 1 else 0]
 
     def where(site: Site) -> bool:
         return site.branch == "cond" and (site.kind in ("cross", "joint") or self_where(site))
 
+    def record(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        return of(site).record(bank, attend, q, k, v, site)
+
+    def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        return of(site).inject(bank, attend, q, k, v, site)
+
     return Technique(
-        record=lambda bank: AttentionEdit("prompt-to-prompt, source", where, partial(control.record, bank)),
-        inject=lambda bank: AttentionEdit("prompt-to-prompt, target", where, partial(control.inject, bank)),
+        record=lambda bank: AttentionEdit("prompt-to-prompt, source", where, partial(record, bank)),
+        inject=lambda bank: AttentionEdit("prompt-to-prompt, target", where, partial(inject, bank)),
     )
 
 
@@ -93,7 +108,7 @@ class _Control:
 
     def record(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if self.needed(site):
-            bank.record("prompt-to-prompt", site, q[:, :, site.image], k)
+            bank.record("prompt-to-prompt", site, q[:, :, site.image], own_text(k, site))
         return attend(q, k, v)
 
     def inject(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
@@ -104,8 +119,9 @@ class _Control:
             return attend(q_source, k_source, v)
         if site.kind == "joint":
             return self.joint(attend, q_source, k_source, q, k, v, site)
-        k_source = first_copy(k_source, self.alignment.source.length)
-        k, v = (first_copy(t, self.alignment.target.length) for t in (k, v))
+        check_text(k_source.shape[2], self.alignment.source.length)
+        check_text(len(site.text), self.alignment.target.length)
+        k, v = own_text(k, site), own_text(v, site)
         return mix(attend, q_source, k_source, q, k, v, self.alignment, self.scale, self.active(site))
 
     def joint(

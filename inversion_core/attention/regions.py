@@ -34,7 +34,7 @@ def record_spread(bank: Bank, name: str, maps: MapTensor, *, times: int) -> Atte
     """
 
     def where(site: Site) -> bool:
-        seen = site.kind in ("self", "joint") and site.branch == "cond"
+        seen = site.kind in ("self", "joint") and site.branch == "cond" and site.window is None
         return seen and site.grid[1:] == tuple(maps.shape[-2:])
 
     def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
@@ -46,7 +46,7 @@ def record_spread(bank: Bank, name: str, maps: MapTensor, *, times: int) -> Atte
         bank.record(name, site, rearrange(values, "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width))
         return attend(q, k, v)
 
-    return AttentionEdit(f"spread of {name}", where, apply)
+    return AttentionEdit(f"spread of {name}", where, apply, reads=True)
 
 
 def _carried(attend: Attend, q: Heads, k: Heads, v: Heads, values: Tensor, site: Site) -> Tensor:

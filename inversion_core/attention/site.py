@@ -26,7 +26,8 @@ class Site:
     `image`. Sites of kind "feature" and "norm" are no attention: the values of the one are a block's output as one head,
     which `attend` gives back as they are, of the other what a group normalisation is given, and `attend` normalises
     any number of such tokens together. `layer` numbers the layers of a UNet's decoder from the coarsest on, alike in all hosts; None
-    elsewhere. `rows` says which pictures of the batch the call has, where it has not all of them in order.
+    elsewhere. `rows` says which pictures of the batch the call has, where it has not all of them in order. `window` is where
+    the grid lies in the picture, if it does not cover it: top, left, bottom and right as shares of its height and width.
     """
 
     block: str
@@ -38,6 +39,7 @@ class Site:
     part: int = 0
     layer: int | None = None
     rows: tuple[int, ...] | None = None
+    window: tuple[float, float, float, float] | None = None
 
     @property
     def tokens(self) -> int:
@@ -69,6 +71,7 @@ class AttentionEdit:
     """Replaces attention calls: where `where(site)` holds, `apply(attend, q, k, v, site)` gives the call's result.
 
     Only an edit with `features` or `norms` is offered sites of that kind, and only for such a one a host reaches for them.
+    One that `reads` changes nothing and records what attention gives.
     """
 
     name: str
@@ -76,6 +79,7 @@ class AttentionEdit:
     apply: Callable[[Attend, Heads, Heads, Heads, Site], Heads]
     features: bool = False
     norms: bool = False
+    reads: bool = False
 
     def meets(self, site: Site) -> bool:
         """Whether the edit acts at this site."""
@@ -128,11 +132,11 @@ class EditedCall:
 
     edits: tuple[AttentionEdit, ...]
     _met: set[int] = field(default_factory=set)
-    _seen: set[str] = field(default_factory=set)
+    _seen: set[Site] = field(default_factory=set)
 
     def attend(self, attend: Attend, q: Heads, k: Heads, v: Heads, sites: Sequence[Site]) -> Heads:
         """The call's result; `sites` describe equal chunks of the rows, in order. Untouched calls go to the host as they are."""
-        self._seen.update(f"{site.kind} {site.block} {site.grid[1]}x{site.grid[2]}" for site in sites)
+        self._seen.update(sites)
         if not self._met_by(sites):
             return attend(q, k, v)
         chunks = zip(q.chunk(len(sites)), k.chunk(len(sites)), v.chunk(len(sites)), sites, strict=True)
@@ -170,20 +174,30 @@ class EditedCall:
         ]
         return torch.empty_like(output).copy_(rearrange(torch.cat(edited), "b 1 (h w) c -> b c h w", h=given.shape[-2]))
 
-    def check(self) -> None:
-        """Raises UnmatchedEdit if an edit met no site: an edit is never silently skipped."""
+    def check(self, absent: Sequence[int] = ()) -> None:
+        """Raises UnmatchedEdit if an edit met no site: an edit is never silently skipped.
+
+        One that would meet a part of the prompt which is `absent` in this evaluation has nothing to edit in it.
+        """
         for number, edit in enumerate(self.edits):
-            if number not in self._met:
-                seen = ", ".join(sorted(self._seen)) or "none"
+            if number not in self._met and not self._missed(edit, absent):
+                seen = {f"{site.kind} {site.block} {site.grid[1]}x{site.grid[2]}" for site in self._seen}
                 raise UnmatchedEdit(
-                    f"The edit '{edit.name}' met no attention call that it applies to. Calls seen: {seen}."
+                    f"The edit '{edit.name}' met no attention call that it applies to. Calls seen: "
+                    f"{', '.join(sorted(seen)) or 'none'}."
                 )
 
     def _met_by(self, sites: Sequence[Site]) -> bool:
         return any(edit.meets(site) for edit in self.edits for site in sites)
 
+    def _missed(self, edit: AttentionEdit, absent: Sequence[int]) -> bool:
+        there = [replace(site, branch="cond", part=part) for site in self._seen for part in absent]
+        return any(map(edit.meets, there)) or bool(absent and not self._seen)
+
     def _chain(self, attend: Attend, site: Site) -> Attend:
-        for number, edit in reversed(tuple(enumerate(self.edits))):
+        """What reads attention outside of what changes it, else the first outermost."""
+        edits = tuple(enumerate(self.edits))
+        for number, edit in (one for reads in (False, True) for one in reversed(edits) if one[1].reads == reads):
             if edit.meets(site):
                 self._met.add(number)
                 attend = partial(_applied, edit, attend, site)

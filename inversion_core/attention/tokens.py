@@ -1,8 +1,9 @@
 """Which key columns are which word, and which word of one prompt answers to which of another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float32
@@ -12,6 +13,25 @@ from .script import folded
 from .words import PromptTokens, Word, joined, words_of_pieces
 
 __all__ = ["Alignment", "PromptTokens", "Word", "joined", "refine", "replace", "words_of_pieces"]
+
+Parts: TypeAlias = PromptTokens | Sequence[PromptTokens]
+"""The words of a prompt: of each of its parts in order (`Site.part`), or of all of them alike."""
+
+
+def parts_of(tokens: Parts) -> Sequence[PromptTokens]:
+    """The words of each part."""
+    return [tokens] if isinstance(tokens, PromptTokens) else tokens
+
+
+def columns_in(tokens: Parts, phrase: str) -> list[tuple[int, ...]]:
+    """The columns of a word or phrase in each part, none where it is absent. Raises as `columns_of` if it is in no part."""
+    parts, found = parts_of(tokens), []
+    for part in parts:
+        try:
+            found.append(part.columns_of(phrase))
+        except ValueError:
+            found.append(())
+    return found if any(found) else [part.columns_of(phrase) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -36,7 +56,8 @@ def refine(source: PromptTokens, target: PromptTokens) -> Alignment:
 def replace(source: PromptTokens, target: PromptTokens) -> Alignment:
     """As `refine`, and words that stand in another's place take over its attention (arXiv:2208.01626, sec. 3.2).
 
-    A word of other length in tokens shares it evenly over its tokens; every source column's attention is given out once.
+    A word of other length in tokens shares it evenly over its tokens. Unlike the published code, which refuses prompts of
+    other lengths in words, it aligns the words behind such a one with their own.
     """
     matches = _matches(source, target)
     return _fill(source, target, [*matches, *_swaps(source, target, matches)])
@@ -79,7 +100,10 @@ def _swaps(
 
 def _fill(source: PromptTokens, target: PromptTokens, pairs: Sequence[tuple[range, range]]) -> Alignment:
     matrix = torch.zeros(source.length, target.length)
-    for ours, theirs in zip(_encoders(source), _encoders(target), strict=True):
+    sections = _sections(source), _sections(target)
+    if len(sections[0]) != len(sections[1]):
+        sections = [range(source.length)], [range(target.length)]
+    for ours, theirs in zip(*sections, strict=True):
         for gone, come in pairs:
             rows = [c for i in gone for c in source.words[i].columns if c in ours]
             columns = [c for j in come for c in target.words[j].columns if c in theirs]
@@ -87,27 +111,35 @@ def _fill(source: PromptTokens, target: PromptTokens, pairs: Sequence[tuple[rang
                 matrix[rows, columns] = 1
             elif rows and columns:
                 matrix[torch.tensor(rows)[:, None], columns] = 1 / len(columns)
-        _fill_specials(matrix, _ends(source, ours), _ends(target, theirs))
+        for s, t in _wordless(source, ours, target, theirs):
+            matrix[s, t] = 1
     return Alignment(source, target, matrix, (matrix.sum(0) > 0).float())
 
 
-def _fill_specials(matrix: Tensor, source: tuple[range, range], target: tuple[range, range]) -> None:
-    """The start token answers to the start token, the end and padding to the end and padding, each counted from its prompt's end."""
-    (head_s, tail_s), (head_t, tail_t) = source, target
-    for s, t in zip(head_s, head_t, strict=False):
-        matrix[s, t] = 1
-    for number, s in enumerate(tail_s):
-        if tail_t:
-            matrix[s, min(tail_t.start + number, tail_t.stop - 1)] = 1
+def _wordless(source: PromptTokens, ours: range, target: PromptTokens, theirs: range) -> Iterator[tuple[int, int]]:
+    """The source's column for each of the target's, in a section of both, that is of no word.
+
+    The token that ends the words answers to the one that ends the source's, and any other column to the source's of the
+    same number, as in the published code (`seq_aligner.get_mapper`): behind the words also to a word's, before and among
+    them only to what is no word. Where as many columns follow the words in both, the last answers to the last: prompts
+    that nothing fills up to one length end with their template.
+    """
+    words = [
+        [c - part.start for w in p.words for c in w.columns if c in part]
+        for p, part in ((source, ours), (target, theirs))
+    ]
+    first = min((c for columns in words for c in columns), default=0)
+    end, theirs_end = (max(columns, default=first - 1) + 1 for columns in words)
+    alike = len(ours) - end == len(theirs) - theirs_end
+    for t in range(len(theirs)):
+        s = t
+        if t == theirs_end or (t > theirs_end and alike):
+            s = end + t - theirs_end
+        elif t < theirs_end and (t in words[1] or t in words[0]):
+            continue
+        if s < len(ours):
+            yield ours.start + s, theirs.start + t
 
 
-def _encoders(tokens: PromptTokens) -> list[range]:
+def _sections(tokens: PromptTokens) -> list[range]:
     return [range(*ends) for ends in pairwise([*tokens.starts, tokens.length])]
-
-
-def _ends(tokens: PromptTokens, encoder: range) -> tuple[range, range]:
-    columns = [c for word in tokens.words for c in word.columns if c in encoder]
-    if not columns:
-        first = min(encoder.start + 1, encoder.stop)
-        return range(encoder.start, first), range(first, encoder.stop)
-    return range(encoder.start, min(columns)), range(max(columns) + 1, encoder.stop)

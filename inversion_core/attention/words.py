@@ -21,7 +21,7 @@ class Word:
 class PromptTokens:
     """The words of a prompt in order, and the number of key columns, specials and padding included.
 
-    Several text encoders may stand behind each other; `starts` are their first columns. `words` are what is aligned: no two
+    Several text encoders, or texts, may stand behind each other; `starts` are their first columns. `words` are what is aligned: no two
     share a token, and where a script has no spaces each is what lies between the borders of tokens. `text` is the prompt
     and `pieces` say where in it each token lies; without them it is the words, with spaces between.
     """

@@ -14,6 +14,7 @@ from ..paths import NoisePath
 from ..shapes import Embedding, Latent, Sigma, Sigmas
 from ..types import Cond, Prompt
 from .comfy_attention import blocks_of, check_editable, is_unet, with_edits
+from .comfy_entries import acts, check_alike, embedding_of
 from .comfy_features import features_reached
 from .comfy_gradients import gradients_through, plain
 from .comfy_guider import check_prompts, guider_of, naming_what_lacks, own_guidance, same_draws
@@ -27,12 +28,15 @@ from .comfy_model import (
     resident,
     sigmas_of,
 )
+from .comfy_sites import Edits
 
 __all__ = [
     "ComfyDenoiser",
     "Prompts",
     "blocks_of",
+    "check_alike",
     "check_editable",
+    "embedding_of",
     "fingerprint_of",
     "is_guidance_distilled",
     "is_of_pictures",
@@ -105,18 +109,22 @@ class ComfyDenoiser:
             x, cond = plain(x), replace(cond, cond=plain(cond.cond), uncond=plain(cond.uncond))
         call, options = EditedCall(self.edits), self.model_options
         network = self.guider.inner_model.diffusion_model
+        edits = Edits.of(call, cond, float(sigma), x)
         if self.edits:
-            options = with_edits(options, network, call, cond, float(sigma))
+            options = with_edits(options, network, edits)
         levels = torch.full((x.shape[0],), float(sigma), dtype=torch.float32, device=x.device)
-        reached = features_reached(options, network, call, cond, float(sigma))
+        reached = features_reached(options, network, edits)
         with reached, self.guider.asked(cond), same_draws(self.device, self.seed):
             x0 = self.guider(x.float(), levels, model_options=options, seed=self.seed)
-        call.check()
+        call.check(self.absent(cond.cond, sigma))
         return x0.to(x.dtype)
 
     def edited(self, *edits: AttentionEdit) -> "ComfyDenoiser":
         """A denoiser that also runs `edits`, outside those that it has already."""
         return replace(self, edits=(*edits, *self.edits))
+
+    def absent(self, prompt: Prompt, sigma: Sigma) -> tuple[int, ...]:
+        return tuple(number for number, entry in enumerate(prompt) if not acts(entry, float(sigma)))
 
     def embedding(self, prompt: Prompt) -> Embedding:
         """The cross-attention embedding, float32. Raises ValueError if the prompt has several parts or no such embedding."""

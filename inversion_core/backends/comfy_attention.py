@@ -4,8 +4,6 @@ from typing import Any
 
 from torch import nn
 
-from ..attention.site import EditedCall
-from ..types import Cond
 from .comfy_dit import NAMES, dit_blocks, with_dit_edits
 from .comfy_sites import Edits
 from .comfy_unet import unet_blocks, with_unet_edits
@@ -32,10 +30,9 @@ def blocks_of(network: nn.Module) -> list[str]:
     return transformer or [".".join(map(str, key)) for key in unet_blocks(network)]
 
 
-def with_edits(options: dict[str, Any], network: Any, call: EditedCall, cond: Cond, sigma: float) -> dict[str, Any]:
-    """A copy of the model options in which every attention call goes through `call`, and what was there lies below it."""
-    transformer = options.get("transformer_options", {})
-    edits, blocks = Edits.of(call, cond, sigma), dit_blocks(network)
+def with_edits(options: dict[str, Any], network: Any, edits: Edits) -> dict[str, Any]:
+    """A copy of the model options in which every attention call goes through `edits`, and what was there lies below it."""
+    transformer, blocks = options.get("transformer_options", {}), dit_blocks(network)
     if blocks:
         return options | {"transformer_options": with_dit_edits(transformer, blocks, network.patch_size, edits)}
     return options | {"transformer_options": with_unet_edits(transformer, unet_blocks(network), edits)}

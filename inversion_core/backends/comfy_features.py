@@ -8,19 +8,16 @@ from typing import Any
 
 from torch import nn
 
-from ..attention.site import EditedCall, Site
+from ..attention.site import Site
 from ..shapes import Feature
-from ..types import Cond
 from .comfy_sites import Edits, Kind
 
 BLOCK = re.compile(r"(?:.*\.)?(output_blocks\.(\d+))\.0")
 
 
 @contextmanager
-def features_reached(
-    options: dict[str, Any], network: nn.Module, call: EditedCall, cond: Cond, sigma: float
-) -> Iterator[None]:
-    """A context in which what the last convolution of the decoder's residual blocks leaves, before the shortcut is added, goes through `call`.
+def features_reached(options: dict[str, Any], network: nn.Module, edits: Edits) -> Iterator[None]:
+    """A context in which what the last convolution of the decoder's residual blocks leaves, before the shortcut is added, goes through `edits`.
 
     That is the tensor of Plug-and-Play's published code. So does every group normalisation. ComfyUI has no patch there, so
     hooks stand on convolutions and normalisations, whose weights may be cast or offloaded, and on the network, which is
@@ -28,10 +25,11 @@ def features_reached(
     ValueError if other devices run copies of the network.
     """
     with ExitStack() as stack:
+        call = edits.call
         if call.wants_features or call.wants_norms:
             if "multigpu_clones" in options:
                 raise ValueError("Features can be edited on one device only; this model was set up for several.")
-            features = _Features(Edits.of(call, cond, sigma))
+            features = _Features(edits)
             stack.callback(network.register_forward_pre_hook(features.enter, with_kwargs=True).remove)
             for number, convolution in decoder_layers(network) if call.wants_features else ():
                 stack.callback(convolution.register_forward_hook(partial(features.leave, number)).remove)

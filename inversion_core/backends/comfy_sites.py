@@ -1,15 +1,16 @@
 """What ComfyUI tells of the rows of an attention call, as sites, and how the edits of one evaluation are run on them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from ..attention.site import Attend, EditedCall, Site
-from ..shapes import Heads
+from ..shapes import Heads, Latent
 from ..types import Cond
+from .comfy_entries import Window, embedding_of, window_of
 
 Extra: TypeAlias = dict[str, Any]
 """ComfyUI's `transformer_options` of a call: among others the branch and the uuid of every prompt in the batch."""
@@ -22,16 +23,27 @@ ALL = slice(None)
 
 @dataclass(frozen=True)
 class Edits:
-    """The edits of one evaluation of the network; `parts` number the entries of each branch's prompt by their uuids."""
+    """The edits of one evaluation of the network; `parts` number the entries of each branch's prompt by their uuids.
+
+    `lengths` are the entries' numbers of text tokens: of those that ComfyUI shows several times over the first copy is meant.
+    `windows` say where those with an area lie.
+    """
 
     call: EditedCall
     sigma: float
     parts: tuple[dict[Any, int], ...]
+    lengths: Mapping[Any, int] = field(default_factory=dict)
+    windows: Mapping[Any, Window] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, call: EditedCall, cond: Cond, sigma: float) -> "Edits":
+    def of(cls, call: EditedCall, cond: Cond, sigma: float, x: Latent) -> "Edits":
         prompts = (cond.cond, cond.uncond or [])
-        return cls(call, sigma, tuple({entry["uuid"]: n for n, entry in enumerate(prompt)} for prompt in prompts))
+        parts = tuple({entry["uuid"]: n for n, entry in enumerate(prompt)} for prompt in prompts)
+        entries = {entry["uuid"]: entry for prompt in prompts for entry in prompt}
+        texts = {uuid: embedding_of(entry) for uuid, entry in entries.items()}
+        lengths = {uuid: text.shape[1] for uuid, text in texts.items() if text is not None}
+        windows = {uuid: window_of(entry, x) for uuid, entry in entries.items() if "area" in entry}
+        return cls(call, sigma, parts, lengths, windows)
 
     def sites(self, extra: Extra, block: str, kind: Kind, grid: tuple[int, int, int], text: range) -> list[Site]:
         """One site for each prompt in the batch."""
@@ -42,12 +54,18 @@ class Edits:
                 branch="uncond" if index else "cond",
                 sigma=self.sigma,
                 grid=grid,
-                text=text,
+                text=self.own(text, uuid) if kind == "cross" else text,
                 part=self.parts[min(index, 1)].get(uuid, 0),
                 layer=int(block.split(".")[1]) if block.startswith("output.") else None,
+                window=self.windows.get(uuid),
             )
             for index, uuid in zip(extra["cond_or_uncond"], extra["uuids"], strict=True)
         ]
+
+    def own(self, text: range, uuid: Any) -> range:
+        """Of the text that the network is shown the tokens of the entry itself; the rest are copies of them."""
+        length = self.lengths.get(uuid, 0)
+        return range(length) if length and len(text) % length == 0 else text
 
     def together(self, host: Host, extra: Extra, qkv: Sequence[Tensor], sites: Sequence[Site]) -> Heads:
         """All rows at once, for a host that does not look which rows it has."""

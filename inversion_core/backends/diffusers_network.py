@@ -122,6 +122,9 @@ class NetworkDenoiser(ABC):
         """A denoiser that also runs `edits`, outside those that it has already."""
         return replace(self, edits=(*edits, *self.edits))
 
+    def absent(self, prompt: Prompt, sigma: Sigma) -> tuple[int, ...]:
+        return ()
+
     def embedding(self, prompt: Prompt) -> Embedding:
         return prompt.embedding.float()
 

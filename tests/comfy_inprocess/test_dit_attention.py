@@ -440,7 +440,8 @@ def test_every_layout_that_the_host_may_use(heads_first: bool, whole: bool, ndim
     given = [t if heads_first else t.transpose(1, 2).flatten(2) for t in (q, k, v)]
     extra = {"cond_or_uncond": [1, 0], "uuids": ["b", "a"]}
     call = EditedCall((pass_on(seen=(seen := [])),))
-    edits = Edits.of(call, Cond([{"uuid": "a"}], [{"uuid": "b"}]), 0.5)
+    entries = ([{"uuid": name, "model_conds": {}}] for name in "ab")
+    edits = Edits.of(call, Cond(*entries), 0.5, torch.zeros(1, 16, 8, 8))
     override = _Call(edits, extra, (1, *PATCHES), TEXT)._attention
     joint = iter(["joint"])
     got = override(

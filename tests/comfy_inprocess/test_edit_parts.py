@@ -11,6 +11,7 @@ from latent_inversion.nodes.edit_setup import NEGATIVE, Setup, sample
 from latent_inversion.nodes.invert import invert_latent
 from latent_inversion.nodes.noise import InvertedNoise
 from latent_inversion.nodes.plans import AttentionPlan, BlendWords, Plans
+from latent_inversion.nodes.prompt_places import Text
 
 PROMPTS = {
     "source": tiny_comfy.conditioning(1),
@@ -31,7 +32,7 @@ def record(model: Any) -> Any:
 
 def plans(**changes: Any) -> Plans:
     known = {"inject": True, "cross": (0.0, 0.8), "self_attention": (0.0, 0.6), "weights": {}}
-    return Plans((AttentionPlan(refine(WORDS, WORDS), **known | changes),))
+    return Plans((AttentionPlan(Text(WORDS), Text(WORDS), refine, **known | changes),))
 
 
 def setup(record: Any, **changes: Any) -> Setup:

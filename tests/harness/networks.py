@@ -27,6 +27,9 @@ class Prompted:
     device = CPU
     distilled = False
 
+    def absent(self, prompt: Tensor, sigma: Tensor) -> tuple[int, ...]:
+        return ()
+
     def embedding(self, prompt: Tensor) -> Tensor:
         return prompt
 
