@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from comfy_api.latest import io
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -15,6 +14,7 @@ from ..inversion_core.progress import OnStep
 from ..inversion_core.trajectory import Trajectory
 from .common import check_model, fraction, schema
 from .hints import framed
+from .noise import seeded
 from .progress import reporter, run
 from .sockets import Frame, LatentTrajectory, TrajectorySocket
 
@@ -112,7 +112,7 @@ class Wanted:
 
 def _diff_edit(denoiser: Any, prepared: Any, wanted: Wanted, on_step: OnStep) -> Tensor:
     x0, sigma = wanted.trajectory.xs[-1], wanted.trajectory.sigmas[wanted.first]
-    options = {"noisings": NOISINGS, "threshold": wanted.threshold, "generator": _seeded(wanted.seed)}
+    options = {"noisings": NOISINGS, "threshold": wanted.threshold, "generator": seeded(wanted.seed)}
     return diff_edit_mask(denoiser, x0, sigma, prepared("source"), prepared("target"), **options, on_step=on_step)
 
 
@@ -124,10 +124,6 @@ def _uni_edit(denoiser: Any, prepared: Any, wanted: Wanted, on_step: OnStep) -> 
 
 
 MAKERS: dict[str, Callable[[Any, Any, Wanted, OnStep], Tensor]] = {"DiffEdit": _diff_edit, "Uni-Edit": _uni_edit}
-
-
-def _seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def mask_of(

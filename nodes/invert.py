@@ -9,14 +9,13 @@ from torch import Tensor
 
 from ..inversion_core.backends.comfy import identity_of, is_guidance_distilled, latent_of, sigmas_of
 from ..inversion_core.methods import INVERSIONS, RfInversion, invert
-from ..inversion_core.methods.rf_inversion import GAMMA
 from ..inversion_core.trajectory import Provenance, check_decreasing
 from .checks import NOT_CONNECTED, counted
 from .common import schema
 from .guidance import acting, recorded
 from .hints import framed
 from .latents import mask_of, taken
-from .noise import InvertedNoise
+from .noise import InvertedNoise, seeded
 from .progress import reporter, run
 from .sockets import LatentTrajectory, TrajectorySocket
 
@@ -131,7 +130,7 @@ def invert_latent(
     guidance: float,
     method: str,
     seed: int = 0,
-    gamma: float = GAMMA,
+    gamma: float = RfInversion.gamma,
 ) -> LatentTrajectory:
     """The trajectory of a LATENT. Raises ValueError if the grid, the latent or the prompts do not fit."""
     if said := mistaken_guidance(guidance, negative is not None or is_guidance_distilled(model)):
@@ -150,11 +149,6 @@ def invert_latent(
     trajectory = run(model, framed(prompts, frame), samples, sigmas, body)
     trajectory = recorded(model, source, guidance, trajectory)
     return LatentTrajectory(trajectory, *scale_of(model, samples), frame, mask_of(latent))
-
-
-def seeded(seed: int) -> torch.Generator:
-    """A new source of noise, on the CPU."""
-    return torch.Generator().manual_seed(seed)
 
 
 def decreasing(model: Any, scheduler: str, steps: int) -> Tensor:

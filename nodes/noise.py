@@ -29,3 +29,8 @@ class InvertedNoise:
         base = sampling.noise_scaling(sigma, torch.zeros_like(start), start, at_top)
         unit = sampling.noise_scaling(sigma, torch.ones(1), torch.zeros(1), at_top)
         return (self.x - base) / unit
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A new source of noise, on the CPU."""
+    return torch.Generator().manual_seed(seed)

@@ -48,7 +48,7 @@ PROMISES = {
     "h-Edit-D": Promise(1, 5, 1.1),
     "h-Edit-R": Promise(1, 4, 1.1),
     "edit-friendly DDPM": Promise(2, 2, 0.85),
-    "LEDITS++": Promise(1, 2, 1.1),
+    "LEDITS++": Promise(1, 2, 0.85),
     "RF-Inversion": Promise(1, 2, LOST),
     "FlowEdit": Promise(0, 4, 1e-6),
     "FlowAlign": Promise(0, 3, 1e-6),

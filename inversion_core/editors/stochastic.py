@@ -30,11 +30,12 @@ EDITORS: dict[str, Editor] = {
     ),
     "LEDITS++": planned(
         _ledits,
-        inversion="LEDITS++",
-        solver=("sde_dpmpp_2m", "ddpm"),
+        inversion="edit-friendly DDPM",
+        solver=("ddpm", "sde_dpmpp_2m"),
         promptless=True,
         about="adds the target prompt's concept where it acts most",
         settings={path: Settings(5.0, 1.0, 0.85, 35) for path in ("ve", "rf")},
     ),
 }
-"""Published on SD1 and SDXL (LEDITS++: 15 % of the levels skipped, 30 steps on the others); those on `rf` are the toybox's."""
+"""Published on SD1 and SDXL (LEDITS++: 15 % of the levels skipped, 30 steps on the others, along the inversion "LEDITS++";
+on the toybox that of DDPM comes nearer to the truth); those on `rf` are the toybox's."""
