@@ -24,7 +24,8 @@ import torch
 
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.prompt_to_prompt import coarse, prompt_to_prompt, usual_shares
-from latent_inversion.inversion_core.attention.site import Attend, AttentionEdit, Site, Technique
+from latent_inversion.inversion_core.attention.site import Attend, AttentionEdit, Site
+from latent_inversion.inversion_core.attention.technique import Technique
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine, replace
 from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, levels_of
 from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser

@@ -10,7 +10,7 @@ from ..inversion_core.attention.local_blend import START, THRESHOLD, local_blend
 from ..inversion_core.attention.maps import clearest, record_maps
 from ..inversion_core.attention.plug_and_play import ATTENTION_END, FEATURE_END, plug_and_play
 from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END, prompt_to_prompt
-from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.technique import Technique
 from ..inversion_core.attention.tokens import Alignment, PromptTokens, refine, replace
 from ..inversion_core.backends.diffusers_features import decoder_layers
 from ..inversion_core.backends.diffusers_studio import Studio

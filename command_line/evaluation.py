@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.technique import Technique
 from ..inversion_core.integrate import replay
 from ..inversion_core.methods import with_null_text
 from ..inversion_core.metrics import Counted, psnr

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers import Prompt
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.edit import Edited

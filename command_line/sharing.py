@@ -9,7 +9,7 @@ from ..inversion_core.attention.injection import inject_keys_values, inject_valu
 from ..inversion_core.attention.kv_edit import kv_edit
 from ..inversion_core.attention.masactrl import DEPTH, START, masactrl
 from ..inversion_core.attention.presets import preset_with
-from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.technique import Technique
 from ..inversion_core.schedules import window
 from ..inversion_core.shapes import Sigmas
 

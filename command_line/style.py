@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 
 from ..inversion_core.applications.style import SHAPES_END, STYLINGS, Style, keeping_shapes
-from ..inversion_core.attention.site import Technique
 from ..inversion_core.attention.style_id import LAYER
+from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers_studio import Studio
 from ..inversion_core.edit import Edited, edit
 from ..inversion_core.methods import direct

@@ -8,7 +8,8 @@ import torch
 
 from .attention.bank import Bank, Storage, total
 from .attention.budget import advised
-from .attention.site import AttentionEdit, Technique
+from .attention.site import AttentionEdit
+from .attention.technique import Technique
 from .integrate import Watched, check_usable, opening, step_of, stepped, working
 from .progress import OnStep, Progress
 from .shapes import Latent, Sigma

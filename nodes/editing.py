@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.technique import Technique
 from ..inversion_core.edit import Edited
 from ..inversion_core.editors import EDITORS, Job, run_editor
 from ..inversion_core.editors.compare import settings_for

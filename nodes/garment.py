@@ -11,7 +11,7 @@ from torch import Tensor
 from ..inversion_core.applications.registration import registered
 from ..inversion_core.applications.try_on import DEFAULT, Fit, dressed
 from ..inversion_core.attention.garment import Worn
-from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.technique import Technique
 from .checks import painted, rgb
 from .common import blend_mask, check_model, fitted, fraction, schema
 from .plans import Plan, Ready, after

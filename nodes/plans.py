@@ -9,7 +9,7 @@ from torch import Tensor
 from ..inversion_core.attention.bank import Storage
 from ..inversion_core.attention.local_blend import local_blend, mask_blend
 from ..inversion_core.attention.prompt_to_prompt import prompt_to_prompt
-from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.technique import Technique
 from ..inversion_core.attention.tokens import Alignment, PromptTokens
 from ..inversion_core.backends.comfy import check_alike, check_editable
 from ..inversion_core.dial import AS_SET, Span, Turned

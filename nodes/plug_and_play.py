@@ -6,7 +6,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..inversion_core.attention.plug_and_play import ATTENTION_END, FEATURE_END, LAYER, plug_and_play
-from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.comfy_features import check_layer
 from .common import fraction, schema
 from .plans import Plan, Ready, after

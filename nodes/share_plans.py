@@ -10,7 +10,7 @@ from ..inversion_core.attention.injection import inject_keys_values, inject_valu
 from ..inversion_core.attention.kv_edit import kv_edit
 from ..inversion_core.attention.masactrl import masactrl, masactrl_by_words
 from ..inversion_core.attention.presets import PRESETS, Preset, by_depth, preset_for
-from ..inversion_core.attention.site import Technique
+from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.comfy import blocks_of
 from ..inversion_core.dial import Span
 from .common import fitted

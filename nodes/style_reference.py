@@ -9,10 +9,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..inversion_core.applications.style import STYLINGS, Style
-from ..inversion_core.attention.site import Technique
 from ..inversion_core.attention.style_aligned import PUBLISHED as SHARING
 from ..inversion_core.attention.style_id import LAYER, Injection
 from ..inversion_core.attention.style_id import PUBLISHED as INJECTION
+from ..inversion_core.attention.technique import Technique
 from .common import check_model, fraction, schema
 from .plans import Plan, Ready, after
 from .sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit

@@ -14,7 +14,8 @@ from latent_inversion.inversion_core.attention.kv_edit import kv_edit, picked
 from latent_inversion.inversion_core.attention.masactrl import confined, gathered, masactrl, masactrl_by_words
 from latent_inversion.inversion_core.attention.presets import PRESETS, preset_for
 from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
-from latent_inversion.inversion_core.attention.site import Site, Technique, UnmatchedEdit
+from latent_inversion.inversion_core.attention.site import Site, UnmatchedEdit
+from latent_inversion.inversion_core.attention.technique import Technique
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.attention.weighted import weighted
 from latent_inversion.inversion_core.edit import edit, unanchored

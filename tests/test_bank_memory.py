@@ -15,8 +15,9 @@ from latent_inversion.inversion_core.attention.local_blend import local_blend
 from latent_inversion.inversion_core.attention.masactrl import masactrl
 from latent_inversion.inversion_core.attention.plug_and_play import plug_and_play
 from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
-from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, Technique, UnmatchedEdit
+from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
 from latent_inversion.inversion_core.attention.style_aligned import style_aligned
+from latent_inversion.inversion_core.attention.technique import Technique
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.edit import Target, edit, edit_all, unanchored

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from harness import conformance, tiny_diffusion, tiny_flow
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.site import AttentionEdit, Technique
+from latent_inversion.inversion_core.attention.site import AttentionEdit
+from latent_inversion.inversion_core.attention.technique import Technique
 from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.backends.diffusers_control import Control
 from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser

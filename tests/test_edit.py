@@ -7,7 +7,8 @@ import torch
 
 from harness.networks import AttentionNetwork, Mixture
 from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
-from latent_inversion.inversion_core.attention.site import AttentionEdit, Reference, Technique
+from latent_inversion.inversion_core.attention.site import AttentionEdit
+from latent_inversion.inversion_core.attention.technique import Reference, Technique
 from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.edit import Target, edit, edit_all
 from latent_inversion.inversion_core.integrate import replay

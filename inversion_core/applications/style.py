@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..attention.prompt_to_prompt import prompt_to_prompt
-from ..attention.site import Technique
 from ..attention.style_aligned import PUBLISHED as SHARING
 from ..attention.style_aligned import Sharing, style_aligned
 from ..attention.style_id import LAYER, Injection, style_id
 from ..attention.style_id import PUBLISHED as INJECTION
+from ..attention.technique import Technique
 from ..attention.tokens import PromptTokens, replace
 from ..schedules import window
 from ..shapes import Sigmas

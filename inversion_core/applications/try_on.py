@@ -9,7 +9,7 @@ from torch import Tensor
 from ..attention.garment import BETA, Worn, garment_attention, garment_start, garment_statistics
 from ..attention.local_blend import mask_blend
 from ..attention.regions import against_others, numbers_of, word_masks
-from ..attention.site import Technique
+from ..attention.technique import Technique
 from ..attention.tokens import PromptTokens
 from ..methods.attention_view import word_attention
 from ..schedules import window

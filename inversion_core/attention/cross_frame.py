@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..shapes import Heads
 from .bank import Bank
-from .site import Attend, AttentionEdit, Site, Technique
+from .site import Attend, AttentionEdit, Site
+from .technique import Technique
 
 Sees: TypeAlias = Callable[[int], Sequence[int]]
 """Which frames a frame's self-attention sees. Those must be in the same call as the frame, or in one before it."""

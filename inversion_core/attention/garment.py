@@ -19,7 +19,8 @@ from ..types import Cond, SigmaRange
 from .bank import Bank
 from .image_tokens import share_inside
 from .reference import image_rows, image_tokens, latent_adain, name_for, on_latent, recalled, shown
-from .site import Attend, AttentionEdit, Site, Technique
+from .site import Attend, AttentionEdit, Site
+from .technique import Technique
 from .weighted import weighted
 
 BETA = math.log(2)

@@ -11,7 +11,8 @@ from ..types import SigmaRange
 from .bank import Bank
 from .image_tokens import Inside, of_source, share_inside, shares, with_source
 from .local_blend import LatentMask
-from .site import Attend, AttentionEdit, Site, Technique
+from .site import Attend, AttentionEdit, Site
+from .technique import Technique
 
 
 def inject_keys_values(

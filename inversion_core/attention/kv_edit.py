@@ -11,7 +11,8 @@ from ..types import SigmaRange
 from .bank import Bank
 from .image_tokens import Inside, of_source, share_inside, shares, with_source
 from .local_blend import LatentMask, mask_blend
-from .site import Attend, AttentionEdit, Site, Technique, bare
+from .site import Attend, AttentionEdit, Site, bare
+from .technique import Technique
 
 NAME = "KV-Edit"
 

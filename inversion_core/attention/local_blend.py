@@ -13,7 +13,8 @@ from ..shapes import Latent
 from ..types import SigmaRange
 from .bank import Bank
 from .maps import MapTensor, legible, mean_maps, quarter, readings, record_parts
-from .site import Site, Technique
+from .site import Site
+from .technique import Technique
 from .tokens import Parts
 
 THRESHOLD = 0.3

@@ -14,7 +14,8 @@ from .image_tokens import Inside, of_source, share_inside, shares
 from .local_blend import LatentMask
 from .maps import mean_maps, readings, record_parts
 from .reference import with_image
-from .site import Attend, AttentionEdit, Site, Technique, bare
+from .site import Attend, AttentionEdit, Site, bare
+from .technique import Technique
 from .tokens import Parts
 from .weighted import weighted
 

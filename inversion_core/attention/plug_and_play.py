@@ -6,7 +6,8 @@ from functools import partial
 from ..shapes import Heads
 from ..types import SigmaRange
 from .bank import Bank
-from .site import Attend, AttentionEdit, Site, Technique
+from .site import Attend, AttentionEdit, Site
+from .technique import Technique
 
 FEATURE_END = 0.8
 ATTENTION_END = 0.5

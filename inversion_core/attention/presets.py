@@ -7,7 +7,7 @@ from ..types import SigmaRange
 from .blocks import between, within
 from .injection import inject_keys_values, inject_values
 from .local_blend import LatentMask
-from .site import Technique
+from .technique import Technique
 
 Span = tuple[float, float]
 

@@ -17,7 +17,8 @@ from ..shapes import Heads
 from ..types import SigmaRange
 from .bank import Bank
 from .maps import check_text, in_transformer, own_text
-from .site import Attend, AttentionEdit, Site, Technique, bare
+from .site import Attend, AttentionEdit, Site, bare
+from .technique import Technique
 from .tokens import Alignment, columns_in
 
 CROSS_END = 0.4

@@ -11,7 +11,8 @@ from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
 from ..types import Cond
 from .bank import Bank
-from .site import Attend, AttentionEdit, Reference, Site
+from .site import Attend, AttentionEdit, Site
+from .technique import Reference
 
 EPSILON = 1e-5
 """Added to a variance before its root, as in the published code of StyleAligned (arXiv:2312.02133)."""

@@ -96,8 +96,8 @@ def _border(text: str, kinds: list[str], at: int, *, within: bool = False) -> bo
     before, behind = _seen(text, reversed(range(at)), -1), _seen(text, range(at, len(text)), len(text))
     if before < 0 or behind == len(text):
         return True
-    if kind(text[behind]) == "mark":
-        return False
+    if kind(text[behind]) == "mark":  # it stands on the one before, or on nothing
+        return kinds[before] == "space"
     lettered = kinds[before] == kinds[behind] == "letter"
     scripts = SPACELESS | ENDINGS if within else SPACELESS
     return not lettered or any(_of(scripts, text[place]) for place in (before, behind))

@@ -3,16 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
-from ..shapes import Feature, Heads, Latent
-from ..trajectory import Trajectory
-from ..types import Cond
-from .bank import Bank
+from ..shapes import Feature, Heads
 
 Branch: TypeAlias = Literal["cond", "uncond"]
 
@@ -92,41 +89,6 @@ class AttentionEdit:
         """Whether the edit acts at this site."""
         offered = {"feature": self.features, "norm": self.norms}.get(site.kind, True)
         return offered and self.where(site)
-
-
-Blend: TypeAlias = Callable[[Latent, Latent, float, Bank, Any], tuple[Latent, Any]]
-"""`(x_target, x_source, sigma, bank, state) -> (x_target, state)`, after a step that was evaluated at `sigma`."""
-
-
-Begin: TypeAlias = Callable[[Latent, float], Latent]
-"""`(x, sigma) -> x`: the latent that the target starts from, made of the source's at the first level."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Another picture that an edit looks at while it runs: its trajectory on the same grid, and its prompt.
-
-    At every step the network is shown the reference at the step's level, under `record`, at guidance 1.
-    """
-
-    trajectory: Trajectory
-    cond: Cond
-    record: Callable[[Bank], AttentionEdit]
-
-
-@dataclass(frozen=True)
-class Technique:
-    """An editing technique: what its source pass records in a bank, how its target pass uses that, what it blends.
-
-    What a `reference` records lies in the same bank, under a name of its own. `begin` changes the latent that the target
-    starts from.
-    """
-
-    record: Callable[[Bank], AttentionEdit] | None = None
-    inject: Callable[[Bank], AttentionEdit] | None = None
-    blend: Blend | None = None
-    reference: Reference | None = None
-    begin: Begin | None = None
 
 
 class UnmatchedEdit(RuntimeError):

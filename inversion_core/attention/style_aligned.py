@@ -14,7 +14,8 @@ from ..trajectory import Trajectory
 from ..types import Cond, SigmaRange
 from .bank import Bank
 from .reference import adain, image_rows, image_tokens, name_for, recalled, shown, with_image
-from .site import Attend, AttentionEdit, Site, Technique
+from .site import Attend, AttentionEdit, Site
+from .technique import Technique
 from .weighted import weighted
 
 

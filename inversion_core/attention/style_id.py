@@ -10,7 +10,8 @@ from ..trajectory import Trajectory
 from ..types import Cond, SigmaRange
 from .bank import Bank
 from .reference import image_rows, latent_adain, name_for, recalled, record_image, shown, with_image
-from .site import Attend, AttentionEdit, Site, Technique
+from .site import Attend, AttentionEdit, Site
+from .technique import Technique
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from torch.nn.functional import normalize
 from ..shapes import Heads
 from .bank import Bank
 from .cross_frame import in_self_attention, together
-from .site import Attend, AttentionEdit, Site, Technique
+from .site import Attend, AttentionEdit, Site
+from .technique import Technique
 
 NEARNESS = 2.0
 """What a match loses in cosine for each squared picture side that it lies away. On clips of the toybox it brought the mean

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from ..attention.site import Technique
+from ..attention.technique import Technique
 from ..edit import Anchor, Edited, Target, unanchored
 from ..memory import Memory, edit_within
 from ..methods import INVERSIONS, invert

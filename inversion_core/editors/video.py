@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..attention.cross_frame import cross_frame, first_and_previous, key_frames
-from ..attention.site import Technique
+from ..attention.technique import Technique
 from ..attention.token_flow import as_edited, token_flow, two_nearest_as_published
 from ..methods.chunked import chunks_of
 from ..methods.clip import TOGETHER, Make, Window

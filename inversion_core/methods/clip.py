@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..attention.bank import Bank, Storage
-from ..attention.site import Technique
+from ..attention.technique import Technique
 from ..edit import Anchor, Edited, Target, edit_all
 from ..progress import OnStep, Progress
 from ..shapes import Latent

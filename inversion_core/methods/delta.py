@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from ..attention.bank import Bank
-from ..attention.site import Technique
+from ..attention.technique import Technique
 from ..edit import Edited, blended, edits_of
 from ..integrate import working
 from ..paths import NoisePath

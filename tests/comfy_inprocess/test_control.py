@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from harness import conformance, control_reference, tiny_comfy
 from harness.control_reference import INDEX, STRENGTH, normal
-from latent_inversion.inversion_core.attention.site import Technique
+from latent_inversion.inversion_core.attention.technique import Technique
 from latent_inversion.inversion_core.backends.comfy import run, sigmas_of
 from latent_inversion.inversion_core.edit import edit
 from latent_inversion.inversion_core.methods import INVERSIONS, invert, optimize_null_text

@@ -1,0 +1,44 @@
+"""An editing technique: what its source pass records, how its target pass uses that, and what it blends."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ..shapes import Latent
+from ..trajectory import Trajectory
+from ..types import Cond
+from .bank import Bank
+from .site import AttentionEdit
+
+Blend: TypeAlias = Callable[[Latent, Latent, float, Bank, Any], tuple[Latent, Any]]
+"""`(x_target, x_source, sigma, bank, state) -> (x_target, state)`, after a step that was evaluated at `sigma`."""
+
+Begin: TypeAlias = Callable[[Latent, float], Latent]
+"""`(x, sigma) -> x`: the latent that the target starts from, made of the source's at the first level."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Another picture that an edit looks at while it runs: its trajectory on the same grid, and its prompt.
+
+    At every step the network is shown the reference at the step's level, under `record`, at guidance 1.
+    """
+
+    trajectory: Trajectory
+    cond: Cond
+    record: Callable[[Bank], AttentionEdit]
+
+
+@dataclass(frozen=True)
+class Technique:
+    """An editing technique: what its source pass records in a bank, how its target pass uses that, what it blends.
+
+    What a `reference` records lies in the same bank, under a name of its own. `begin` changes the latent that the target
+    starts from.
+    """
+
+    record: Callable[[Bank], AttentionEdit] | None = None
+    inject: Callable[[Bank], AttentionEdit] | None = None
+    blend: Blend | None = None
+    reference: Reference | None = None
+    begin: Begin | None = None
