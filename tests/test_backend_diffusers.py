@@ -224,7 +224,7 @@ def test_what_is_no_pipeline_is_refused(tmp_path, folder):
     with pytest.raises(ValueError, match="lacks text_encoder"):
         load_pipeline_folder(tmp_path)
     (tmp_path / "model_index.json").write_text((folder / "model_index.json").read_text())
-    with pytest.raises(ValueError, match="has no folder .tokenizer."):
+    with pytest.raises(ValueError, match=r"has no folder .tokenizer."):
         load_pipeline_folder(tmp_path)
 
 
