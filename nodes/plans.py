@@ -23,13 +23,10 @@ NO_STEP = "at this strength no step lies in the window"
 
 
 @dataclass(frozen=True)
-class Ready:
-    """What a plan may use once sampling has begun: the model, the picture, the plan's own prompts by name, the edit's, and the dial."""
+class Windows:
+    """When an edit acts: the picture's noise levels, and the dial."""
 
-    model: Any
     record: LatentTrajectory
-    prompt: Callable[[str], Cond]
-    edited: Mapping[str, Cond]
     turned: Turned
 
     def window(self, span: Span) -> Any:
@@ -43,6 +40,15 @@ class Ready:
     def kept(self, span: Span) -> Any:
         """The noise levels at which the source's attention is kept: the span as the dial turns it."""
         return self.window(self.turned.kept(span))
+
+
+@dataclass(frozen=True)
+class Ready(Windows):
+    """What a plan may use once sampling has begun: also the model, the plan's own prompts by name, and the edit's."""
+
+    model: Any
+    prompt: Callable[[str], Cond]
+    edited: Mapping[str, Cond]
 
     def placed(self, source: Text, target: Text) -> tuple[list[PromptTokens], list[PromptTokens]]:
         """The words of two texts in each part of the edit's prompts. Raises as `prompt_places.placed`."""
@@ -72,7 +78,7 @@ class Plan:
     def techniques(self, ready: Ready) -> list[Technique]:
         raise NotImplementedError
 
-    def idle(self, ready: Ready) -> list[str]:
+    def idle(self, windows: Windows) -> list[str]:
         """What of it never acts, as no step lies in its windows."""
         return []
 
@@ -116,7 +122,7 @@ class Plans:
             made, edited = [], {name: prepared(name) for name in ("source", "target")}
             check_alike(edited["source"].cond, edited["target"].cond, record.trajectory.sigmas[:-1].tolist())
             for number, plan in enumerate(self.plans):
-                own = Ready(model, record, lambda name, number=number: prepared(f"{number} {name}"), edited, turned)
+                own = Ready(record, turned, model, lambda name, number=number: prepared(f"{number} {name}"), edited)
                 made += plan.techniques(own)
             return [*made, *blends]
 
@@ -124,8 +130,7 @@ class Plans:
 
     def idle(self, record: LatentTrajectory, turned: Turned = AS_SET) -> list[str]:
         """What of the edits never acts."""
-        ready = Ready(None, record, lambda name: Cond(None), turned)
-        return [line for plan in self.plans for line in plan.idle(ready)]
+        return [line for plan in self.plans for line in plan.idle(Windows(record, turned))]
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
         return [tensor for plan in self.plans for tensor in plan._comfy_cache_tensors()]
@@ -168,12 +173,12 @@ class AttentionPlan(Plan):
         if self.inject or self.blend is not None:
             super().check(model, record)
 
-    def idle(self, ready: Ready) -> list[str]:
+    def idle(self, windows: Windows) -> list[str]:
         if not self.inject:
             return []
-        if self.weights and ready.empty(self.cross):
+        if self.weights and windows.empty(self.cross):
             return [f"The word weights of Attention Edit do not act: {NO_STEP} of cross_end."]
-        if ready.empty(self.cross) and ready.empty(self.self_attention):
+        if windows.empty(self.cross) and windows.empty(self.self_attention):
             return [f"Attention Edit takes no attention from the source: {NO_STEP} of cross_end and self_end."]
         return []
 
