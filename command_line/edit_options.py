@@ -61,7 +61,7 @@ def _attention(group: argparse._ArgumentGroup) -> None:
         "--cross",
         metavar="SHARE",
         type=values.share,
-        help="share of the steps, 0..1, in which shared words keep their places (default: 0.4; 0.2 on transformers; 0 with "
+        help="share of the steps, 0..1, in which shared words keep their places (default: 0.2; 0 with "
         "--plug-and-play, --share or --kv-edit)",
     )
     group.add_argument(
@@ -69,7 +69,7 @@ def _attention(group: argparse._ArgumentGroup) -> None:
         dest="self_attention",
         metavar="SHARE",
         type=values.share,
-        help="share of the steps, 0..1, that keep the shapes of the source (default: 0.6; 0.2 on transformers; 0 with "
+        help="share of the steps, 0..1, that keep the shapes of the source (default: 0.6; 0.4 on transformers; 0 with "
         "--plug-and-play, --share or --kv-edit); lower it to change shapes",
     )
     group.add_argument(

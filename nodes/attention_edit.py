@@ -85,7 +85,7 @@ def windows() -> list[io.Input]:
         fraction(
             "cross_end",
             CROSS_END,
-            "Fraction of the steps up to which it is; more keeps more of the layout. Transformers (SD3, Flux, Qwen-Image, Wan) want less: 0.2.",
+            "Fraction of the steps up to which words' attention is controlled. Higher keeps more of the original layout; 0.4 was published.",
         ),
         advanced(
             fraction("self_start", 0.0, "Fraction of the steps after which self-attention is taken from the source.")
@@ -93,7 +93,7 @@ def windows() -> list[io.Input]:
         fraction(
             "self_end",
             SELF_END,
-            "Fraction of the steps up to which it is; more keeps more of the shapes. Transformers want less: 0.2.",
+            "Fraction of the steps up to which self-attention is taken from the source. Higher keeps more of the shapes. Transformers (SD3, Flux, Qwen-Image, Wan) want less: 0.4.",
         ),
     ]
 

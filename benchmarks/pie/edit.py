@@ -10,7 +10,6 @@ from PIL import Image
 from latent_inversion.command_line.control import NO_CONTROL, Control, techniques
 from latent_inversion.command_line.mistakes import Mistake
 from latent_inversion.command_line.pictures import Pixels, mask_to_tensor, to_pixels, to_tensor
-from latent_inversion.inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END
 from latent_inversion.inversion_core.backends.diffusers_studio import Studio
 from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor, trajectory_for
 from latent_inversion.inversion_core.methods import INVERSIONS, invert, optimize_null_text
@@ -34,6 +33,12 @@ VARIED = {
 """What a strength s means, for the methods that `special` does not name."""
 CHORD = "s is the time of the noisier end of its one step, as a share of the grid."
 FREE = "there is no inverted source: the steps before are left out, and the first one taken starts from the picture."
+
+
+CROSS_END, SELF_END = 0.4, 0.6
+"""The fractions of the steps under control in PIE-Bench's own runs (arXiv:2310.01506, app. B)."""
+FLOW_CROSS_END, FLOW_SELF_END = 0.2, 0.2
+"""The same for rectified flow (arXiv:2508.07519, published code)."""
 
 
 @dataclass(frozen=True)

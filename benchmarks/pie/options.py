@@ -7,17 +7,11 @@ from pathlib import Path
 from latent_inversion.command_line import values
 from latent_inversion.command_line.mistakes import Mistake
 from latent_inversion.command_line.models import DTYPES
-from latent_inversion.inversion_core.attention.prompt_to_prompt import (
-    CROSS_END,
-    FLOW_CROSS_END,
-    FLOW_SELF_END,
-    SELF_END,
-)
 from latent_inversion.inversion_core.editors import EDITORS
 from latent_inversion.inversion_core.methods import INVERSIONS
 
 from .data import CATEGORIES
-from .edit import VARIED, Setting, special
+from .edit import CROSS_END, FLOW_CROSS_END, FLOW_SELF_END, SELF_END, VARIED, Setting, special
 from .networks import HOW
 
 EPILOG = "\n".join(

@@ -15,14 +15,24 @@ from tqdm import tqdm
 from latent_inversion.command_line.mistakes import Mistake
 from latent_inversion.command_line.models import load_studio, pick_device
 from latent_inversion.command_line.pictures import Pixels, pasted, write_picture
-from latent_inversion.inversion_core.attention.prompt_to_prompt import usual_shares
 from latent_inversion.inversion_core.backends.diffusers_studio import Studio
 from latent_inversion.inversion_core.editors import EDITORS
 from latent_inversion.inversion_core.editors.compare import settings_for
-from latent_inversion.inversion_core.paths import VE
+from latent_inversion.inversion_core.paths import RF, VE
 
 from .data import Data, Entry, decode, read_data, with_border
-from .edit import Recipe, Setting, Work, check_inversion, meaning, prepare
+from .edit import (
+    CROSS_END,
+    FLOW_CROSS_END,
+    FLOW_SELF_END,
+    SELF_END,
+    Recipe,
+    Setting,
+    Work,
+    check_inversion,
+    meaning,
+    prepare,
+)
 from .metrics import Reference, plain, source_score
 from .networks import Networks, load_networks
 from .options import parser, settings_of
@@ -109,7 +119,7 @@ def row_of(work: Work, setting: Setting, reference: Reference, out: Path) -> Row
 def recipe_of(options: argparse.Namespace, studio: Studio) -> Recipe:
     """What the edits have in common: what was asked for, else what the method was published with or is usual."""
     usual = settings_for(options.method, studio.denoiser)
-    cross, own = usual_shares(studio.denoiser.path)
+    cross, own = (FLOW_CROSS_END, FLOW_SELF_END) if studio.denoiser.path is RF else (CROSS_END, SELF_END)
     recipe = Recipe(
         method=options.method,
         side=options.side or studio.trained_size,

@@ -21,11 +21,15 @@ from .site import Attend, AttentionEdit, Site, bare
 from .technique import Technique
 from .tokens import Alignment, columns_in
 
-CROSS_END = 0.4
-SELF_END = 0.6
-"""Fractions of the steps under cross- and self-attention control: the setting of PIE-Bench (arXiv:2310.01506, app. B)."""
-FLOW_CROSS_END, FLOW_SELF_END = 0.2, 0.2
-"""The same for rectified flow: arXiv:2508.07519 replaces the picture's queries and keys for 0.2 (published code)."""
+CROSS_END, SELF_END = 0.2, 0.6
+FLOW_CROSS_END, FLOW_SELF_END = 0.2, 0.4
+"""Fractions of the steps under cross- and self-attention control, on UNets and on rectified flow.
+
+Chosen on 48 and 24 held-out edits of the toybox that add, take off and exchange words (guidance 7.5, 10 steps, direct
+anchor), against the published 0.4 and 0.6 of PIE-Bench (arXiv:2310.01506, app. B): 98 for 90 % right, 18.4 for 18.1 dB
+inside, 21.1 for 21.0 outside; and 0.2 and 0.2 (arXiv:2508.07519, published code): 17.6 for 17.4 and 20.9 for 20.5 dB,
+all right.
+"""
 
 
 def usual_shares(path: NoisePath) -> tuple[float, float]:

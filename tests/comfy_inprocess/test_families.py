@@ -253,7 +253,7 @@ def test_pictures_for_video_models_are_videos_of_one_frame() -> None:
     ("name", "shape", "message"),
     [
         ("flux", (1, 16, 1, 8, 8), "works on 2 dimensions"),
-        ("wan", (1, 16, 8), "works on 3 dimensions"),
+        ("wan", (1, 16, 8), "is of no picture"),
         ("sd15", (1, 16, 8, 8), "has 16 channels, but this model works on 4"),
         ("hunyuan", (1, 4, 8, 8), "has 4 channels, but this model works on 16"),
     ],

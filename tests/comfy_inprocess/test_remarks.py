@@ -13,6 +13,7 @@ from latent_inversion.nodes.invert import invert_latent
 from latent_inversion.nodes.method_edit import InversionAnchoredEdit
 from latent_inversion.nodes.method_inputs import OWN, PUBLISHED
 from latent_inversion.nodes.plans import AttentionPlan, BlendWords, Plans
+from latent_inversion.nodes.prompt_places import Text
 from latent_inversion.nodes.remarks import equal
 
 pytestmark = pytest.mark.usefixtures("in_a_node")
@@ -61,8 +62,8 @@ def words(*texts: str) -> PromptTokens:
 def plans(
     cross: float = 0.4, own: float = 0.6, weights: Any = None, blend: BlendWords | None = None, mask: Any = None
 ) -> Plans:
-    alignment = replace(words("a", "cat"), words("a", "dog"))
-    return Plans((AttentionPlan(alignment, True, (0.0, cross), (0.0, own), weights or {}, blend, mask),))
+    source, target = (Text(words("a", word)) for word in ("cat", "dog"))
+    return Plans((AttentionPlan(source, target, replace, True, (0.0, cross), (0.0, own), weights or {}, blend, mask),))
 
 
 def far_mask() -> torch.Tensor:
