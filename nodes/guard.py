@@ -49,11 +49,13 @@ def speaking(work: Callable[..., Any]) -> Callable[..., Any]:
 
 def running(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOutput]:
     """`execute`, which checks widgets and sockets first, and whose output and errors are plain."""
+    names = [*signature(execute).parameters][1:]
 
     @wraps(execute)
     def run(cls: type[io.ComfyNode], *args: Any, **inputs: Any) -> io.NodeOutput:
-        check_widgets(cls, inputs)
-        check_values(cls.define_schema().inputs, inputs)
+        given = {**dict(zip(names, args, strict=False)), **inputs}
+        check_widgets(cls, given)
+        check_values(cls.define_schema().inputs, given)
         output = execute(cls, *args, **inputs)
         output.args, output.ui = shown(output.args), shown(output.ui)
         return output

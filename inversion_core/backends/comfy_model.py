@@ -33,18 +33,19 @@ def path_of(model: ModelPatcher) -> NoisePath:
 
     Raises ValueError for kinds that are neither eps, v nor rectified flow, and for one that the network cannot predict.
     """
-    own, sampling = _samplings(model)
-    check_predicted(own, sampling)
+    sampling = model.get_model_object("model_sampling")
     others = tuple(getattr(comfy.model_sampling, name) for name in OTHERS if hasattr(comfy.model_sampling, name))
-    if isinstance(sampling, comfy.model_sampling.CONST) and not isinstance(sampling, others):
-        return RF
-    if isinstance(sampling, comfy.model_sampling.EPS) and not isinstance(sampling, others):
-        return VE
-    kinds = [kind.__name__ for kind in type(sampling).__mro__ if kind.__module__.startswith("comfy.model_sampling")]
-    raise ValueError(
-        f"This model samples as {', '.join(kinds)}. Inversion knows eps- and v-prediction (Stable Diffusion 1, 2, XL) and "
-        "rectified flow (SD3, Flux, Qwen-Image, Wan)."
+    known = not isinstance(sampling, others) and isinstance(
+        sampling, comfy.model_sampling.CONST | comfy.model_sampling.EPS
     )
+    if not known:
+        kinds = [kind.__name__ for kind in type(sampling).__mro__ if kind.__module__.startswith("comfy.model_sampling")]
+        raise ValueError(
+            f"This model samples as {', '.join(kinds)}. Inversion knows eps- and v-prediction (Stable Diffusion 1, 2, XL) and "
+            "rectified flow (SD3, Flux, Qwen-Image, Wan)."
+        )
+    check_predicted(_samplings(model)[0], sampling)
+    return RF if isinstance(sampling, comfy.model_sampling.CONST) else VE
 
 
 def check_predicted(own: Any, used: Any) -> None:
