@@ -6,6 +6,7 @@ from functools import partial
 from ..shapes import Heads
 from ..types import SigmaRange
 from .bank import Bank
+from .image_tokens import of_source
 from .site import Attend, AttentionEdit, Site
 from .technique import Technique
 
@@ -41,7 +42,7 @@ def _features(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
         return attend(q, k, v)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        return attend(q, k, bank.recall_cond("features", site)[0] if site.sigma in active else v)
+        return attend(q, k, of_source(bank, "features", site)[0] if site.sigma in active else v)
 
     return _technique("plug-and-play, features", where, record, inject, features=True)
 
@@ -54,7 +55,7 @@ def _maps(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma in active:
-            q, k = bank.recall_cond("decoder maps", site)
+            q, k = of_source(bank, "decoder maps", site)
         return attend(q, k, v)
 
     return _technique("plug-and-play, self-attention", where, record, inject)
