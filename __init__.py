@@ -17,7 +17,7 @@ async def comfy_entrypoint() -> Any:
     class LatentInversionExtension(ComfyExtension):
         async def get_node_list(self) -> list[type]:
             from .nodes import node_list
-            from .nodes.routes import register
+            from .nodes.files.routes import register
 
             register()
             return node_list()

@@ -23,18 +23,18 @@ from pathlib import Path
 import torch
 
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.prompt_to_prompt import coarse, prompt_to_prompt, usual_shares
 from latent_inversion.inversion_core.attention.site import Attend, AttentionEdit, Site
 from latent_inversion.inversion_core.attention.technique import Technique
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine, replace
-from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, levels_of
-from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
-from latent_inversion.inversion_core.backends.diffusers_network import NetworkDenoiser, Prompt
-from latent_inversion.inversion_core.edit import Target, edit
-from latent_inversion.inversion_core.methods import direct
-from latent_inversion.inversion_core.rehearsal import bank_need
+from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, levels_of
+from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
+from latent_inversion.inversion_core.backends.diffusers.network import NetworkDenoiser, Prompt
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import Target, edit
+from latent_inversion.inversion_core.loops.rehearsal import bank_need
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine, replace
 from latent_inversion.inversion_core.schedules import flow_shift, leading, window
 from latent_inversion.inversion_core.shapes import Sigmas
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import coarse, prompt_to_prompt, usual_shares
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Cond, SigmaRange
 

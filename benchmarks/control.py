@@ -27,22 +27,23 @@ from torch import Tensor
 
 from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.control import techniques
+from latent_inversion.command_line.editing import stacked
 from latent_inversion.command_line.evaluation import control_for
 from latent_inversion.command_line.models import load_toybox
-from latent_inversion.command_line.recipes import stacked
-from latent_inversion.inversion_core.backends.diffusers_control import Control
-from latent_inversion.inversion_core.backends.diffusers_network import Prompt
-from latent_inversion.inversion_core.edit import edit
-from latent_inversion.inversion_core.integrate import integrate
-from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
-from latent_inversion.inversion_core.metrics import psnr, ssim
+from latent_inversion.inversion_core.backends.diffusers.control import Control
+from latent_inversion.inversion_core.backends.diffusers.network import Prompt
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import edit
+from latent_inversion.inversion_core.loops.integrate import integrate
+from latent_inversion.inversion_core.quality.metrics import psnr, ssim
 from latent_inversion.inversion_core.solvers import euler
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Cond
 from latent_inversion.toybox.control import edges
 from latent_inversion.toybox.judge import edit_right
 from latent_inversion.toybox.loaders import load_control, load_judge
-from latent_inversion.toybox.training import write_sheet
+from latent_inversion.toybox.training.common import write_sheet
 from latent_inversion.toybox.world import Edit, edit_mask, held_out_edits, render
 
 KINDS = ("style", "time", "place", "animal")

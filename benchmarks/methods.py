@@ -26,13 +26,13 @@ import torch
 from torch import Tensor
 
 from latent_inversion.command_line.cases import World
+from latent_inversion.command_line.editing import stacked
 from latent_inversion.command_line.models import DTYPES, load_toybox
-from latent_inversion.command_line.recipes import stacked
 from latent_inversion.inversion_core.editors import EDITORS, Job, trajectory_for
 from latent_inversion.inversion_core.editors.compare import Compared, compare, fitting
 from latent_inversion.inversion_core.editors.job import Settings
-from latent_inversion.inversion_core.methods import optimize_null_text
-from latent_inversion.inversion_core.metrics import psnr, ssim
+from latent_inversion.inversion_core.methods.null_text import optimize_null_text
+from latent_inversion.inversion_core.quality.metrics import psnr, ssim
 from latent_inversion.inversion_core.types import Cond
 from latent_inversion.toybox.judge import edit_right
 from latent_inversion.toybox.loaders import load_judge

@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 
 from latent_inversion.command_line.models import load_toybox
-from latent_inversion.inversion_core.attention.prompt_to_prompt import mix
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, replace
-from latent_inversion.inversion_core.backends.diffusers_studio import Studio
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
+from latent_inversion.inversion_core.backends.diffusers.studio import Studio
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, replace
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import mix
 from latent_inversion.inversion_core.types import Cond
 
 SOURCE = "a photo of a white cat in a red plain shirt"

@@ -16,8 +16,8 @@ from functools import partial
 from truth.baselines import ddim
 from truth.run import Method, baselines, options, run
 
+from latent_inversion.command_line.batch import Making
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.making import Making
 from latent_inversion.command_line.models import TOYBOX_GUIDANCE
 from latent_inversion.command_line.style import BLANK, Look, Styling, Wish, transferred
 from latent_inversion.inversion_core.shapes import Picture

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from ..inversion_core.wording import plain
+from .errors import Mistake
 from .loading import STOPPED, loading
-from .mistakes import Mistake
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from .parser import parser
 
             parser().parse_args(arguments, options)
-            from .commands import COMMANDS
+            from .commands.commands import COMMANDS
             from .outputs import check_texts
 
         check_texts(options)

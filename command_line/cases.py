@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..inversion_core.backends.diffusers_studio import Studio
-from ..inversion_core.methods import INVERSIONS, invert
+from ..inversion_core.backends.diffusers.studio import Studio
+from ..inversion_core.inversions import INVERSIONS, invert
 from ..inversion_core.methods.null_text import GUIDANCE
-from ..inversion_core.metrics import psnr
 from ..inversion_core.progress import OnStep
+from ..inversion_core.quality.metrics import psnr
 from ..inversion_core.shapes import Picture
 from ..inversion_core.trajectory import NullText, Trajectory
 from ..inversion_core.types import Cond
 from ..toybox.world import Edit, edit_mask, render
-from .recipes import run_null_text, stacked
+from .editing import run_null_text, stacked
 
 STEPS = 50
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ..inversion_core.attention.bank import Bank
-from ..inversion_core.attention.local_blend import START, THRESHOLD, local_blend, mask_blend
 from ..inversion_core.attention.maps import clearest, record_maps
-from ..inversion_core.attention.plug_and_play import ATTENTION_END, FEATURE_END, plug_and_play
-from ..inversion_core.attention.prompt_to_prompt import CROSS_END, SELF_END, prompt_to_prompt
 from ..inversion_core.attention.technique import Technique
-from ..inversion_core.attention.tokens import Alignment, PromptTokens, refine, replace
-from ..inversion_core.backends.diffusers_features import decoder_layers
-from ..inversion_core.backends.diffusers_studio import Studio
+from ..inversion_core.backends.diffusers.features import decoder_layers
+from ..inversion_core.backends.diffusers.studio import Studio
+from ..inversion_core.prompts.tokens import Alignment, PromptTokens, refine, replace
 from ..inversion_core.schedules import window
 from ..inversion_core.shapes import Sigmas
-from .mistakes import Mistake
+from ..inversion_core.techniques.local_blend import START, THRESHOLD, local_blend, mask_blend
+from ..inversion_core.techniques.plug_and_play import ATTENTION_END, FEATURE_END, plug_and_play
+from ..inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END, prompt_to_prompt
+from .errors import Mistake
 from .reading import tell
 from .sharing import shared
 

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..inversion_core.attention.technique import Technique
-from ..inversion_core.integrate import replay
-from ..inversion_core.methods import with_null_text
-from ..inversion_core.metrics import Counted, psnr
+from ..inversion_core.loops.integrate import replay
+from ..inversion_core.methods.with_null_text import with_null_text
 from ..inversion_core.progress import OnStep
+from ..inversion_core.quality.metrics import Counted, psnr
 from ..inversion_core.shapes import Picture
 from ..inversion_core.types import Cond, EditableDenoiser
 from ..toybox.judge import edit_right
 from ..toybox.world import Edit
 from .cases import GUIDANCE, Case, Optimised, World, batch_of_null_texts, batch_of_trajectories
 from .control import NO_CONTROL, Control
-from .recipes import run_edit, stacked
+from .editing import run_edit, stacked
 
 LOCAL = {"accessory": (), "fur": ("animal",), "shirt": (), "pattern": (), "animal": ()}
 """Kinds of edits that change a part of the picture, and whose words besides the changed one show where."""

@@ -5,7 +5,7 @@ import argparse
 import torch
 
 from ..inversion_core.attention.bank import Storage
-from ..inversion_core.memory import Memory
+from ..inversion_core.loops.memory import Memory
 from . import values
 from .models import pick_device
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import torch
 
-from ..inversion_core.backends.diffusers_studio import Studio
+from ..inversion_core.backends.diffusers.studio import Studio
 from ..inversion_core.editors.compare import USUAL
 from ..inversion_core.editors.job import kind_of
 from ..inversion_core.wording import quoted
+from .errors import Mistake
 from .loading import loading
-from .mistakes import Mistake
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -42,7 +42,7 @@ def _loaded(model: str, device: str, dtype: str) -> Studio:
     place, kind = pick_device(device), None if dtype == "auto" else DTYPES[dtype]
     if model in TOYBOXES:
         return load_toybox(place, kind or torch.float32, family=TOYBOXES[model])
-    from ..inversion_core.backends.diffusers_folder import load_pipeline_folder
+    from ..inversion_core.backends.diffusers.folder import load_pipeline_folder
 
     return load_pipeline_folder(model, device=place, dtype=kind)
 
@@ -69,7 +69,7 @@ def load_toybox(
 
 
 def _toybox_unet(device: torch.device | str, dtype: torch.dtype) -> Studio:
-    from ..inversion_core.backends.diffusers_studio import studio
+    from ..inversion_core.backends.diffusers.studio import studio
     from ..toybox.loaders import load_diffusers
 
     parts = load_diffusers()
@@ -83,8 +83,8 @@ def _toybox_unet(device: torch.device | str, dtype: torch.dtype) -> Studio:
 
 
 def _toybox_flow(device: torch.device | str, dtype: torch.dtype) -> Studio:
-    from ..inversion_core.backends.diffusers_studio import flow_studio
-    from ..inversion_core.backends.diffusers_text import TextEncoder, summarised_words
+    from ..inversion_core.backends.diffusers.studio import flow_studio
+    from ..inversion_core.backends.diffusers.text import TextEncoder, summarised_words
     from ..toybox.loaders import load_flow
 
     parts = load_flow()

@@ -11,9 +11,9 @@ from tempfile import TemporaryFile
 
 from PIL import Image
 
+from ..inversion_core.files.writing import writing
 from ..inversion_core.wording import HALVES, plain
-from ..inversion_core.writing import writing
-from .mistakes import Mistake
+from .errors import Mistake
 
 LONGEST = 255
 """The most bytes of a file's name on most systems."""

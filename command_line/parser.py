@@ -7,12 +7,12 @@ from typing import NoReturn
 from ..inversion_core.wording import plain
 from . import help as texts
 from . import values
-from .application_options import add_style, add_try_on
-from .compare_options import add_compare
-from .edit_options import add_edit
-from .look import add_look
+from .commands.application_options import add_style, add_try_on
+from .commands.compare_options import add_compare
+from .commands.edit_options import add_edit
+from .commands.look import add_look
+from .commands.video_options import add_video
 from .options import add_inversion, add_picture_and_model
-from .video_options import add_video
 
 LONGEST = 1000
 """The most letters of what is said about an option."""

@@ -1,11 +1,11 @@
 """The region of an edit, found from its two descriptions."""
 
-from ..inversion_core.attention.local_blend import LatentMask
-from ..inversion_core.backends.diffusers_studio import Studio
-from ..inversion_core.methods.diff_edit import LEVEL, diff_edit_mask, widened
+from ..inversion_core.applications.diff_edit import LEVEL, diff_edit_mask, widened
+from ..inversion_core.backends.diffusers.studio import Studio
+from ..inversion_core.techniques.local_blend import LatentMask
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
-from .mistakes import Mistake
+from .errors import Mistake
 
 
 def found_region(studio: Studio, trajectory: Trajectory, source: str, target: str) -> LatentMask:

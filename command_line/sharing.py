@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from ..inversion_core.attention.blocks import between, within
-from ..inversion_core.attention.injection import inject_keys_values, inject_values
-from ..inversion_core.attention.kv_edit import kv_edit
-from ..inversion_core.attention.masactrl import DEPTH, START, masactrl
-from ..inversion_core.attention.presets import preset_with
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.schedules import window
 from ..inversion_core.shapes import Sigmas
+from ..inversion_core.techniques.injection import inject_keys_values, inject_values
+from ..inversion_core.techniques.kv_edit import kv_edit
+from ..inversion_core.techniques.masactrl import DEPTH, START, masactrl
+from ..inversion_core.techniques.presets import preset_with
 
 Made = Callable[[Sequence[str], Sigmas, Tensor | None], list[Technique]]
 

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 import torch
 
+from ..inversion_core.applications.prompt_likelihood import prompt_errors
 from ..inversion_core.applications.style import SHAPES_END, STYLINGS, Style, keeping_shapes
-from ..inversion_core.attention.style_id import LAYER
 from ..inversion_core.attention.technique import Technique
-from ..inversion_core.backends.diffusers_studio import Studio
-from ..inversion_core.edit import Edited, edit
-from ..inversion_core.methods import direct
-from ..inversion_core.methods.likeliest import prompt_errors
+from ..inversion_core.backends.diffusers.studio import Studio
+from ..inversion_core.loops.direct import direct
+from ..inversion_core.loops.edit import Edited, edit
 from ..inversion_core.shapes import Picture
+from ..inversion_core.techniques.style_id import LAYER
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
-from .making import Making
-from .mistakes import Mistake
-from .recipes import stacked
+from .batch import Making
+from .editing import stacked
+from .errors import Mistake
 
 BLANK = "{}"
 """Stands in a description for the word of the style."""

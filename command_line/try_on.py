@@ -8,17 +8,17 @@ from torch import Tensor
 
 from ..inversion_core.applications.registration import registered
 from ..inversion_core.applications.try_on import DEFAULT, NARROW, WIDE, Fit, clothing_region, dressed
-from ..inversion_core.attention.garment import Worn
-from ..inversion_core.attention.script import occurrences
-from ..inversion_core.backends.diffusers_studio import Studio
-from ..inversion_core.edit import Edited, edit
-from ..inversion_core.methods import direct
+from ..inversion_core.backends.diffusers.studio import Studio
+from ..inversion_core.loops.direct import direct
+from ..inversion_core.loops.edit import Edited, edit
+from ..inversion_core.prompts.script import occurrences
 from ..inversion_core.shapes import Picture
+from ..inversion_core.techniques.garment import Worn
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
-from .making import Making
-from .mistakes import Mistake
-from .recipes import stacked
+from .batch import Making
+from .editing import stacked
+from .errors import Mistake
 
 
 @dataclass(frozen=True)

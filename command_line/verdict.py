@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..inversion_core.verdict import Verdict, judge, kind
-from .pictures import Pixels, to_tensor
+from ..inversion_core.quality.verdict import Verdict, judge, kind
+from ..pictures.files import Pixels, to_tensor
 
 CHANGED = "{changed:.0%} of the picture changed; "
 SENTENCES = {

@@ -23,3 +23,6 @@ Embedding = Float[Tensor, "rows tokens features"]
 
 Picture = Float[Tensor, "batch 3 height width"]
 """Pictures with red, green and blue in 0..1."""
+
+LatentMask = Float[Tensor, "masks 1 mask_height mask_width"]
+"""Where an edit may act, 0..1: one mask for all pictures, or one for each."""

@@ -3,50 +3,50 @@
 from importlib import import_module
 
 NODES = {
-    "encode": ("InversionEncode",),
-    "invert": ("InversionDDIMInvert",),
-    "invert_methods": (
+    "inverting.encode": ("InversionEncode",),
+    "inverting.ddim_invert": ("InversionDDIMInvert",),
+    "inverting.invert_methods": (
         "InversionFixedPointInvert",
         "InversionExactInvert",
         "InversionStochasticInvert",
         "InversionRFInvert",
     ),
-    "null_text": ("InversionNullTextOptimize",),
-    "attention_edit": ("InversionAttentionEdit",),
-    "plug_and_play": ("InversionPlugAndPlay",),
-    "attention_share": ("InversionMutualAttention", "InversionKVInjection"),
-    "kv_edit": ("InversionKVEdit",),
-    "edit_mask": ("InversionEditMask",),
-    "style_reference": ("InversionStyleReference",),
-    "garment": ("InversionGarmentPlace", "InversionGarmentReference"),
-    "memory": ("InversionAttentionMemory",),
-    "edit_sampler": ("InversionEditSampler",),
-    "method_edit": (
+    "inverting.null_text": ("InversionNullTextOptimize",),
+    "attention.attention_edit": ("InversionAttentionEdit",),
+    "attention.plug_and_play": ("InversionPlugAndPlay",),
+    "attention.shared_attention": ("InversionMutualAttention", "InversionKVInjection"),
+    "attention.kv_edit": ("InversionKVEdit",),
+    "editing.edit_mask": ("InversionEditMask",),
+    "attention.style_reference": ("InversionStyleReference",),
+    "attention.garment": ("InversionGarmentPlace", "InversionGarmentReference"),
+    "attention.bank_memory": ("InversionAttentionMemory",),
+    "editing.edit_sampler": ("InversionEditSampler",),
+    "editing.method_edit": (
         "InversionAnchoredEdit",
         "InversionGuidanceEdit",
         "InversionExactEdit",
         "InversionStochasticEdit",
         "InversionFlowControlEdit",
     ),
-    "free_edit": ("InversionFreeEdit",),
-    "video": ("InversionVideoInvert", "InversionVideoEdit"),
-    "compare": ("InversionCompare",),
-    "decode": ("InversionDecode",),
-    "attention_view": ("InversionAttentionView",),
-    "trajectory_view": ("InversionTrajectoryView",),
-    "before_after": ("InversionBeforeAfter",),
-    "report": ("InversionReport",),
-    "files": ("InversionSaveTrajectory", "InversionLoadTrajectory"),
-    "toybox": ("InversionToyboxLoader", "InversionToyboxScene"),
-    "toybox_pair": ("InversionToyboxPair",),
-    "toybox_video": ("InversionToyboxVideo",),
-    "toybox_control": ("InversionToyboxControlNet", "InversionEdges"),
+    "editing.free_edit": ("InversionFreeEdit",),
+    "editing.video": ("InversionVideoInvert", "InversionVideoEdit"),
+    "editing.compare": ("InversionCompare",),
+    "inverting.decode": ("InversionDecode",),
+    "looking.attention_view": ("InversionAttentionView",),
+    "looking.trajectory_view": ("InversionTrajectoryView",),
+    "looking.before_after": ("InversionBeforeAfter",),
+    "looking.report": ("InversionReport",),
+    "files.save_and_load": ("InversionSaveTrajectory", "InversionLoadTrajectory"),
+    "toybox.loader": ("InversionToyboxLoader", "InversionToyboxScene"),
+    "toybox.pair": ("InversionToyboxPair",),
+    "toybox.video": ("InversionToyboxVideo",),
+    "toybox.control": ("InversionToyboxControlNet", "InversionEdges"),
 }
 """The node classes by module, in the order of the menus."""
 
 
 def node_list() -> list[type]:
     """Every node class, in the order of the menus."""
-    guarded = import_module(".guard", __name__).guarded
+    guarded = import_module(".kit.guard", __name__).guarded
     modules = ((import_module(f".{module}", __name__), names) for module, names in NODES.items())
     return [guarded(getattr(module, name)) for module, names in modules for name in names]

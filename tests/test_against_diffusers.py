@@ -18,10 +18,10 @@ from diffusers import (
 from torch import Tensor
 
 from harness import tiny_diffusion, tiny_flow
-from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
-from latent_inversion.inversion_core.integrate import integrate
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
+from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
+from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.integrate import integrate
 from latent_inversion.inversion_core.schedules import flow_match_euler, flow_shift, leading
 from latent_inversion.inversion_core.solvers import euler, heun
 from latent_inversion.inversion_core.types import Cond

@@ -9,9 +9,9 @@ from diffusers import DPMSolverMultistepScheduler
 from torch import Tensor
 
 from harness import tiny_flow
-from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
-from latent_inversion.inversion_core.integrate import integrate
+from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
+from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
+from latent_inversion.inversion_core.loops.integrate import integrate
 from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.solvers import ddpm, dpmpp_2m, euler, sde_dpmpp_2m
 from latent_inversion.inversion_core.types import Cond

@@ -4,26 +4,20 @@ import pytest
 import torch
 
 from harness.networks import AttentionNetwork, Mixture
-from latent_inversion.inversion_core.attention.local_blend import local_blend
-from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
-from latent_inversion.inversion_core.edit import Target, edit_all
-from latent_inversion.inversion_core.integrate import integrate, replay
-from latent_inversion.inversion_core.methods import (
-    INVERSIONS,
-    aligned,
-    aligned_source,
-    direct,
-    from_slope,
-    from_zero,
-    h_edit,
-    h_edit_source,
-    invert,
-)
-from latent_inversion.inversion_core.metrics import Count, Counted
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.inversions.ode import from_slope, from_zero
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.integrate import integrate, replay
+from latent_inversion.inversion_core.methods.direct_edit import aligned, aligned_source
+from latent_inversion.inversion_core.methods.h_edit import h_edit, h_edit_source
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.solvers import SOLVERS, ddim_inverse, euler, heun, midpoint
+from latent_inversion.inversion_core.techniques.local_blend import local_blend
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.types import Bound, Cond
 
 GRIDS = {"ve": (VE, leading(scaled_linear_sigmas(), 7)), "rf": (RF, torch.linspace(1, 0, 8, dtype=torch.float64))}

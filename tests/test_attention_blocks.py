@@ -9,8 +9,8 @@ from harness import tiny_diffusion, tiny_flow
 from harness.tiny_flow import POOLED, TEXT
 from latent_inversion.inversion_core.attention.image_tokens import shares
 from latent_inversion.inversion_core.attention.site import AttentionEdit
-from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
+from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
+from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
 from latent_inversion.inversion_core.types import Cond
 
 PLAIN, PICTURE = Prompt(torch.randn(1, 7, TEXT)), (1, 4, 10, 14)

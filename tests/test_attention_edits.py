@@ -8,15 +8,16 @@ import torch
 from harness.networks import AttentionNetwork, attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.image_tokens import share_inside
-from latent_inversion.inversion_core.attention.local_blend import local_blend, mask_blend, region
 from latent_inversion.inversion_core.attention.maps import mean_maps, record_maps, word_maps
-from latent_inversion.inversion_core.attention.prompt_to_prompt import mix, prompt_to_prompt
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine, replace
-from latent_inversion.inversion_core.edit import edit, edits_of
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import edit, edits_of
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine, replace
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
+from latent_inversion.inversion_core.techniques.local_blend import local_blend, mask_blend, region
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import mix, prompt_to_prompt
 from latent_inversion.inversion_core.types import Cond
 
 SIGMAS = leading(scaled_linear_sigmas(), 8)
@@ -61,7 +62,7 @@ def edited(*techniques, target=GUIDED, source=None, anchor=direct, of=None, net=
 def test_equal_prompts_under_full_replacement_give_the_source_run():
     source = Cond(SOURCE, EMPTY, 5.0)
     technique = prompt_to_prompt(replace(CAT, CAT), cross=WHOLE, self_attention=WHOLE)
-    from latent_inversion.inversion_core.edit import unanchored
+    from latent_inversion.inversion_core.loops.edit import unanchored
 
     plain = replay(trajectory(), network(), source).xs[-1]
     assert torch.allclose(edited(technique, target=source, source=source, anchor=unanchored), plain, atol=1e-5)

@@ -9,18 +9,19 @@ import torch
 from harness.networks import AttentionNetwork, JointNetwork, attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.blocks import between, within
-from latent_inversion.inversion_core.attention.injection import inject_keys_values, inject_values
-from latent_inversion.inversion_core.attention.kv_edit import kv_edit, picked
-from latent_inversion.inversion_core.attention.masactrl import confined, gathered, masactrl, masactrl_by_words
-from latent_inversion.inversion_core.attention.presets import PRESETS, preset_for
-from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.attention.site import Site, UnmatchedEdit
 from latent_inversion.inversion_core.attention.technique import Technique
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.attention.weighted import weighted
-from latent_inversion.inversion_core.edit import edit, unanchored
-from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
+from latent_inversion.inversion_core.techniques.injection import inject_keys_values, inject_values
+from latent_inversion.inversion_core.techniques.kv_edit import kv_edit, picked
+from latent_inversion.inversion_core.techniques.masactrl import confined, gathered, masactrl, masactrl_by_words
+from latent_inversion.inversion_core.techniques.presets import PRESETS, preset_for
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.types import Cond
 
 SIGMAS = leading(scaled_linear_sigmas(), 6)

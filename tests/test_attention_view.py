@@ -6,6 +6,7 @@ from einops import rearrange
 
 from harness.networks import AttentionNetwork, attention_map, explicit_attention
 from latent_inversion.command_line.models import load_toybox
+from latent_inversion.inversion_core.applications.attention_view import levels_of, word_attention
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.maps import mean_maps, record_maps
 from latent_inversion.inversion_core.attention.regions import (
@@ -18,9 +19,8 @@ from latent_inversion.inversion_core.attention.regions import (
     word_masks,
 )
 from latent_inversion.inversion_core.attention.site import Site, UnmatchedEdit
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
-from latent_inversion.inversion_core.methods.attention_view import levels_of, word_attention
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.types import Cond
 from latent_inversion.toybox.world import caption, edit_mask, held_out_scenes, render

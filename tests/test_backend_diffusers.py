@@ -8,11 +8,12 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 
 from harness import conformance, tiny_diffusion
-from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.backends.diffusers_attention import grid_of
-from latent_inversion.inversion_core.backends.diffusers_folder import load_pipeline_folder
-from latent_inversion.inversion_core.backends.diffusers_studio import studio
-from latent_inversion.inversion_core.methods import INVERSIONS, invert, optimize_null_text
+from latent_inversion.inversion_core.backends.diffusers.attention import grid_of
+from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
+from latent_inversion.inversion_core.backends.diffusers.folder import load_pipeline_folder
+from latent_inversion.inversion_core.backends.diffusers.studio import studio
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.schedules import leading
 from latent_inversion.inversion_core.types import Cond
 from latent_inversion.toybox.weights import WEIGHTS
@@ -82,7 +83,7 @@ def test_a_prompt_per_picture(denoiser, x, prompts):
 
 def test_v_and_epsilon_of_one_network_agree(denoiser, x, cond):
     """The same output read as v, and as the eps that this v means, gives the same clean latent."""
-    from latent_inversion.inversion_core.backends.diffusers import PREDICTIONS
+    from latent_inversion.inversion_core.backends.diffusers.denoiser import PREDICTIONS
 
     v, sigma = x.flip(0).double(), SIGMA
     alpha = 1 / (1 + sigma**2).sqrt()

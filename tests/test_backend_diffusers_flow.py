@@ -13,21 +13,22 @@ from torch import Tensor
 from harness import conformance, tiny_diffusion, tiny_flow
 from harness.tiny_flow import POOLED, TEXT
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word
-from latent_inversion.inversion_core.attention.tokens import replace as align_words
-from latent_inversion.inversion_core.backends.diffusers_attention import reached
-from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
-from latent_inversion.inversion_core.backends.diffusers_joint import WAN, transformer_attention
-from latent_inversion.inversion_core.backends.diffusers_network import Prompt
+from latent_inversion.inversion_core.backends.diffusers.attention import reached
+from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
+from latent_inversion.inversion_core.backends.diffusers.joint import WAN, transformer_attention
+from latent_inversion.inversion_core.backends.diffusers.network import Prompt
 from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, invert, optimize_null_text
-from latent_inversion.inversion_core.metrics import drift, whiteness
+from latent_inversion.inversion_core.files.storage import load_trajectory, save
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.paths import RF
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word
+from latent_inversion.inversion_core.prompts.tokens import replace as align_words
+from latent_inversion.inversion_core.quality.metrics import drift, whiteness
 from latent_inversion.inversion_core.schedules import flow_shift
-from latent_inversion.inversion_core.storage import load_trajectory, save
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.types import Cond, SigmaRange
 
 SIGMA = torch.tensor(0.7, dtype=torch.float64)

@@ -12,12 +12,12 @@ from PIL import Image
 from harness import tiny_flow
 from latent_inversion.command_line import main
 from latent_inversion.command_line.models import load_toybox
-from latent_inversion.inversion_core import storage
-from latent_inversion.inversion_core.backends.diffusers_folder import load_pipeline_folder
-from latent_inversion.inversion_core.backends.diffusers_studio import Studio, flow_studio
-from latent_inversion.inversion_core.backends.diffusers_text import TextEncoder, summarised_words
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
+from latent_inversion.inversion_core.backends.diffusers.folder import load_pipeline_folder
+from latent_inversion.inversion_core.backends.diffusers.studio import Studio, flow_studio
+from latent_inversion.inversion_core.backends.diffusers.text import TextEncoder, summarised_words
+from latent_inversion.inversion_core.files import storage
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.integrate import replay
 
 TEXT, LONG = "a photo of a red hat", "the cat " * 45
 

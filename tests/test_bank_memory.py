@@ -10,23 +10,24 @@ from harness.networks import AttentionNetwork
 from latent_inversion.inversion_core.attention import budget
 from latent_inversion.inversion_core.attention.bank import Bank, Storage
 from latent_inversion.inversion_core.attention.budget import BankTooLarge, Need, fit, free_memory
-from latent_inversion.inversion_core.attention.injection import inject_keys_values
-from latent_inversion.inversion_core.attention.local_blend import local_blend
-from latent_inversion.inversion_core.attention.masactrl import masactrl
-from latent_inversion.inversion_core.attention.plug_and_play import plug_and_play
-from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
-from latent_inversion.inversion_core.attention.style_aligned import style_aligned
 from latent_inversion.inversion_core.attention.technique import Technique
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
-from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.edit import Target, edit, edit_all, unanchored
+from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.editors import Job, run_editor
-from latent_inversion.inversion_core.memory import Memory, edit_within
-from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
-from latent_inversion.inversion_core.metrics import Count, Counted
-from latent_inversion.inversion_core.rehearsal import bank_need
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import Target, edit, edit_all, unanchored
+from latent_inversion.inversion_core.loops.memory import Memory, edit_within
+from latent_inversion.inversion_core.loops.rehearsal import bank_need
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, window
+from latent_inversion.inversion_core.techniques.injection import inject_keys_values
+from latent_inversion.inversion_core.techniques.local_blend import local_blend
+from latent_inversion.inversion_core.techniques.masactrl import masactrl
+from latent_inversion.inversion_core.techniques.plug_and_play import plug_and_play
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
+from latent_inversion.inversion_core.techniques.style_aligned import style_aligned
 from latent_inversion.inversion_core.types import Cond
 
 TABLE = levels_of(tiny_diffusion.scheduler().alphas_cumprod)

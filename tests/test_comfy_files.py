@@ -16,7 +16,7 @@ from harness.events import ExecutionFailed, Result
 from harness.graph import Graph
 from harness.server import ComfyServer
 from harness.studio import Studio, pixels
-from latent_inversion.inversion_core.storage import load_header, load_thumbnail
+from latent_inversion.inversion_core.files.storage import load_header, load_thumbnail
 
 
 def save(server: ComfyServer, studio: Studio, prefix: str, *, workflow: Any = None, **inputs: Any) -> str:

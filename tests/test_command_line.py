@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 
 from harness import tiny_diffusion, tiny_flow
-from latent_inversion.command_line import main, pictures
+from latent_inversion.command_line import main
+from latent_inversion.inversion_core.files.storage import load_thumbnail, load_trajectory
 from latent_inversion.inversion_core.schedules import flow_match_euler, flow_shift
-from latent_inversion.inversion_core.storage import load_thumbnail, load_trajectory
+from latent_inversion.pictures import files as pictures
 
 FAST = ["--steps", "3", "--quiet", "--device", "cpu"]
 
@@ -187,7 +188,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(photo, model, capsys, case):
 def test_words_are_looked_for_before_the_picture_is_inverted(photo, model, capsys, monkeypatch):
     given = ["edit", photo, "--source", "ein Mädchen", "--target", "ein Kätzchen", "--model", model, *FAST]
     assert main([*map(str, given), "--words", "Mädchen", "Kätzchen", "--weights", "Kätzchen=2"]) == 0
-    from latent_inversion.command_line import commands
+    from latent_inversion.command_line.commands import commands
 
     monkeypatch.setattr(commands, "trajectory_of", lambda *a, **o: pytest.fail("the picture is inverted"))
     assert "'Hut' is in neither prompt" in failed(capsys, *given, "--words", "Hut")[1]
@@ -207,7 +208,7 @@ def test_trajectories_of_another_picture_prompt_or_model_are_refused(photo, mode
 
 
 def test_other_failures_have_exit_code_1(photo, model, capsys, monkeypatch):
-    from latent_inversion.command_line import jobs
+    from latent_inversion.command_line import workspace as jobs
 
     def broken(*args: object, **options: object) -> None:
         raise RuntimeError("out of memory")

@@ -8,15 +8,16 @@ import torch
 from PIL import Image
 
 from harness import tiny_diffusion
-from latent_inversion.command_line import main, pictures
-from latent_inversion.command_line.making import Making
+from latent_inversion.command_line import main
+from latent_inversion.command_line.batch import Making
 from latent_inversion.command_line.models import load_toybox
 from latent_inversion.command_line.style import BLANK, BY_ATTENTION, Look, Styling, Wish, style_words, transferred
 from latent_inversion.command_line.try_on import Clothes, regions_of, target_words, try_on
 from latent_inversion.inversion_core.applications.registration import Placement, registered
-from latent_inversion.inversion_core.metrics import psnr
-from latent_inversion.toybox.draw import SHIRT, layers
+from latent_inversion.inversion_core.quality.metrics import psnr
+from latent_inversion.pictures import files as pictures
 from latent_inversion.toybox.world import HELD_OUT_SEEDS, Scene, caption, render
+from latent_inversion.toybox.world.draw import SHIRT, layers
 
 FAST = ["--steps", "3", "--quiet", "--device", "cpu"]
 PERSON = Scene.from_seed(HELD_OUT_SEEDS + 23).replace(style="photo", time="day", shirt="red", pattern="plain")

@@ -18,8 +18,10 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from harness import tiny_diffusion
-from latent_inversion.command_line import clips, main, outputs, pictures
-from latent_inversion.command_line.mistakes import Mistake
+from latent_inversion.command_line import main, outputs
+from latent_inversion.command_line.errors import Mistake
+from latent_inversion.pictures import clips
+from latent_inversion.pictures import files as pictures
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
 

@@ -12,10 +12,10 @@ from PIL import Image
 from harness import tiny_diffusion, tiny_flow
 from latent_inversion.command_line import main
 from latent_inversion.command_line.verdict import OUTCOMES, SENTENCES, of_clip, sentence, verdicts
-from latent_inversion.inversion_core.edit import Edited
 from latent_inversion.inversion_core.editors import EDITORS, Job
+from latent_inversion.inversion_core.loops.edit import Edited
+from latent_inversion.inversion_core.quality.verdict import Outcome, judge, kind
 from latent_inversion.inversion_core.trajectory import Trajectory
-from latent_inversion.inversion_core.verdict import Outcome, judge, kind
 
 FAST = ["--steps", "3", "--quiet", "--device", "cpu"]
 PROMPTS = ["--source", "a photo of a cat", "--target", "a photo of a dog"]

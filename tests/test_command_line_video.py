@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from harness import tiny_diffusion
-from latent_inversion.command_line import clips, main
-from latent_inversion.command_line.clips import Footage, read_clip, write_clip
-from latent_inversion.command_line.mistakes import Mistake
+from latent_inversion.command_line import main
+from latent_inversion.command_line.errors import Mistake
+from latent_inversion.pictures import clips
+from latent_inversion.pictures.clips import Footage, read_clip, write_clip
 
 FAST = ["--steps", "2", "--quiet", "--device", "cpu"]
 WORDS = ["--source", "a photo of a cat", "--target", "a photo of a dog"]

@@ -13,12 +13,13 @@ from harness import conformance, tiny_diffusion, tiny_flow
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit
 from latent_inversion.inversion_core.attention.technique import Technique
-from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.backends.diffusers_control import Control
-from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
-from latent_inversion.inversion_core.edit import edit
-from latent_inversion.inversion_core.integrate import integrate, replay
-from latent_inversion.inversion_core.methods import INVERSIONS, invert, optimize_null_text
+from latent_inversion.inversion_core.backends.diffusers.control import Control
+from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
+from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.edit import edit
+from latent_inversion.inversion_core.loops.integrate import integrate, replay
+from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.schedules import leading
 from latent_inversion.inversion_core.solvers import euler
 from latent_inversion.inversion_core.types import Cond

@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from harness.networks import AttentionNetwork, Mixture
-from latent_inversion.inversion_core.attention.local_blend import mask_blend
-from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.applications.diff_edit import diff_edit_mask
+from latent_inversion.inversion_core.loops.delta import Pair, delta_edit
 from latent_inversion.inversion_core.methods.ddcm import ddcm
-from latent_inversion.inversion_core.methods.delta import Pair, delta_edit
-from latent_inversion.inversion_core.methods.diff_edit import diff_edit_mask
 from latent_inversion.inversion_core.methods.flow_align import PULL, flow_align
 from latent_inversion.inversion_core.methods.flow_edit import flow_edit
 from latent_inversion.inversion_core.methods.uni_edit import uni_edit, uni_edit_mask
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
+from latent_inversion.inversion_core.techniques.local_blend import mask_blend
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.types import Bound, Cond, Wrapper
 
 RULES = {"FlowEdit": flow_edit(), "FlowEdit, 3": flow_edit(noisings=3), "FlowAlign": flow_align(), "DDCM": ddcm}

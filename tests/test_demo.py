@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latent_inversion.command_line import faces, main
-from latent_inversion.command_line.drawing import CELL, GAP, Cell, sheet, wrap
+from latent_inversion.command_line import main
+from latent_inversion.pictures import faces
+from latent_inversion.pictures.sheet import CELL, GAP, Cell, sheet, wrap
 from latent_inversion.toybox.weights import WEIGHTS
 
 FIELDS = [

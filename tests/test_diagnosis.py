@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from latent_inversion.command_line import report
-from latent_inversion.inversion_core.diagnosis import Finding, Held, findings
-from latent_inversion.inversion_core.metrics import Whiteness
+from latent_inversion.command_line.commands import report
+from latent_inversion.inversion_core.quality.diagnosis import Finding, Held, findings
+from latent_inversion.inversion_core.quality.metrics import Whiteness
 
 ROOT = Path(__file__).resolve().parent.parent
 WHITE = Whiteness(1.0, 0.0)
@@ -47,7 +47,13 @@ def test_the_command_line_says_it(held: Held, found: tuple[Finding, ...]) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["command_line/report.py", "nodes/report_figures.py", "command_line/verdict.py", "nodes/report_verdict.py"]
+    "name",
+    [
+        "command_line/commands/report.py",
+        "nodes/looking/report_figures.py",
+        "command_line/verdict.py",
+        "nodes/looking/report_verdict.py",
+    ],
 )
 def test_no_threshold_stands_beside_them(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")

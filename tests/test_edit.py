@@ -6,17 +6,18 @@ import pytest
 import torch
 
 from harness.networks import AttentionNetwork, Mixture
-from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.attention.site import AttentionEdit
 from latent_inversion.inversion_core.attention.technique import Reference, Technique
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
-from latent_inversion.inversion_core.edit import Target, edit, edit_all
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
-from latent_inversion.inversion_core.metrics import Count, Counted
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import Target, edit, edit_all
+from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.solvers import euler
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Cond
 

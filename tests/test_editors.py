@@ -7,8 +7,8 @@ import torch
 
 from harness.networks import Mixture
 from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor, trajectory_for
-from latent_inversion.inversion_core.metrics import Count, Counted
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
 from latent_inversion.inversion_core.types import Cond
 

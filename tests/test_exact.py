@@ -11,16 +11,16 @@ from torch import Tensor
 from harness import tiny_diffusion, tiny_flow
 from harness.networks import Mixture
 from harness.odes import level, rms
-from latent_inversion.inversion_core import integrate as integration
-from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt
-from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
+from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt
+from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
 from latent_inversion.inversion_core.editors import Job, run_editor
-from latent_inversion.inversion_core.integrate import integrate, opening, replay
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
+from latent_inversion.inversion_core.files.storage import load_trajectory, save
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops import integrate as integration
+from latent_inversion.inversion_core.loops.integrate import integrate, opening, replay
 from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.schedules import flow_shift, karras, leading, scaled_linear_sigmas
 from latent_inversion.inversion_core.solvers import SOLVERS, Pair, bdia, edict, euler, o_belm
-from latent_inversion.inversion_core.storage import load_trajectory, save
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Bound, Cond, Wrapper
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from harness.networks import Mixture
-from latent_inversion.inversion_core.edit import edit
 from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor, trajectory_for
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.delta import delta_edit
+from latent_inversion.inversion_core.loops.edit import edit
+from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.chord_edit import chord_edit
-from latent_inversion.inversion_core.methods.delta import delta_edit
-from latent_inversion.inversion_core.metrics import Count, Counted
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, trailing
 from latent_inversion.inversion_core.types import Cond
 

@@ -8,10 +8,10 @@ import torch
 
 from harness.networks import Mixture
 from harness.odes import PROMPT, grid, level, rms, start
-from latent_inversion.inversion_core.integrate import integrate
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
-from latent_inversion.inversion_core.metrics import Count, Counted
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.integrate import integrate
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
 from latent_inversion.inversion_core.solvers import anderson, averaged, ddim_inverse, euler, plain, undo
 from latent_inversion.inversion_core.types import Bound, Cond

@@ -7,9 +7,9 @@ import torch
 
 from harness.networks import Mixture
 from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor, trajectory_for
-from latent_inversion.inversion_core.integrate import integrate
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
-from latent_inversion.inversion_core.methods.rf_inversion import RfInversion, controlled, drawn_to
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.inversions.rf_inversion import RfInversion, controlled, drawn_to
+from latent_inversion.inversion_core.loops.integrate import integrate
 from latent_inversion.inversion_core.paths import RF, VE, velocity
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.solvers import euler

@@ -6,21 +6,15 @@ import pytest
 import torch
 
 from harness.networks import AttentionNetwork, Mixture
-from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
-from latent_inversion.inversion_core.edit import Target, edit_all
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import (
-    INVERSIONS,
-    hard_threshold,
-    invert,
-    negative_prompt,
-    prox_npi,
-    soft_threshold,
-)
-from latent_inversion.inversion_core.methods.prox_npi import PULL_BELOW
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.methods.negative_prompt import negative_prompt
+from latent_inversion.inversion_core.methods.prox_npi import PULL_BELOW, hard_threshold, prox_npi, soft_threshold
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.types import Cond
 
 GRIDS = {"ve": (VE, leading(scaled_linear_sigmas(), 8)), "rf": (RF, torch.linspace(1, 0, 9, dtype=torch.float64))}

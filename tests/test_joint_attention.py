@@ -7,13 +7,13 @@ import torch
 
 from harness.networks import attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.injection import inject_keys_values
-from latent_inversion.inversion_core.attention.local_blend import local_blend
 from latent_inversion.inversion_core.attention.maps import clearest, legible, mean_maps, record_maps, word_maps
-from latent_inversion.inversion_core.attention.prompt_to_prompt import coarse, prompt_to_prompt
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine, replace
-from latent_inversion.inversion_core.edit import edits_of
+from latent_inversion.inversion_core.loops.edit import edits_of
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine, replace
+from latent_inversion.inversion_core.techniques.injection import inject_keys_values
+from latent_inversion.inversion_core.techniques.local_blend import local_blend
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import coarse, prompt_to_prompt
 from latent_inversion.inversion_core.types import SigmaRange
 
 ALWAYS, NEVER = SigmaRange(high=1.0, low=0.0), SigmaRange(high=0.0, low=1.0)

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from harness.networks import Mixture
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
-from latent_inversion.inversion_core.metrics import drift, psnr, ssim, whiteness
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.quality.metrics import drift, psnr, ssim, whiteness
 from latent_inversion.inversion_core.schedules import karras, leading, scaled_linear_sigmas, trailing
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Cond

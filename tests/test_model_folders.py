@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from harness import tiny_diffusion
-from latent_inversion.inversion_core.backends.diffusers_folder import load_pipeline_folder
+from latent_inversion.inversion_core.backends.diffusers.folder import load_pipeline_folder
 
 WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
 

@@ -26,7 +26,7 @@ from latent_inversion.benchmarks.pie.networks import Networks
 from latent_inversion.benchmarks.pie.results import Results
 from latent_inversion.benchmarks.pie.structure import CORRECT_SCALE, MEAN, PUBLISHED_SCALE, STD, load_structure
 from latent_inversion.benchmarks.pie.summary import mean_of, name_of, sets_of
-from latent_inversion.command_line.mistakes import Mistake
+from latent_inversion.command_line.errors import Mistake
 from latent_inversion.command_line.models import load_studio, load_toybox
 from latent_inversion.toybox.weights import WEIGHTS
 from latent_inversion.toybox.world import held_out_edits, render

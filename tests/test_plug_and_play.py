@@ -6,14 +6,15 @@ import torch
 from harness import tiny_diffusion
 from harness.networks import AttentionNetwork
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.plug_and_play import plug_and_play
 from latent_inversion.inversion_core.attention.site import AttentionEdit, UnmatchedEdit
-from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.backends.diffusers_features import decoder_layers, layer_of
-from latent_inversion.inversion_core.edit import edit, unanchored
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
+from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
+from latent_inversion.inversion_core.backends.diffusers.features import decoder_layers, layer_of
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.schedules import leading, window
+from latent_inversion.inversion_core.techniques.plug_and_play import plug_and_play
 from latent_inversion.inversion_core.types import Cond
 
 LAYER = 3

@@ -15,8 +15,8 @@ RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt"
 PARTS = ("nodes", "inversion_core")
 NAMES_A_DEVICE = {
     "inversion_core/attention/budget.py": "asks the driver of that device how much memory is free",
-    "inversion_core/backends/comfy_guider.py": "names the generators that a device has",
-    "inversion_core/backends/diffusers_folder.py": "a GPU's usual precision is half",
+    "inversion_core/backends/comfy/guider.py": "names the generators that a device has",
+    "inversion_core/backends/diffusers/folder.py": "a GPU's usual precision is half",
 }
 """What may say "cuda": it asks which device it was given, and chooses none."""
 ASK_THE_DEVICE = {"has_float64", "working", "finest"}

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from harness.networks import Mixture
-from latent_inversion.inversion_core.edit import Target, edit_all
 from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor, trajectory_for
 from latent_inversion.inversion_core.editors.compare import settings_for
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import delta_edit
+from latent_inversion.inversion_core.loops.delta import delta_edit
+from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.chord_edit import chord_edit
 from latent_inversion.inversion_core.methods.h_edit import h_edit, h_edit_source
 from latent_inversion.inversion_core.paths import RF, VE

@@ -10,27 +10,23 @@ from harness import tiny_diffusion
 from harness.networks import AttentionNetwork, Mixture, attention_map
 from harness.shared_norms import both_normalised
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.local_blend import local_blend
 from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
-from latent_inversion.inversion_core.attention.style_aligned import Sharing, stand_in, style_aligned
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word
-from latent_inversion.inversion_core.backends.diffusers import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.edit import Target, edit_all
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import (
-    INVERSIONS,
-    Concept,
-    Ode,
-    invert,
-    ledits,
-    negative_prompt,
-    optimize_null_text,
-    prox_npi,
-)
-from latent_inversion.inversion_core.metrics import Count, Counted
+from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.inversions.ode import Ode
+from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.methods.ledits import Concept, ledits
+from latent_inversion.inversion_core.methods.negative_prompt import negative_prompt
+from latent_inversion.inversion_core.methods.null_text import optimize_null_text
+from latent_inversion.inversion_core.methods.prox_npi import prox_npi
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word
+from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.solvers import averaged, euler, undo
+from latent_inversion.inversion_core.techniques.local_blend import local_blend
+from latent_inversion.inversion_core.techniques.style_aligned import Sharing, stand_in, style_aligned
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Cond, SigmaRange
 

@@ -8,16 +8,19 @@ import torch
 
 from harness.networks import AttentionNetwork, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.garment import Worn, garment_attention, garment_statistics
 from latent_inversion.inversion_core.attention.reference import adain, latent_adain
 from latent_inversion.inversion_core.attention.site import Site
-from latent_inversion.inversion_core.attention.style_aligned import Sharing, style_aligned
-from latent_inversion.inversion_core.attention.style_id import Injection, style_id, styled
 from latent_inversion.inversion_core.attention.weighted import weighted
-from latent_inversion.inversion_core.edit import edit, unanchored
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, delta_edit, direct, flow_edit, invert
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.delta import delta_edit
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.methods.flow_edit import flow_edit
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
+from latent_inversion.inversion_core.techniques.garment import Worn, garment_attention, garment_statistics
+from latent_inversion.inversion_core.techniques.style_aligned import Sharing, style_aligned
+from latent_inversion.inversion_core.techniques.style_id import Injection, style_id, styled
 from latent_inversion.inversion_core.types import Cond
 
 SIGMAS = leading(scaled_linear_sigmas(), 6)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
-from latent_inversion.inversion_core.attention.script import folded, occurrences, words_of
-from latent_inversion.inversion_core.attention.spelling import LETTERS
-from latent_inversion.inversion_core.attention.tokens import joined, refine, words_of_pieces
-from latent_inversion.inversion_core.backends.diffusers_text import TextEncoder
+from latent_inversion.inversion_core.backends.diffusers.text import TextEncoder
+from latent_inversion.inversion_core.prompts.script import folded, occurrences, words_of
+from latent_inversion.inversion_core.prompts.spelling import LETTERS
+from latent_inversion.inversion_core.prompts.tokens import joined, refine, words_of_pieces
 from latent_inversion.toybox.weights import TOKENIZER
 
 SPELLED = {byte: letter for letter, byte in LETTERS.items()}

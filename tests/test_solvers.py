@@ -9,10 +9,10 @@ import torch
 
 from harness.networks import Mixture
 from harness.odes import PROMPT, end, grid, level, order, rms, start
-from latent_inversion.inversion_core.integrate import integrate, replay
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
-from latent_inversion.inversion_core.metrics import Count, Counted
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.integrate import integrate, replay
 from latent_inversion.inversion_core.paths import RF, VE, velocity
+from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
 from latent_inversion.inversion_core.solvers import (
     SOLVERS,

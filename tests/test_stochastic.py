@@ -10,13 +10,14 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from harness.networks import AttentionNetwork, Mixture, Prompted, attention_map
 from latent_inversion.inversion_core.attention.site import AttentionEdit, Site
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word
-from latent_inversion.inversion_core.edit import Target, edit, edit_all
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, Concept, direct, invert, ledits
-from latent_inversion.inversion_core.methods.ledits import at_least, smooth
-from latent_inversion.inversion_core.metrics import Count, Counted
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import Target, edit, edit_all
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.methods.ledits import Concept, at_least, ledits, smooth
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word
+from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
 from latent_inversion.inversion_core.solvers import ddpm
 from latent_inversion.inversion_core.types import Bound, Cond

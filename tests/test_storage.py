@@ -13,12 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 from harness.networks import Mixture
-from latent_inversion.inversion_core import headers, storage
-from latent_inversion.inversion_core.edit import edit
-from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert
-from latent_inversion.inversion_core.paths import RF, VE
-from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
-from latent_inversion.inversion_core.storage import (
+from latent_inversion.inversion_core.files import headers, storage
+from latent_inversion.inversion_core.files.storage import (
     StorageError,
     load_header,
     load_notes,
@@ -28,6 +24,11 @@ from latent_inversion.inversion_core.storage import (
     require_same_model,
     save,
 )
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import edit
+from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
 from latent_inversion.inversion_core.trajectory import NullText, Provenance, Trajectory
 from latent_inversion.inversion_core.types import Cond
 
@@ -301,7 +302,7 @@ def test_a_file_that_is_cut_off_while_it_is_read_never_ends_the_process(tmp_path
     """In a process of its own: a mapped file would end it with SIGBUS."""
     code = (
         "import sys, threading, time\n"
-        "from latent_inversion.inversion_core.storage import StorageError, load_trajectory\n"
+        "from latent_inversion.inversion_core.files.storage import StorageError, load_trajectory\n"
         "path, ends = sys.argv[1], []\n"
         "data = open(path, 'rb').read()\n"
         "load_trajectory(path)\n"

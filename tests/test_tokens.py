@@ -5,14 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latent_inversion.inversion_core.attention.tokens import (
-    PromptTokens,
-    Word,
-    joined,
-    refine,
-    replace,
-    words_of_pieces,
-)
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, joined, refine, replace, words_of_pieces
 
 
 def tokens(text, length=16):

@@ -6,17 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from latent_inversion.toybox import (
-    control,
-    denoising,
-    latents,
-    loaders,
-    models,
-    sampling,
-    train_control,
-    weights,
-    world,
-)
+from latent_inversion.toybox import control, latents, loaders, models, weights, world
+from latent_inversion.toybox.training import control as train_control
+from latent_inversion.toybox.training import denoising, sampling
 
 SCENES = 24
 LOOKS = ({"time": "night"}, {"time": "sunset", "style": "painting"}, {"fur": "ginger", "shirt": "purple"})

@@ -5,20 +5,9 @@ import torch
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from latent_inversion.toybox import (
-    denoising,
-    evaluate,
-    flow_sampling,
-    judge,
-    latents,
-    loaders,
-    models,
-    muon,
-    text,
-    train_flow,
-    weights,
-    world,
-)
+from latent_inversion.toybox import judge, latents, loaders, models, text, weights, world
+from latent_inversion.toybox.training import denoising, evaluate, flow_sampling, muon
+from latent_inversion.toybox.training import flow as train_flow
 
 SCENES = 16
 

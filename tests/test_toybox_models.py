@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from latent_inversion.toybox import evaluate, judge, latents, loaders, models, muon, sampling, text, weights, world
+from latent_inversion.toybox import judge, latents, loaders, models, text, weights, world
+from latent_inversion.toybox.training import evaluate, muon, sampling
 
 SCENES = 24
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from latent_inversion.inversion_core.verdict import Verdict, judge
+from latent_inversion.inversion_core.quality.verdict import Verdict, judge
 from latent_inversion.toybox.world import KINDS, held_out_edits, held_out_scenes, render
 
 CHOSEN_ON, COUNT = 400, 160

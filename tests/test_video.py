@@ -7,17 +7,20 @@ import pytest
 import torch
 
 from harness.networks import AttentionNetwork
-from latent_inversion.inversion_core.attention import cross_frame as across
-from latent_inversion.inversion_core.attention import token_flow as flow
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.local_blend import local_blend
-from latent_inversion.inversion_core.attention.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.attention.site import AttentionEdit, Site
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
-from latent_inversion.inversion_core.edit import Target, edit_all
 from latent_inversion.inversion_core.editors.video import WAYS, made
-from latent_inversion.inversion_core.methods import INVERSIONS, Chunked, chunks_of, direct, edit_clip, invert, windows
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.chunked import Chunked, chunks_of
+from latent_inversion.inversion_core.loops.clip import edit_clip, windows
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
+from latent_inversion.inversion_core.techniques import cross_frame as across
+from latent_inversion.inversion_core.techniques import token_flow as flow
+from latent_inversion.inversion_core.techniques.local_blend import local_blend
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.types import Cond, EditableDenoiser
 
 SIGMAS = leading(scaled_linear_sigmas(), 4)

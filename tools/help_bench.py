@@ -13,17 +13,17 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from latent_inversion.command_line.drawing import EDGE, INK, PAPER, Cell, wrap
-from latent_inversion.command_line.faces import face
+from latent_inversion.command_line.editing import run_edit
 from latent_inversion.command_line.models import TOYBOXES, load_toybox
-from latent_inversion.command_line.pictures import Pixels, to_pixels
-from latent_inversion.command_line.recipes import run_edit
-from latent_inversion.inversion_core.backends.diffusers_studio import Studio
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
-from latent_inversion.inversion_core.metrics import psnr
+from latent_inversion.inversion_core.backends.diffusers.studio import Studio
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.quality.metrics import psnr
 from latent_inversion.inversion_core.shapes import Latent, Picture
 from latent_inversion.inversion_core.trajectory import Trajectory
+from latent_inversion.pictures.faces import face
+from latent_inversion.pictures.files import Pixels, to_pixels
+from latent_inversion.pictures.sheet import EDGE, INK, PAPER, Cell, wrap
 from latent_inversion.toybox.world import Edit, held_out_edits, render
 
 DOCS = Path(__file__).resolve().parent.parent / "web" / "docs" / "pictures"

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from help_bench import Strip, bench, decibels, drawn, example, main
 
-from latent_inversion.command_line.drawing import Cell, amplified, curves
-from latent_inversion.command_line.pictures import Pixels, to_pixels, to_tensor
-from latent_inversion.command_line.recipes import run_null_text
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import with_null_text
+from latent_inversion.command_line.editing import run_null_text
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.methods.with_null_text import with_null_text
 from latent_inversion.inversion_core.refine import refine
+from latent_inversion.pictures.files import Pixels, to_pixels, to_tensor
+from latent_inversion.pictures.sheet import Cell, amplified, curves
 
 BLUE, RED = (37, 99, 235), (220, 60, 40)
 GLASSES, DAY_TO_NIGHT = "accessory: none to glasses", "time: day to night"

@@ -6,23 +6,24 @@ import torch
 from help_bench import Bench, Strip, bench, drawn, example, main, overlaid
 
 from latent_inversion.command_line.control import NO_CONTROL, Control
-from latent_inversion.command_line.drawing import Cell, amplified
+from latent_inversion.command_line.editing import conds
 from latent_inversion.command_line.evaluation import control_for
-from latent_inversion.command_line.pictures import Pixels, to_pixels
-from latent_inversion.command_line.recipes import conds
+from latent_inversion.inversion_core.applications.diff_edit import diff_edit_mask, widened
 from latent_inversion.inversion_core.applications.registration import registered
 from latent_inversion.inversion_core.applications.style import STYLINGS, Style
 from latent_inversion.inversion_core.applications.try_on import dressed
 from latent_inversion.inversion_core.attention.bank import Storage
-from latent_inversion.inversion_core.attention.garment import Worn
-from latent_inversion.inversion_core.edit import edit as edit_along
-from latent_inversion.inversion_core.memory import Memory
-from latent_inversion.inversion_core.methods import diff_edit_mask, direct, uni_edit_mask
-from latent_inversion.inversion_core.methods.diff_edit import widened
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import edit as edit_along
+from latent_inversion.inversion_core.loops.memory import Memory
+from latent_inversion.inversion_core.methods.uni_edit import uni_edit_mask
+from latent_inversion.inversion_core.techniques.garment import Worn
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Cond
-from latent_inversion.toybox.draw import SHIRT, layers
+from latent_inversion.pictures.files import Pixels, to_pixels
+from latent_inversion.pictures.sheet import Cell, amplified
 from latent_inversion.toybox.world import Edit, Scene, caption, edit_mask, held_out_edits
+from latent_inversion.toybox.world.draw import SHIRT, layers
 
 GUIDANCE = 3.0
 FACTOR = 8

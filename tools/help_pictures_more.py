@@ -24,7 +24,7 @@ from harness.checkouts import comfy_checkouts  # noqa: E402
 from harness.graph import Graph, Node  # noqa: E402
 from harness.server import ComfyServer  # noqa: E402
 from harness.studio import Studio  # noqa: E402
-from latent_inversion.command_line.drawing import Cell, amplified  # noqa: E402
+from latent_inversion.pictures.sheet import Cell, amplified  # noqa: E402
 
 WIDE, HEAVY, HEAVIEST = 960, 24_000, 44_000
 STEPS = 20

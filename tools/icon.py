@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from latent_inversion.toybox import draw
-from latent_inversion.toybox.scene import Scene
+from latent_inversion.toybox.world import draw
+from latent_inversion.toybox.world.scene import Scene
 
 ICON = 400
 BANNER = (1680, 720)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .edits import Edit, visible_attributes
 from .models import Judge
-from .scene import ATTRIBUTES, Scene
+from .world.edits import Edit, visible_attributes
+from .world.scene import ATTRIBUTES, Scene
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from .scene import ATTRIBUTES
+from .world.scene import ATTRIBUTES
 
 LATENT_CHANNELS = 16
 TEXT_LENGTH = 32  # tokens of a prompt, start and end included

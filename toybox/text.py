@@ -4,8 +4,8 @@ import itertools
 import json
 from pathlib import Path
 
-from .captions import world_words
 from .models import TEXT_LENGTH
+from .world.captions import world_words
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"

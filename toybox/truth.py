@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from ..inversion_core.metrics import psnr
-from .edits import VISIBLE, visible_attributes
+from ..inversion_core.quality.metrics import psnr
 from .judge import readings
 from .loaders import load_judge
 from .models import Judge
+from .world.edits import VISIBLE, visible_attributes
 
 SIDE = 128
 

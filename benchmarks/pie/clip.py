@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from latent_inversion.command_line.mistakes import Mistake
-from latent_inversion.command_line.pictures import Pixels
+from latent_inversion.command_line.errors import Mistake
+from latent_inversion.pictures.files import Pixels
 
 SCALE = 100
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_inversion.command_line.mistakes import Mistake
-from latent_inversion.command_line.pictures import Pixels, read_picture
+from latent_inversion.command_line.errors import Mistake
+from latent_inversion.pictures.files import Pixels, read_picture
 
 SIZE = 512
 CATEGORIES = tuple(range(10))

@@ -8,14 +8,15 @@ import numpy as np
 from PIL import Image
 
 from latent_inversion.command_line.control import NO_CONTROL, Control, techniques
-from latent_inversion.command_line.mistakes import Mistake
-from latent_inversion.command_line.pictures import Pixels, mask_to_tensor, to_pixels, to_tensor
-from latent_inversion.inversion_core.backends.diffusers_studio import Studio
+from latent_inversion.command_line.errors import Mistake
+from latent_inversion.inversion_core.backends.diffusers.studio import Studio
 from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor, trajectory_for
-from latent_inversion.inversion_core.methods import INVERSIONS, invert, optimize_null_text
-from latent_inversion.inversion_core.metrics import Counted
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.methods.null_text import optimize_null_text
+from latent_inversion.inversion_core.quality.metrics import Counted
 from latent_inversion.inversion_core.shapes import Latent
 from latent_inversion.inversion_core.trajectory import NullText, Trajectory
+from latent_inversion.pictures.files import Pixels, mask_to_tensor, to_pixels, to_tensor
 
 from .data import SIZE, Entry, decode
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate
 
-from latent_inversion.command_line.mistakes import Mistake
+from latent_inversion.command_line.errors import Mistake
 from latent_inversion.inversion_core.shapes import Picture
 
 from .weights import read_weights

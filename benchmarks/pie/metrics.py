@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from latent_inversion.command_line.pictures import Pixels, to_tensor
-from latent_inversion.inversion_core.metrics import psnr
+from latent_inversion.inversion_core.quality.metrics import psnr
 from latent_inversion.inversion_core.shapes import Picture
+from latent_inversion.pictures.files import Pixels, to_tensor
 
 from .data import Mask
 from .lpips import Lpips

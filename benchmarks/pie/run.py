@@ -12,13 +12,13 @@ import torchmetrics
 import transformers
 from tqdm import tqdm
 
-from latent_inversion.command_line.mistakes import Mistake
+from latent_inversion.command_line.errors import Mistake
 from latent_inversion.command_line.models import load_studio, pick_device
-from latent_inversion.command_line.pictures import Pixels, pasted, write_picture
-from latent_inversion.inversion_core.backends.diffusers_studio import Studio
+from latent_inversion.inversion_core.backends.diffusers.studio import Studio
 from latent_inversion.inversion_core.editors import EDITORS
 from latent_inversion.inversion_core.editors.compare import settings_for
 from latent_inversion.inversion_core.paths import RF, VE
+from latent_inversion.pictures.files import Pixels, pasted, write_picture
 
 from .data import Data, Entry, decode, read_data, with_border
 from .edit import (

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
-from latent_inversion.command_line.mistakes import Mistake
+from latent_inversion.command_line.errors import Mistake
 from latent_inversion.inversion_core.shapes import Picture
 
 from .weights import read_weights

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from latent_inversion.command_line.mistakes import Mistake
+from latent_inversion.command_line.errors import Mistake
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.recipes import stacked
-from latent_inversion.inversion_core.edit import Target, edit_all
-from latent_inversion.inversion_core.integrate import integrate
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
+from latent_inversion.command_line.editing import stacked
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.integrate import integrate
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.inversion_core.solvers import euler
 from latent_inversion.inversion_core.types import Cond

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latent_inversion.inversion_core.metrics import psnr, ssim
+from latent_inversion.inversion_core.quality.metrics import psnr, ssim
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.toybox.judge import edit_right
 from latent_inversion.toybox.world import Edit, edit_mask, render

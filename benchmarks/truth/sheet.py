@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from latent_inversion.command_line.drawing import Cell, sheet
-from latent_inversion.command_line.pictures import to_pixels, write_picture
 from latent_inversion.inversion_core.shapes import Picture
+from latent_inversion.pictures.files import to_pixels, write_picture
+from latent_inversion.pictures.sheet import Cell, sheet
 from latent_inversion.toybox.world import Edit, render
 
 from .score import Score

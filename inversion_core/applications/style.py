@@ -4,15 +4,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..attention.prompt_to_prompt import prompt_to_prompt
-from ..attention.style_aligned import PUBLISHED as SHARING
-from ..attention.style_aligned import Sharing, style_aligned
-from ..attention.style_id import LAYER, Injection, style_id
-from ..attention.style_id import PUBLISHED as INJECTION
 from ..attention.technique import Technique
-from ..attention.tokens import PromptTokens, replace
+from ..prompts.tokens import PromptTokens, replace
 from ..schedules import window
 from ..shapes import Sigmas
+from ..techniques.prompt_to_prompt import prompt_to_prompt
+from ..techniques.style_aligned import PUBLISHED as SHARING
+from ..techniques.style_aligned import Sharing, style_aligned
+from ..techniques.style_id import LAYER, Injection, style_id
+from ..techniques.style_id import PUBLISHED as INJECTION
 from ..trajectory import Trajectory
 from ..types import Cond
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from ..attention.garment import BETA, Worn, garment_attention, garment_start, garment_statistics
-from ..attention.local_blend import mask_blend
 from ..attention.regions import against_others, numbers_of, word_masks
 from ..attention.technique import Technique
-from ..attention.tokens import PromptTokens
-from ..methods.attention_view import word_attention
+from ..prompts.tokens import PromptTokens
 from ..schedules import window
 from ..shapes import Sigmas
+from ..techniques.garment import BETA, Worn, garment_attention, garment_start, garment_statistics
+from ..techniques.local_blend import mask_blend
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser
+from .attention_view import word_attention
 
 Mask = Float[Tensor, "masks 1 _ _"]
 

@@ -8,9 +8,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..shapes import Heads
+from ..shapes import Heads, LatentMask
 from .bank import Bank
-from .local_blend import LatentMask
 from .reference import image_tokens, with_image
 from .site import Site
 

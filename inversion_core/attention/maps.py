@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from ..prompts.tokens import Parts, columns_in, parts_of
 from ..shapes import Heads, Latent
 from .bank import Bank
 from .site import Attend, AttentionEdit, Site, bare
-from .tokens import Parts, columns_in, parts_of
 
 Columns = Sequence[int]
 """The key columns of one word."""

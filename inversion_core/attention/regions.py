@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ..prompts.script import folded
+from ..prompts.tokens import PromptTokens
 from ..shapes import Heads
 from .bank import Bank
 from .maps import MapTensor
-from .script import folded
 from .site import Attend, AttentionEdit, Site
-from .tokens import PromptTokens
 
 THRESHOLD = 0.4
 """Share of a word's strongest attention that counts as its region."""

@@ -1,6 +1,6 @@
 """Every way to edit a picture by two prompts, by the name that the field knows it by: one line a method, in its group's file."""
 
-from ..edit import Edited
+from ..loops.edit import Edited
 from ..trajectory import Trajectory
 from ..types import require_unconditional
 from . import anchoring, delta, exact, few_steps, flow_control, guidance, solvers, stochastic

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from ..edit import Target
-from ..methods import aligned, aligned_source, direct, h_edit, h_edit_source
-from ..methods.h_edit import SOURCE_GUIDANCE, TARGET_GUIDANCE
+from ..loops.direct import direct
+from ..loops.edit import Target
+from ..methods.direct_edit import aligned, aligned_source
+from ..methods.h_edit import SOURCE_GUIDANCE, TARGET_GUIDANCE, h_edit, h_edit_source
 from ..solvers import ddim_inverse
 from ..trajectory import Trajectory
 from .job import Editor, Job, Plan, Settings, plain, planned

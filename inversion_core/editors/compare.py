@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..edit import Edited
-from ..metrics import Counted
+from ..loops.edit import Edited
 from ..progress import within
+from ..quality.metrics import Counted
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser
 from . import EDITORS, run_editor

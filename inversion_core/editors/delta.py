@@ -2,8 +2,14 @@
 
 from collections.abc import Callable
 
-from ..edit import Edited, Target
-from ..methods import Rule, ddcm, delta_edit, direct, flow_align, flow_edit, negative_prompt, uni_edit
+from ..loops.delta import Rule, delta_edit
+from ..loops.direct import direct
+from ..loops.edit import Edited, Target
+from ..methods.ddcm import ddcm
+from ..methods.flow_align import flow_align
+from ..methods.flow_edit import flow_edit
+from ..methods.negative_prompt import negative_prompt
+from ..methods.uni_edit import uni_edit
 from ..trajectory import Trajectory
 from ..types import Cond
 from .job import Editor, Job, Plan, Settings, planned

@@ -1,7 +1,10 @@
 """Editing in few steps, with models distilled for that; others give a draft."""
 
-from ..edit import Edited, Target
-from ..methods import chord_edit, delta_edit, direct, negative_prompt
+from ..loops.delta import delta_edit
+from ..loops.direct import direct
+from ..loops.edit import Edited, Target
+from ..methods.chord_edit import chord_edit
+from ..methods.negative_prompt import negative_prompt
 from ..trajectory import Trajectory
 from .job import Editor, Job, Plan, Settings, planned
 

@@ -1,8 +1,8 @@
 """Editing by controlling the flow between picture and noise."""
 
-from ..edit import Target
-from ..methods import controlled, direct
-from ..methods.rf_inversion import STOP
+from ..inversions.rf_inversion import STOP, controlled
+from ..loops.direct import direct
+from ..loops.edit import Target
 from ..schedules import window
 from ..trajectory import Trajectory
 from .job import Editor, Job, Plan, Settings, planned

@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
-from ..edit import Target
-from ..methods import negative_prompt, optimize_null_text, prox_npi, with_null_text
+from ..loops.edit import Target
+from ..methods.negative_prompt import negative_prompt
+from ..methods.null_text import optimize_null_text
+from ..methods.prox_npi import prox_npi
+from ..methods.with_null_text import with_null_text
 from ..progress import within
 from ..trajectory import Trajectory
 from .job import Editor, Job, Plan, Settings, plain, planned

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from ..attention.technique import Technique
-from ..edit import Anchor, Edited, Target, unanchored
-from ..memory import Memory, edit_within
-from ..methods import INVERSIONS, invert
+from ..inversions import INVERSIONS, invert
+from ..loops.edit import Anchor, Edited, Target, unanchored
+from ..loops.memory import Memory, edit_within
 from ..paths import NoisePath
 from ..progress import OnStep, within
 from ..shapes import Latent, Sigmas

@@ -1,6 +1,6 @@
 """Editing by a better inversion alone: the target is sampled with the solver that leads back down from it."""
 
-from ..methods import INVERSIONS
+from ..inversions import INVERSIONS
 from ..solvers import SOLVERS
 from .job import Editor, Settings, plain, planned
 

@@ -1,8 +1,9 @@
 """Ways along a trajectory of noise maps."""
 
-from ..edit import Target
-from ..methods import Concept, direct, ledits
-from ..methods.ddpm import GUIDANCE
+from ..inversions.edit_friendly import GUIDANCE
+from ..loops.direct import direct
+from ..loops.edit import Target
+from ..methods.ledits import Concept, ledits
 from ..trajectory import Trajectory
 from ..types import Cond
 from .job import Editor, Job, Plan, Settings, planned

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..attention.cross_frame import cross_frame, first_and_previous, key_frames
 from ..attention.technique import Technique
-from ..attention.token_flow import as_edited, token_flow, two_nearest_as_published
-from ..methods.chunked import chunks_of
-from ..methods.clip import TOGETHER, Make, Window
+from ..loops.chunked import chunks_of
+from ..loops.clip import TOGETHER, Make, Window
+from ..techniques.cross_frame import cross_frame, first_and_previous, key_frames
+from ..techniques.token_flow import as_edited, token_flow, two_nearest_as_published
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import torch
 
+from ..loops.delta import Pair, Rule
 from ..shapes import Latent, Sigma, Sigmas
-from .delta import Pair, Rule
 
 TIME = 0.9
 WINDOW = 0.15

@@ -1,7 +1,7 @@
 """The denoising diffusion consistent model, the sampler of InfEdit (arXiv:2312.04965)."""
 
+from ..loops.delta import Pair
 from ..shapes import Latent, Sigma
-from .delta import Pair
 
 
 def ddcm(pair: Pair, z: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:

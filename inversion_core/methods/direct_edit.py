@@ -1,6 +1,6 @@
 """DirectEdit's residual alignment: the target is asked where, and at the level at which, the inversion asked for the source."""
 
-from ..edit import Anchor
+from ..loops.edit import Anchor
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Bound, Cond, Denoiser, State, Step

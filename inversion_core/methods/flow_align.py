@@ -1,8 +1,8 @@
 """FlowAlign (arXiv:2505.23145): FlowEdit, held to the source by a pull."""
 
+from ..loops.delta import Pair, Rule
 from ..paths import velocity
 from ..shapes import Latent, Sigma
-from .delta import Pair, Rule
 
 PULL = 0.01
 """Weight of the pull towards the source, per step and not per unit of sigma (published code, github.com/FlowAlign/FlowAlign)."""

@@ -2,9 +2,9 @@
 
 import torch
 
+from ..loops.delta import Pair, Rule
 from ..paths import velocity
 from ..shapes import Latent, Sigma
-from .delta import Pair, Rule
 
 
 def flow_edit(*, noisings: int = 1) -> Rule:

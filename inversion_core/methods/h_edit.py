@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from ..integrate import step_of
+from ..loops.integrate import step_of
 from ..paths import velocity
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory

@@ -11,7 +11,7 @@ from torch.nn.functional import conv2d, interpolate, pad
 
 from ..attention.bank import Bank
 from ..attention.maps import MapTensor, mean_maps, quarter, record_maps
-from ..attention.tokens import PromptTokens
+from ..prompts.tokens import PromptTokens
 from ..shapes import Latent, Sigma
 from ..types import Cond, EditableDenoiser, Prompt, Wrapper
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..integrate import check_usable, working
+from ..loops.integrate import check_usable, working
 from ..paths import velocity
 from ..progress import OnStep, Progress
 from ..shapes import Embedding, Latent, Sigma

@@ -7,10 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..attention.local_blend import LatentMask
-from ..integrate import working
+from ..loops.integrate import working
 from ..progress import OnStep, Progress
-from ..shapes import Latent, Sigma
+from ..shapes import Latent, LatentMask, Sigma
 from ..types import Cond, EditableDenoiser, Wrapper
 
 WEIGHT = 5.0

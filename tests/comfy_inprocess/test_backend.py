@@ -9,12 +9,15 @@ import pytest
 import torch
 
 from harness import conformance, tiny_comfy
-from latent_inversion.inversion_core.backends.comfy import fingerprint_of, identity_of, path_of, run, sigmas_of
-from latent_inversion.inversion_core.edit import edit
+from latent_inversion.inversion_core.backends.comfy.denoiser import fingerprint_of, identity_of, path_of, run, sigmas_of
 from latent_inversion.inversion_core.fingerprint import same_model
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, direct, invert, optimize_null_text, with_null_text
-from latent_inversion.inversion_core.metrics import drift
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.direct import direct
+from latent_inversion.inversion_core.loops.edit import edit
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.methods.null_text import optimize_null_text
+from latent_inversion.inversion_core.methods.with_null_text import with_null_text
+from latent_inversion.inversion_core.quality.metrics import drift
 from latent_inversion.inversion_core.types import Cond
 
 SIGMA = torch.tensor(2.5, dtype=torch.float64)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from latent_inversion.nodes import before_after, report, report_verdict
+from latent_inversion.nodes.looking import before_after, report, report_verdict
 from latent_inversion.toybox.world import held_out_edits, render
 
 

@@ -20,15 +20,16 @@ from safetensors.torch import load_file
 from harness import conformance, control_reference, tiny_comfy
 from harness.control_reference import INDEX, STRENGTH, normal
 from latent_inversion.inversion_core.attention.technique import Technique
-from latent_inversion.inversion_core.backends.comfy import run, sigmas_of
-from latent_inversion.inversion_core.edit import edit
-from latent_inversion.inversion_core.methods import INVERSIONS, invert, optimize_null_text
-from latent_inversion.nodes.common import padded
-from latent_inversion.nodes.edit_sampler import InversionEditSampler
-from latent_inversion.nodes.hints import framed
-from latent_inversion.nodes.invert import InversionDDIMInvert
+from latent_inversion.inversion_core.backends.comfy.denoiser import run, sigmas_of
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.edit import edit
+from latent_inversion.inversion_core.methods.null_text import optimize_null_text
+from latent_inversion.nodes.editing.edit_sampler import InversionEditSampler
+from latent_inversion.nodes.inverting.ddim_invert import InversionDDIMInvert
+from latent_inversion.nodes.kit.common import padded
+from latent_inversion.nodes.run.control_hints import framed
 from latent_inversion.nodes.sockets import Frame
-from latent_inversion.toybox import comfy_control, comfy_models
+from latent_inversion.toybox.hosts import comfy_control, comfy_models
 from nodes import ControlNetApply, ControlNetApplyAdvanced
 
 SIGMA = torch.tensor(2.5, dtype=torch.float64)

@@ -16,12 +16,12 @@ from harness.conformance import check_edited_leaves_model_untouched, doubled, pa
 from harness.tiny_comfy import FAMILIES, FLUX, SD3, WAN, Family, conditioning, model_of, tiny_sd15
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
-from latent_inversion.inversion_core.backends.comfy import check_editable, run
-from latent_inversion.inversion_core.backends.comfy_dit import _Call
-from latent_inversion.inversion_core.backends.comfy_patches import Memory
-from latent_inversion.inversion_core.backends.comfy_sites import Edits
+from latent_inversion.inversion_core.backends.comfy.denoiser import check_editable, run
+from latent_inversion.inversion_core.backends.comfy.dit import _Call
+from latent_inversion.inversion_core.backends.comfy.patches import Memory
+from latent_inversion.inversion_core.backends.comfy.sites import Edits
 from latent_inversion.inversion_core.types import Cond
-from latent_inversion.toybox.comfy_loader import load_comfy
+from latent_inversion.toybox.hosts.comfy_loader import load_comfy
 
 SIGMA = torch.tensor(0.6, dtype=torch.float64)
 GRID = torch.tensor([1.0, 0.0], dtype=torch.float64)

@@ -21,8 +21,8 @@ from harness.equal_prompts import (
     prompt_to_prompt,
 )
 from harness.tiny_comfy import FAMILIES
-from latent_inversion.inversion_core.backends.comfy import run
-from latent_inversion.nodes.prompt_places import placed, text_of
+from latent_inversion.inversion_core.backends.comfy.denoiser import run
+from latent_inversion.nodes.run.prompt_places import placed, text_of
 
 pytestmark = pytest.mark.usefixtures("in_a_node")
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from harness import tiny_comfy
-from latent_inversion.inversion_core.backends.comfy import run, sigmas_of
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
-from latent_inversion.inversion_core.metrics import drift
+from latent_inversion.inversion_core.backends.comfy.denoiser import run, sigmas_of
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.quality.metrics import drift
 
 pytestmark = pytest.mark.usefixtures("in_a_node")
 

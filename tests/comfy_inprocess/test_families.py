@@ -11,18 +11,21 @@ import pytest
 import torch
 
 from harness.tiny_comfy import FAMILIES, FLUX, TABLE, WAN_FP8, Family, StubVae, tiny_flux, with_lora
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, refine
-from latent_inversion.inversion_core.backends.comfy import fingerprint_of, is_guidance_distilled, run
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.metrics import drift
-from latent_inversion.inversion_core.storage import StorageError
-from latent_inversion.nodes import common, decode, encode, report, report_figures, report_sheet, saved
-from latent_inversion.nodes.edit_setup import NEGATIVE, SOURCE, Setup, sample
-from latent_inversion.nodes.invert import invert_latent, scale_of
-from latent_inversion.nodes.noise import InvertedNoise
-from latent_inversion.nodes.null_text import optimize
-from latent_inversion.nodes.plans import AttentionPlan, BlendWords, Plans
-from latent_inversion.nodes.prompt_places import Text
+from latent_inversion.inversion_core.backends.comfy.denoiser import fingerprint_of, is_guidance_distilled, run
+from latent_inversion.inversion_core.files.storage import StorageError
+from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.quality.metrics import drift
+from latent_inversion.nodes.attention.attention_edits import AttentionPlan, BlendWords, Plans
+from latent_inversion.nodes.editing.edit_setup import NEGATIVE, SOURCE, Setup, sample
+from latent_inversion.nodes.files import trajectory_folder as saved
+from latent_inversion.nodes.inverting import decode, encode
+from latent_inversion.nodes.inverting.ddim_invert import invert_latent, scale_of
+from latent_inversion.nodes.inverting.null_text import optimize
+from latent_inversion.nodes.kit import common
+from latent_inversion.nodes.kit.noise import InvertedNoise
+from latent_inversion.nodes.looking import report, report_figures, report_sheet
+from latent_inversion.nodes.run.prompt_places import Text
 from latent_inversion.nodes.sockets import LatentTrajectory
 
 STEPS = 3

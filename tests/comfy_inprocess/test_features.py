@@ -15,15 +15,15 @@ from harness import plug_and_play_reference as reference
 from harness import tiny_comfy
 from harness.shared_norms import both_normalised
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.plug_and_play import plug_and_play
 from latent_inversion.inversion_core.attention.site import AttentionEdit, UnmatchedEdit
-from latent_inversion.inversion_core.attention.style_aligned import style_aligned
-from latent_inversion.inversion_core.backends.comfy import run
-from latent_inversion.inversion_core.edit import edit, unanchored
-from latent_inversion.inversion_core.integrate import replay
-from latent_inversion.inversion_core.methods import INVERSIONS, invert
+from latent_inversion.inversion_core.backends.comfy.denoiser import run
+from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.schedules import window
-from latent_inversion.toybox import comfy_loader
+from latent_inversion.inversion_core.techniques.plug_and_play import plug_and_play
+from latent_inversion.inversion_core.techniques.style_aligned import style_aligned
+from latent_inversion.toybox.hosts import comfy_loader
 
 SIGMAS = torch.tensor([9.0, 3.0, 1.0, 0.0], dtype=torch.float64)
 WHOLE = window(SIGMAS, 0, 1)

@@ -11,9 +11,9 @@ import pytest
 from safetensors.torch import load_file
 
 import harness
-from latent_inversion.inversion_core.backends.comfy import fingerprint_of
+from latent_inversion.inversion_core.backends.comfy.denoiser import fingerprint_of
 from latent_inversion.inversion_core.fingerprint import fingerprint
-from latent_inversion.toybox import comfy_loader
+from latent_inversion.toybox.hosts import comfy_loader
 
 
 @pytest.fixture(scope="module")

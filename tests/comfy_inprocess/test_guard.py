@@ -10,8 +10,8 @@ from comfy_api.latest import io
 
 from latent_inversion.inversion_core.wording import HIDDEN, MESSAGE
 from latent_inversion.nodes import node_list
-from latent_inversion.nodes.guard import guarded, shown
-from latent_inversion.nodes.widgets import LONGEST, check_number
+from latent_inversion.nodes.kit.guard import guarded, shown
+from latent_inversion.nodes.kit.widgets import LONGEST, check_number
 
 NODES = {node.define_schema().node_id: node for node in node_list()}
 NAN, INFINITY = float("nan"), float("inf")

@@ -12,17 +12,17 @@ import torch
 from harness.tiny_comfy import FAMILIES, FLUX, Family, tiny_flux
 from latent_inversion.inversion_core.dial import FEW_STEPS
 from latent_inversion.inversion_core.editors import EDITORS
-from latent_inversion.nodes.compare import compared
-from latent_inversion.nodes.edit_sampler import InversionEditSampler
-from latent_inversion.nodes.free_edit import InversionFreeEdit
-from latent_inversion.nodes.invert import InversionDDIMInvert, invert_latent
-from latent_inversion.nodes.method_edit import (
+from latent_inversion.nodes.editing.compare import compared
+from latent_inversion.nodes.editing.edit_sampler import InversionEditSampler
+from latent_inversion.nodes.editing.free_edit import InversionFreeEdit
+from latent_inversion.nodes.editing.method_edit import (
     InversionAnchoredEdit,
     InversionExactEdit,
     InversionStochasticEdit,
 )
-from latent_inversion.nodes.method_inputs import OWN, PUBLISHED
-from latent_inversion.nodes.video import InversionVideoEdit, InversionVideoInvert
+from latent_inversion.nodes.editing.method_inputs import OWN, PUBLISHED
+from latent_inversion.nodes.editing.video import InversionVideoEdit, InversionVideoInvert
+from latent_inversion.nodes.inverting.ddim_invert import InversionDDIMInvert, invert_latent
 
 pytestmark = pytest.mark.usefixtures("in_a_node")
 
@@ -155,7 +155,7 @@ def test_no_node_asks_a_distilled_model_for_the_negative_prompt(dev: Bench) -> N
 
 
 def test_the_usual_guidance_is_what_comfyui_hands_to_the_model() -> None:
-    from latent_inversion.nodes.guidance import usual
+    from latent_inversion.nodes.run.guidance import usual
 
     for family in (FLUX_DEV, FAMILIES["hunyuan"]):
         model = family.model()

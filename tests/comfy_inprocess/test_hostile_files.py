@@ -13,14 +13,19 @@ import pytest
 import torch
 
 from harness.hostile_files import ABSENT, INNER, TEXTS, VALUES, head_of, places, renamed, replaced, write
+from latent_inversion.inversion_core.files.storage import StorageError, save
 from latent_inversion.inversion_core.paths import VE
-from latent_inversion.inversion_core.storage import StorageError, save
 from latent_inversion.inversion_core.trajectory import NullText, Provenance, Trajectory
 from latent_inversion.inversion_core.wording import HIDDEN, MESSAGE
-from latent_inversion.nodes import cards, common, node_list, origin, routes, saved, sockets, trajectory_facts
-from latent_inversion.nodes.trajectory_frames import Film
-from latent_inversion.nodes.trajectory_noise import noise_sheet
-from latent_inversion.nodes.trajectory_strip import strip
+from latent_inversion.nodes import node_list, sockets
+from latent_inversion.nodes.files import cards, routes
+from latent_inversion.nodes.files import trajectory_folder as saved
+from latent_inversion.nodes.files import workflow_origin as origin
+from latent_inversion.nodes.kit import common
+from latent_inversion.nodes.looking import trajectory_facts
+from latent_inversion.nodes.looking.trajectory_frames import Film
+from latent_inversion.nodes.looking.trajectory_noise import noise_sheet
+from latent_inversion.nodes.looking.trajectory_strip import strip
 
 NODES = {node.define_schema().node_id: node for node in node_list()}
 NAME = f"x{saved.SUFFIX}"

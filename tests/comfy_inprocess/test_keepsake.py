@@ -10,7 +10,8 @@ import torch
 
 from latent_inversion.inversion_core.paths import VE
 from latent_inversion.inversion_core.trajectory import Trajectory
-from latent_inversion.nodes import keepsake, routes, thumbnails
+from latent_inversion.nodes.files import file_metadata as keepsake
+from latent_inversion.nodes.files import routes, thumbnails
 from latent_inversion.nodes.sockets import Frame, LatentTrajectory
 
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from latent_inversion.nodes import cards, common, decode, encode, files, prompt_words, report_figures, saved, sockets
+from latent_inversion.nodes import sockets
+from latent_inversion.nodes.files import cards
+from latent_inversion.nodes.files import save_and_load as files
+from latent_inversion.nodes.files import trajectory_folder as saved
+from latent_inversion.nodes.inverting import decode, encode
+from latent_inversion.nodes.kit import common
+from latent_inversion.nodes.looking import report_figures
+from latent_inversion.nodes.run import prompt_tokens as prompt_words
 from latent_inversion.toybox.text import vocabulary
 
 
@@ -136,7 +143,7 @@ def test_word_weights() -> None:
 
 
 def figures(**changes: Any) -> report_figures.Figures:
-    from latent_inversion.inversion_core.metrics import Whiteness
+    from latent_inversion.inversion_core.quality.metrics import Whiteness
 
     known = {"psnr": 30.0, "ssim": 0.9, "ceiling": 33.0, "drift": (0.0, 0.1), "noise": Whiteness(1.0, 0.0)}
     known |= {"residual": None, "steps": 50, "method": "ddim", "guidance": 1.0}
@@ -144,7 +151,7 @@ def figures(**changes: Any) -> report_figures.Figures:
 
 
 def test_advice_says_what_is_wrong() -> None:
-    from latent_inversion.inversion_core.metrics import Whiteness
+    from latent_inversion.inversion_core.quality.metrics import Whiteness
 
     assert "loses 3.0 dB" in report_figures.advice(figures())[0]
     assert report_figures.advice(figures(psnr=32.8)) == ["The reconstruction is as good as the autoencoder allows."]
@@ -203,8 +210,8 @@ def test_saving_and_loading_is_bit_for_bit_and_numbered(folders: Path) -> None:
 
 
 def test_a_file_of_the_library_says_that_it_lacks_the_scale(folders: Path) -> None:
+    from latent_inversion.inversion_core.files.storage import StorageError, save
     from latent_inversion.inversion_core.paths import VE
-    from latent_inversion.inversion_core.storage import StorageError, save
     from latent_inversion.inversion_core.trajectory import Trajectory
 
     path = folders / "input" / f"x{saved.SUFFIX}"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from latent_inversion.nodes.origin import DEPTH, LONGEST, Origin, origin_of
+from latent_inversion.nodes.files.workflow_origin import DEPTH, LONGEST, Origin, origin_of
 
 
 def kind(returns: tuple[str, ...], **texts: Any) -> type:

@@ -13,10 +13,10 @@ from harness.equal_prompts import CONDITIONINGS, SOURCE, STEPS, TARGET, TECHNIQU
 from harness.patches import ANY, COUPLE, DIT, REMEMBERING, TABLE, UNET, stock
 from harness.tiny_comfy import FAMILIES, conditioning, tiny_sd2, tiny_sd15
 from latent_inversion.inversion_core.attention.site import Site
-from latent_inversion.inversion_core.backends.comfy import path_of, run
-from latent_inversion.nodes.edit_setup import NEGATIVE, Setup, sample
-from latent_inversion.nodes.invert import invert_latent
-from latent_inversion.nodes.plans import Plans
+from latent_inversion.inversion_core.backends.comfy.denoiser import path_of, run
+from latent_inversion.nodes.attention.attention_edits import Plans
+from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
+from latent_inversion.nodes.inverting.ddim_invert import invert_latent
 
 pytestmark = pytest.mark.usefixtures("in_a_node")
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from latent_inversion.inversion_core.progress import Part, Progress
-from latent_inversion.nodes import progress, words
+from latent_inversion.nodes.run import progress
+from latent_inversion.nodes.run import progress_texts as words
 
 X = torch.zeros(2, 4, 8, 8)
 

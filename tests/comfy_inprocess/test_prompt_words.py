@@ -12,8 +12,9 @@ from comfy import sd1_clip
 from comfy.text_encoders import flux, qwen_image, sd3_clip, wan
 from safetensors.torch import save_file
 
-from latent_inversion.nodes.checks import absent
-from latent_inversion.nodes.prompt_words import prompt_tokens, unweighted
+from latent_inversion.nodes.kit.checks import absent
+from latent_inversion.nodes.kit.prompt_text import unweighted
+from latent_inversion.nodes.run.prompt_tokens import prompt_tokens
 
 TEXT = "A photo of a porcupine, red hat"
 WORDS = {

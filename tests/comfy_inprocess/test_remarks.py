@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from harness.tiny_comfy import FAMILIES
-from latent_inversion.inversion_core.attention.tokens import PromptTokens, Word, replace
-from latent_inversion.nodes.edit_sampler import InversionEditSampler
-from latent_inversion.nodes.free_edit import InversionFreeEdit
-from latent_inversion.nodes.invert import invert_latent
-from latent_inversion.nodes.method_edit import InversionAnchoredEdit
-from latent_inversion.nodes.method_inputs import OWN, PUBLISHED
-from latent_inversion.nodes.plans import AttentionPlan, BlendWords, Plans
-from latent_inversion.nodes.prompt_places import Text
-from latent_inversion.nodes.remarks import equal
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, replace
+from latent_inversion.nodes.attention.attention_edits import AttentionPlan, BlendWords, Plans
+from latent_inversion.nodes.editing.edit_sampler import InversionEditSampler
+from latent_inversion.nodes.editing.free_edit import InversionFreeEdit
+from latent_inversion.nodes.editing.method_edit import InversionAnchoredEdit
+from latent_inversion.nodes.editing.method_inputs import OWN, PUBLISHED
+from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.kit.remarks import equal
+from latent_inversion.nodes.run.prompt_places import Text
 
 pytestmark = pytest.mark.usefixtures("in_a_node")
 

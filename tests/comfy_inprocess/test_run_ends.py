@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from harness.tiny_comfy import FAMILIES
-from latent_inversion.nodes.edit_mask import MAKERS, Wanted, mask_of
-from latent_inversion.nodes.edit_setup import NEGATIVE, Setup, sample
-from latent_inversion.nodes.editing import Request, edit_along, edit_without
-from latent_inversion.nodes.invert import invert_latent
-from latent_inversion.nodes.null_text import optimize
-from latent_inversion.nodes.plans import Plans
-from latent_inversion.nodes.video import Settings, edit_frames, invert_frames
+from latent_inversion.nodes.attention.attention_edits import Plans
+from latent_inversion.nodes.editing.edit_mask import MAKERS, Wanted, mask_of
+from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
+from latent_inversion.nodes.editing.run_edit import Request, edit_along, edit_without
+from latent_inversion.nodes.editing.video import Settings, edit_frames, invert_frames
+from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.inverting.null_text import optimize
 
 FAMILY = FAMILIES["sd15"]
 STEPS = 6

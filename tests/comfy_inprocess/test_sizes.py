@@ -8,8 +8,9 @@ import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
 from harness import tiny_comfy
-from latent_inversion.nodes import decode, encode, latents, vaes
-from latent_inversion.nodes.common import latent_mask, padded
+from latent_inversion.nodes.inverting import decode, encode
+from latent_inversion.nodes.kit import latents, vaes
+from latent_inversion.nodes.kit.common import latent_mask, padded
 from latent_inversion.nodes.sockets import Frame
 
 HEIGHT, WIDTH = 120, 200
@@ -315,7 +316,8 @@ def test_the_masks_of_image_to_video_nodes_hold_the_frames_that_they_mean(
     in_a_node: None, shape: tuple[int, ...]
 ) -> None:
     """Wan22ImageToVideoLatent and LTXVImgToVideo put 0 where the first frame is given."""
-    from latent_inversion.nodes import edit_setup, invert
+    from latent_inversion.nodes.editing import edit_setup
+    from latent_inversion.nodes.inverting import ddim_invert as invert
 
     family = tiny_comfy.FAMILIES["wan"]
     model, mask = family.model(), torch.ones(shape)
@@ -332,8 +334,8 @@ def test_the_masks_of_image_to_video_nodes_hold_the_frames_that_they_mean(
 
 @pytest.mark.parametrize("way", ["each frame", "token flow", "key frames", "first and previous"])
 def test_a_batch_of_a_model_of_pictures_with_a_frame_axis_is_a_clip_for_video_edit(in_a_node: None, way: str) -> None:
-    from latent_inversion.nodes import video
-    from latent_inversion.nodes.plans import Plans
+    from latent_inversion.nodes.attention.attention_edits import Plans
+    from latent_inversion.nodes.editing import video
 
     family = tiny_comfy.FAMILIES["qwen"]
     model, prompts = family.model(), {n: family.conditioning(s) for s, n in enumerate(("source", "target", "negative"))}

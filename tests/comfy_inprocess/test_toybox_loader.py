@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 
 from harness import toybox_reference
 from harness.toybox_reference import CAPTIONS, INDICES, SIGMAS, normal
-from latent_inversion.inversion_core.backends.comfy import fingerprint_of, run
-from latent_inversion.toybox import comfy_loader
+from latent_inversion.inversion_core.backends.comfy.denoiser import fingerprint_of, run
+from latent_inversion.toybox.hosts import comfy_loader
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def test_a_flow_state_is_left_as_it_was(reference: Path) -> None:
 
 @pytest.mark.parametrize("choice", ["UNet (v-prediction)", "DiT (rectified flow)"])
 def test_the_node_loads_the_model_that_it_names(choice: str) -> None:
-    from latent_inversion.nodes.toybox import InversionToyboxLoader
+    from latent_inversion.nodes.toybox.loader import InversionToyboxLoader
 
     (combo,) = InversionToyboxLoader.define_schema().inputs
     assert choice in combo.options and combo.default == "UNet (v-prediction)"

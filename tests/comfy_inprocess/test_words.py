@@ -7,7 +7,7 @@ from pathlib import Path
 import folder_paths
 import pytest
 
-from latent_inversion.nodes import words
+from latent_inversion.nodes.run import progress_texts as words
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ import torch
 from comfy_extras.nodes_hooks import ConditioningSetDefaultAndCombine
 
 import nodes as host
-from latent_inversion.nodes.attention_edit import InversionAttentionEdit
-from latent_inversion.nodes.attention_share import InversionKVInjection, InversionMutualAttention
-from latent_inversion.nodes.edit_setup import NEGATIVE, Setup, sample
-from latent_inversion.nodes.invert import invert_latent
-from latent_inversion.nodes.kv_edit import InversionKVEdit
-from latent_inversion.nodes.plans import Plans
-from latent_inversion.nodes.plug_and_play import InversionPlugAndPlay
-from latent_inversion.nodes.style_reference import InversionStyleReference
+from latent_inversion.nodes.attention.attention_edit import InversionAttentionEdit
+from latent_inversion.nodes.attention.attention_edits import Plans
+from latent_inversion.nodes.attention.kv_edit import InversionKVEdit
+from latent_inversion.nodes.attention.plug_and_play import InversionPlugAndPlay
+from latent_inversion.nodes.attention.shared_attention import InversionKVInjection, InversionMutualAttention
+from latent_inversion.nodes.attention.style_reference import InversionStyleReference
+from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
+from latent_inversion.nodes.inverting.ddim_invert import invert_latent
 
 from .tiny_comfy import POOLED, Family
 

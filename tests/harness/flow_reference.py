@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from latent_inversion.inversion_core.backends.diffusers_flow import FlowDenoiser
+from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
 from latent_inversion.toybox.models import build_flow
 
 from . import tiny_flow

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.networks import Mixture
-from latent_inversion.inversion_core.integrate import integrate
+from latent_inversion.inversion_core.loops.integrate import integrate
 from latent_inversion.inversion_core.paths import PATHS, VE, NoisePath, velocity
 from latent_inversion.inversion_core.types import Bound, Cond, State, Step
 

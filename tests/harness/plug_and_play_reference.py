@@ -17,10 +17,10 @@ CAPTIONS = {"source": "a photo of a white cat in the snow at night", "target": "
 
 def edited(denoiser: Any, xs: Tensor, sigmas: Tensor, cond: Callable[[str], Any], *, inject: bool = True) -> Tensor:
     """The edit along `xs` at `sigmas`; `cond(name)` is a prompt under guidance."""
-    from latent_inversion.inversion_core.attention.plug_and_play import plug_and_play
-    from latent_inversion.inversion_core.edit import edit
-    from latent_inversion.inversion_core.methods import direct
+    from latent_inversion.inversion_core.loops.direct import direct
+    from latent_inversion.inversion_core.loops.edit import edit
     from latent_inversion.inversion_core.schedules import window
+    from latent_inversion.inversion_core.techniques.plug_and_play import plug_and_play
     from latent_inversion.inversion_core.trajectory import Trajectory
 
     trajectory = Trajectory(denoiser.path, sigmas, tuple(x[None] for x in xs))
@@ -31,7 +31,7 @@ def edited(denoiser: Any, xs: Tensor, sigmas: Tensor, cond: Callable[[str], Any]
 
 def main(file: str) -> None:
     from latent_inversion.command_line.models import load_toybox
-    from latent_inversion.inversion_core.methods import INVERSIONS, invert
+    from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 
     studio = load_toybox()
     x0 = torch.randn(1, 16, 16, 16, generator=torch.Generator().manual_seed(5))

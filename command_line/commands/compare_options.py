@@ -1,0 +1,43 @@
+"""The options of `latent-inversion compare`."""
+
+import argparse
+from pathlib import Path
+
+from .. import help as texts
+from .. import values
+from ..options import add_picture_and_model
+
+
+def add_compare(commands: argparse._SubParsersAction) -> None:
+    """The command and what it takes."""
+    compare = commands.add_parser(
+        "compare",
+        help="every method on one picture, side by side",
+        description=texts.COMPARE,
+        epilog=texts.COMPARE_EXAMPLES,
+    )
+    add_picture_and_model(compare)
+    compare.add_argument("--source", metavar="TEXT", default="", help="what the picture shows (default: nothing said)")
+    compare.add_argument("--target", metavar="TEXT", required=True, help="what it shall show")
+    compare.add_argument(
+        "--methods", nargs="+", metavar="METHOD", default=[], help="only these (default: all that fit the model)"
+    )
+    compare.add_argument(
+        "--steps", metavar="NUMBER", type=values.steps, help=f"steps of every method (default: {texts.STEPS})"
+    )
+    compare.add_argument(
+        "--guidance",
+        type=values.guidance,
+        metavar="NUMBER",
+        help="the same for all (default: what each was published with)",
+    )
+    compare.add_argument(
+        "--strength",
+        type=values.share,
+        metavar="SHARE",
+        help="share of the steps that are edited, the same for all (default: what each was published with)",
+    )
+    compare.add_argument("--seed", type=values.seed, metavar="NUMBER", default=0, help="for methods that draw noise")
+    compare.add_argument(
+        "-o", "--out", type=Path, metavar="FOLDER", help="the folder to fill (default: PICTURE's name with .methods)"
+    )

@@ -1,0 +1,107 @@
+"""`latent-inversion report`: what stands between a picture and its edit, in figures, curves and words."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...inversion_core.backends.diffusers.studio import Studio
+from ...inversion_core.loops.integrate import replay
+from ...inversion_core.quality.diagnosis import Held, findings
+from ...inversion_core.quality.metrics import Whiteness, drift, psnr, ssim, whiteness
+from ...inversion_core.trajectory import Trajectory
+from ...inversion_core.types import Cond
+from ...pictures.files import Pixels, to_pixels, to_tensor
+from ...pictures.sheet import Cell, amplified, curves, sheet
+from ..progress import bar
+
+SMALLEST_FOR_SSIM = 11
+BLUE, RED = (37, 99, 235), (220, 38, 38)
+
+
+@dataclass(frozen=True)
+class Retraced:
+    """A replay of the trajectory: its picture, how close that is, and how far each level was from the trajectory."""
+
+    pixels: Pixels
+    psnr: float
+    ssim: float
+    drift: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"PSNR {self.psnr:.1f} dB, SSIM {self.ssim:.3f}"
+
+
+def report_picture(
+    studio: Studio, trajectory: Trajectory, pixels: Pixels, *, guidance: float, shown: bool = True
+) -> tuple[Pixels, list[str]]:
+    """A sheet of pictures and curves, and the figures with advice as lines of text."""
+    prompt = trajectory.provenance.prompt
+    held = _measured(to_pixels(studio.decode(trajectory.xs[-1]), _size(pixels)), pixels, ())
+    plain = _retraced(studio, trajectory, pixels, studio.cond(prompt), "retracing", shown)
+    guided = _retraced(studio, trajectory, pixels, studio.cond(prompt, guidance), f"at guidance {guidance:g}", shown)
+    white = whiteness(trajectory)
+    cells = [
+        Cell("the picture", pixels),
+        Cell("autoencoder alone", held.pixels, f"the ceiling: {held}"),
+        Cell("retraced", plain.pixels, f"guidance 1: {plain}"),
+        Cell(f"retraced at guidance {guidance:g}", guided.pixels, f"plain DDIM: {guided}"),
+        Cell("autoencoder's error, 8 times", amplified(held.pixels, pixels)),
+        Cell("retracing's error, 8 times", amplified(plain.pixels, held.pixels), "against the autoencoder's picture"),
+        Cell("guidance's error, 8 times", amplified(guided.pixels, held.pixels), "against the autoencoder's picture"),
+        Cell(
+            "distance from the trajectory",
+            curves([("guidance 1", plain.drift, BLUE), (f"guidance {guidance:g}", guided.drift, RED)]),
+            "relative, from the noisiest level to the picture",
+        ),
+    ]
+    lines = [
+        f"ceiling (autoencoder)  {held}",
+        f"retraced, guidance 1   {plain}; ends {plain.drift[-1]:.2g} from the trajectory",
+        f"retraced, guidance {guidance:<3g} {guided}; ends {guided.drift[-1]:.2g} from the trajectory",
+        f"noise                  standard deviation {white.std:.3f} (1 is white), "
+        f"neighbour correlation {white.neighbour_correlation:+.3f} (0 is white)",
+        *(f"- {line}" for line in advice(held, plain, guided, white, distilled=studio.denoiser.distilled)),
+    ]
+    head = [
+        f"described as: {prompt or 'nothing'}; {trajectory.steps} steps, inversion '{trajectory.provenance.method}'"
+    ]
+    return sheet("Inversion report", [*head, *(line.removeprefix("- ") for line in lines[4:])], cells), lines
+
+
+def advice(
+    held: Retraced, plain: Retraced, guided: Retraced, white: Whiteness, *, distilled: bool = False
+) -> list[str]:
+    """What is wrong, if anything, and what to try."""
+    figures = Held(plain.psnr, white, held.psnr, guided.psnr)
+    told = {"lost": figures.lost, "pulled": plain.psnr - guided.psnr, "others": "" if distilled else " or null-text"}
+    found = [ADVICE[finding].format(**told) for finding in findings(figures) if finding in ADVICE]
+    return found or ["Nothing is wrong: the picture is held and retraced well."]
+
+
+ADVICE = {
+    "autoencoder": "The autoencoder itself loses much of this picture: no edit can be closer. A larger picture, or a model made "
+    "for such pictures, helps; with a mask the rest keeps its own pixels.",
+    "inversion": "The trajectory loses {lost:.1f} dB beyond the autoencoder even without guidance: try more --steps, --inversion "
+    "fixed-point, or a description nearer to the picture. The method 'direct' does not depend on it.",
+    "guidance": "Guidance pulls the picture away by {pulled:.1f} dB, as it does for any picture: edit with --method direct "
+    "(exact){others}, not ddim.",
+    "coloured": "The inverted noise is not white: it still holds the picture, so strong changes may come out dull. Try more "
+    "--steps or a description nearer to the picture.",
+}
+"""What the command says of each finding."""
+
+
+def _retraced(studio: Studio, trajectory: Trajectory, pixels: Pixels, cond: Cond, label: str, shown: bool) -> Retraced:
+    with bar(label, shown=shown) as on_step:
+        walk = replay(trajectory, studio.denoiser, cond, on_step=on_step)
+    return _measured(to_pixels(studio.decode(walk.xs[-1]), _size(pixels)), pixels, drift(walk.xs, trajectory))
+
+
+def _measured(pixels: Pixels, original: Pixels, drifted: tuple[float, ...]) -> Retraced:
+    ours, theirs = to_tensor(pixels), to_tensor(original)
+    alike = float(ssim(ours, theirs)[0]) if min(_size(original)) >= SMALLEST_FOR_SSIM else float(np.nan)
+    return Retraced(pixels, float(psnr(ours, theirs)[0]), alike, drifted)
+
+
+def _size(pixels: Pixels) -> tuple[int, int]:
+    return pixels.shape[0], pixels.shape[1]

@@ -1,0 +1,1 @@
+"""Trajectories and null-text results as files."""

@@ -1,0 +1,30 @@
+"""EDICT's inversion: two states from the picture up, both kept."""
+
+import torch
+
+from ..loops.integrate import finest, integrate
+from ..progress import OnStep
+from ..shapes import Latent, Sigmas
+from ..solvers import SOLVERS, Pair
+from ..trajectory import Trajectory
+from ..types import Cond, Denoiser
+
+
+def edict_inversion(
+    denoiser: Denoiser,
+    x0: Latent,
+    sigmas: Sigmas,
+    cond: Cond,
+    *,
+    generator: torch.Generator | None = None,
+    on_step: OnStep | None = None,
+) -> Trajectory:
+    """Both states, which start as `x0`, walked up by the inverse of EDICT's step (arXiv:2211.12446).
+
+    In float64 where the device has it; nothing is drawn at random.
+    """
+    x0 = finest(x0, denoiser)
+    pair = Pair(x0, len(sigmas) - 1)
+    walk = integrate(SOLVERS["edict"], denoiser, x0, sigmas.flip(0), cond, stage="invert", state=pair, on_step=on_step)
+    partners = tuple(state.partner.cpu() for state in (pair, *walk.states))
+    return Trajectory(denoiser.path, sigmas, walk.xs[::-1], "edict", partners=partners[::-1])

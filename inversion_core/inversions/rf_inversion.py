@@ -1,0 +1,80 @@
+"""RF-Inversion (arXiv:2410.10792): a controlled walk towards a chosen noise, and a way back that is drawn to the picture."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..loops.integrate import integrate, working
+from ..progress import OnStep
+from ..shapes import Latent, Sigma, Sigmas
+from ..solvers import euler
+from ..trajectory import Trajectory
+from ..types import Bound, Cond, Denoiser, EditableDenoiser, SigmaRange, State, Step, Wrapper
+from .ode import from_slope
+
+GAMMA = 0.5
+ETA = 0.9
+STOP = 0.25
+"""Weights of the controllers of the way to noise and of the way back, and the share of the steps back that are controlled
+(published code; 7 of 28 steps)."""
+
+
+@dataclass(frozen=True)
+class RfInversion:
+    """An inversion (`inversions.Inversion`) whose velocity is drawn to one random noise; published with the empty prompt."""
+
+    gamma: float = GAMMA
+
+    def __call__(
+        self,
+        denoiser: Denoiser,
+        x0: Latent,
+        sigmas: Sigmas,
+        cond: Cond,
+        *,
+        generator: torch.Generator | None = None,
+        on_step: OnStep | None = None,
+    ) -> Trajectory:
+        """The trajectory of `x0` towards a noise from `generator`, on the CPU (arXiv:2410.10792).
+
+        One evaluation a step. Plain sampling does not retrace it: the way back is `controlled`. Gamma 1 ends at the noise.
+        """
+        noise = torch.randn(x0.shape, generator=generator).to(working(x0, denoiser))
+        step = drawn_to(noise, gamma=self.gamma)
+        walk = integrate(step, denoiser, x0, sigmas.flip(0), cond, stage="invert", on_step=on_step)
+        return Trajectory(denoiser.path, sigmas, walk.xs[::-1], "euler")
+
+
+def drawn_to(noise: Latent, *, gamma: float = GAMMA) -> Step:
+    """Euler's step towards noise along `v + gamma (v(x -> noise) - v)` (arXiv:2410.10792): order 1, one evaluation.
+
+    v(x -> noise) is the velocity of the path from x to `noise` (`NoisePath.velocity_to`). As predictions:
+    `noise <- (1 - gamma) noise_predicted + gamma noise`. It starts as `from_slope`.
+    """
+    plain = from_slope(euler)
+
+    def step(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: State) -> tuple[Latent, State]:
+        free, state = plain(denoise, x, sigma, sigma_next, state)
+        drawn = x + (sigma_next - sigma) * denoise.path.velocity_to(x, noise, sigma)
+        return torch.lerp(free, drawn, gamma), state
+
+    return step
+
+
+def controlled(denoiser: EditableDenoiser, x0: Latent, *, active: SigmaRange, eta: float = ETA) -> EditableDenoiser:
+    """`denoiser` drawn to the picture while `active`: `D <- (1 - eta) D + eta x0` (arXiv:2410.10792).
+
+    The same as the paper's `v + eta ((x - x0) / sigma - v)`, on both paths. Eta 1 at the last step gives `x0`.
+    """
+    return _Controlled(denoiser, x0, active, eta)
+
+
+@dataclass(frozen=True)
+class _Controlled(Wrapper):
+    x0: Latent
+    active: SigmaRange
+    eta: float
+
+    def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
+        clean = self.denoiser(x, sigma, cond)
+        return torch.lerp(clean, self.x0.to(clean), self.eta) if float(sigma) in self.active else clean

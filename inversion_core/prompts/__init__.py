@@ -1,0 +1,1 @@
+"""Prompts as tokens and words, in every script."""

@@ -1,0 +1,1 @@
+"""Attention techniques, one published method per file."""

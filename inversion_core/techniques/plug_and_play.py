@@ -1,0 +1,78 @@
+"""Plug-and-Play (arXiv:2211.12572): features and self-attention of the picture's decoder, in the place of the target's own."""
+
+from collections.abc import Callable
+from functools import partial
+
+from ..attention.bank import Bank
+from ..attention.image_tokens import of_source
+from ..attention.site import Attend, AttentionEdit, Site
+from ..attention.technique import Technique
+from ..shapes import Heads
+from ..types import SigmaRange
+
+FEATURE_END = 0.8
+ATTENTION_END = 0.5
+"""Fractions of the steps under the source's features and self-attention (published code, github.com/MichalGeyer/pnp-diffusers)."""
+
+LAYER = 4
+"""The decoder's layer whose features are injected; self-attention is from it on (arXiv:2211.12572, sec. 4)."""
+
+
+def plug_and_play(*, features: SigmaRange, attention: SigmaRange, layer: int = LAYER) -> list[Technique]:
+    """The source's features f and maps A in the decoder of a UNet: `f^layer_target <- f^layer_source`, `A^l_target <- A^l_source` for l >= layer.
+
+    f is what the residual block of the decoder's `layer` adds to its input, in the steps of `features`; A is that of
+    self-attention, by its queries and keys, in the steps of `attention` (arXiv:2211.12572, alg. 1). Both replace those of
+    either branch of guidance. The source is seen with its own prompt.
+    """
+
+    def feature(site: Site) -> bool:
+        return site.kind == "feature" and site.layer == layer
+
+    def self_attention(site: Site) -> bool:
+        return site.kind == "self" and site.layer is not None and site.layer >= layer
+
+    return [_features(features, feature), _maps(attention, self_attention)]
+
+
+def _features(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
+    def record(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        if site.sigma in active:
+            bank.record("features", site, v)
+        return attend(q, k, v)
+
+    def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        return attend(q, k, of_source(bank, "features", site)[0] if site.sigma in active else v)
+
+    return _technique("plug-and-play, features", where, record, inject, features=True)
+
+
+def _maps(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
+    def record(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        if site.sigma in active:
+            bank.record("decoder maps", site, q, k)
+        return attend(q, k, v)
+
+    def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        if site.sigma in active:
+            q, k = of_source(bank, "decoder maps", site)
+        return attend(q, k, v)
+
+    return _technique("plug-and-play, self-attention", where, record, inject)
+
+
+def _technique(
+    name: str,
+    where: Callable[[Site], bool],
+    record: Callable[[Bank, Attend, Heads, Heads, Heads, Site], Heads],
+    inject: Callable[[Bank, Attend, Heads, Heads, Heads, Site], Heads],
+    *,
+    features: bool = False,
+) -> Technique:
+    def source(site: Site) -> bool:
+        return site.branch == "cond" and where(site)
+
+    return Technique(
+        record=lambda bank: AttentionEdit(f"{name}, source", source, partial(record, bank), features),
+        inject=lambda bank: AttentionEdit(f"{name}, target", where, partial(inject, bank), features),
+    )

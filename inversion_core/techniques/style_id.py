@@ -1,0 +1,77 @@
+"""StyleID: the content's queries on the style's keys and values (arXiv:2312.09008)."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ..attention.bank import Bank
+from ..attention.reference import image_rows, latent_adain, name_for, recalled, record_image, shown, with_image
+from ..attention.site import Attend, AttentionEdit, Site
+from ..attention.technique import Technique
+from ..shapes import Heads, Latent
+from ..trajectory import Trajectory
+from ..types import Cond, SigmaRange
+
+
+@dataclass(frozen=True)
+class Injection:
+    """`query` is the share of the content's queries in the blend, `temperature` what the logits are multiplied by, `start` whether the first latent takes the style's statistics."""
+
+    query: float = 0.75
+    temperature: float = 1.5
+    start: bool = True
+
+
+PUBLISHED = Injection()
+STRONG_STYLE = Injection(query=0.3)
+"""The settings of the published code on Stable Diffusion 1.4 with 50 steps: usual, and for more of the style."""
+
+LAYER = 6
+"""The first of the decoder's layers whose self-attention is changed, of 12 in Stable Diffusion (published code)."""
+
+
+def style_id(
+    trajectory: Trajectory,
+    cond: Cond,
+    *,
+    active: SigmaRange,
+    injection: Injection = PUBLISHED,
+    layer: int = LAYER,
+) -> Technique:
+    """The style's keys and values in the place of the image's own, in the steps of `active` (arXiv:2312.09008, eq. 4-6).
+
+    `softmax(T (g Q_content + (1 - g) Q) K_style^T) V_style`, and the target starts at `styled(x, x_style)`. The content
+    is what the source pass records; both branches of guidance see the conditional ones. Published without any prompts. In UNets it acts from the decoder's
+    `layer` on, in transformers on all joint attention.
+    """
+    style, content = name_for("StyleID", trajectory), "StyleID, content"
+
+    def where(site: Site) -> bool:
+        return site.kind == "joint" or (site.kind == "self" and site.layer is not None and site.layer >= layer)
+
+    def apply(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        if site.sigma not in active:
+            return attend(q, k, v)
+        own = q[:, :, site.image]
+        q_content = own if injection.query == 0 else recalled(bank, content, site, len(q))[0]
+        _, k_style, v_style = recalled(bank, style, site, len(q))
+        blended = own.lerp(q_content.to(own), injection.query)
+        keys, values = with_image(k, site, k_style), with_image(v, site, v_style)
+        image = attend(injection.temperature * blended, keys, values)
+        return image_rows(attend, q, k, v, site, image)
+
+    def begin(x: Latent, sigma: float) -> Latent:
+        return styled(x, trajectory.xs[trajectory.sigmas.tolist().index(sigma)])
+
+    return Technique(
+        record=lambda bank: record_image(bank, content, where),
+        inject=lambda bank: AttentionEdit("StyleID", where, lambda *call: apply(bank, *call)),
+        reference=shown(style, trajectory, cond, where),
+        begin=begin if injection.start else None,
+    )
+
+
+def styled(content: Latent, style: Float[Tensor, "pictures channels *other"]) -> Latent:
+    """The noisy latent of the content with the style's mean and spread in every channel: AdaIN (arXiv:2312.09008, eq. 8)."""
+    return latent_adain(content, style)

@@ -1,0 +1,155 @@
+"""Attention Edit: what a changed prompt may change, as a value for the edit sampler."""
+
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...inversion_core.prompts import tokens as alignments
+from ...inversion_core.techniques.local_blend import START, THRESHOLD
+from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
+from ..kit.checks import mistaken_words, ordered, painted
+from ..kit.common import advanced, fraction, schema
+from ..kit.prompt_text import weights_of, word_list
+from ..run.prompt_places import text_of
+from ..run.prompt_tokens import look_up
+from ..sockets import all_edits, another_edit
+from .attention_edits import AttentionPlan, BlendWords, after
+
+MODES = {
+    "replace": alignments.replace,
+    "refine": alignments.refine,
+    "blend only": alignments.refine,
+}
+WHAT_MODES_DO = (
+    "replace: words of the target that stand in another word's place take over its attention (cat -> dog). refine: only "
+    "shared words take the source's attention, new words keep their own. blend only: attention is left alone, the words "
+    "only say where the edit may act."
+)
+
+
+class InversionAttentionEdit(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionAttentionEdit",
+            display_name="Attention Edit",
+            category="inversion/edit",
+            description="Prompt-to-Prompt: the target prompt's picture keeps the layout of the source's, because its "
+            "attention is taken from the source. Words or a mask can keep the edit to one region (local blend).",
+            search_aliases=["prompt to prompt", "p2p", "local blend", "cross attention control"],
+            inputs=[
+                io.Clip.Input("clip", tooltip="The text encoder of the model."),
+                io.String.Input("source_prompt", multiline=True, tooltip="What the picture shows."),
+                io.String.Input("target_prompt", multiline=True, tooltip="What it is to show; change few words."),
+                io.Combo.Input("mode", options=list(MODES), default="replace", tooltip=WHAT_MODES_DO),
+                *windows(),
+                io.String.Input(
+                    "word_weights",
+                    default="",
+                    multiline=True,
+                    tooltip="Strengthens or weakens words of the target prompt, one a line: 'smiling: 2.5'. They act "
+                    "while words' attention is controlled.",
+                ),
+                *blending(),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="The region that may change, in the picture's size; beside the words.",
+                ),
+                another_edit(),
+            ],
+            outputs=[
+                all_edits(),
+                io.Conditioning.Output("source", display_name="source", tooltip="The source prompt, encoded."),
+                io.Conditioning.Output("target", display_name="target", tooltip="The target prompt, encoded."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls, source_prompt="", target_prompt="", word_weights="", blend_source_words="", blend_target_words=""
+    ) -> bool | str:
+        words = source_prompt, target_prompt, blend_source_words, blend_target_words, word_weights
+        return mistaken_words(*words) or True
+
+    @classmethod
+    def execute(cls, clip, source_prompt, target_prompt, mask=None, attention_edit=None, **settings) -> io.NodeOutput:
+        plan = plan_of(clip, source_prompt, target_prompt, mask, **settings)
+        return io.NodeOutput(after(attention_edit, plan), plan.source.encoded, plan.target.encoded)
+
+
+def windows() -> list[io.Input]:
+    """The inputs that say how long the source's attention is kept."""
+    return [
+        advanced(fraction("cross_start", 0.0, "Fraction of the steps after which words' attention is controlled.")),
+        fraction(
+            "cross_end",
+            CROSS_END,
+            "Fraction of the steps up to which words' attention is controlled. Higher keeps more of the original layout; 0.4 was published.",
+        ),
+        advanced(
+            fraction("self_start", 0.0, "Fraction of the steps after which self-attention is taken from the source.")
+        ),
+        fraction(
+            "self_end",
+            SELF_END,
+            "Fraction of the steps up to which self-attention is taken from the source. Higher keeps more of the shapes. Transformers (SD3, Flux, Qwen-Image, Wan) want less: 0.4.",
+        ),
+    ]
+
+
+def blending() -> list[io.Input]:
+    """The inputs of local blend."""
+    return [
+        io.String.Input(
+            "blend_source_words",
+            default="",
+            tooltip="Local blend: words of the source prompt, with commas between, whose region may change.",
+        ),
+        io.String.Input("blend_target_words", default="", tooltip="Local blend: words of the target prompt, likewise."),
+        advanced(fraction("blend_start", START, "Fraction of the steps after which the rest is kept from the source.")),
+        advanced(
+            fraction("blend_threshold", THRESHOLD, "How much of a word's strongest attention counts as its region.")
+        ),
+    ]
+
+
+def plan_of(
+    clip: Any,
+    source_prompt: str,
+    target_prompt: str,
+    mask: Tensor | None,
+    *,
+    mode: str,
+    cross_start: float,
+    cross_end: float,
+    self_start: float,
+    self_end: float,
+    word_weights: str,
+    blend_source_words: str,
+    blend_target_words: str,
+    blend_start: float,
+    blend_threshold: float,
+) -> AttentionPlan:
+    """The edit of two prompts. Raises ValueError if a word is in none of them or there is nothing to do."""
+    source, target = (text_of(clip, text) for text in (source_prompt, target_prompt))
+    ours, theirs, weights = word_list(blend_source_words), word_list(blend_target_words), weights_of(word_weights)
+    look_up((source.tokens, ours), (target.tokens, (*theirs, *weights)))
+    blends = bool(ours or theirs)
+    if mode == "blend only" and not blends and mask is None:
+        raise ValueError(
+            "The mode 'blend only' needs a word of the source or the target prompt, or a mask: fill in 'blend_source_words' "
+            "or 'blend_target_words', or connect 'mask'."
+        )
+    return AttentionPlan(
+        source,
+        target,
+        MODES[mode],
+        mode != "blend only",
+        ordered(cross_start, cross_end, "cross_"),
+        ordered(self_start, self_end, "self_"),
+        weights,
+        BlendWords(ours, theirs, (blend_start, 1.0), blend_threshold) if blends else None,
+        painted(mask),
+    )

@@ -1,0 +1,90 @@
+"""The memory of attention edits: how much they may take, where it lies and in which precision."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import comfy.model_management
+import torch
+from comfy_api.latest import io
+
+from ...inversion_core.attention.bank import Storage
+from ...inversion_core.loops.memory import Memory
+from ..kit.common import schema
+from ..sockets import AttentionEditSocket, all_edits
+from .attention_edits import Plans
+
+AUTOMATIC, MODELS = "automatic", "the model's"
+PRECISIONS: dict[str, tuple[torch.dtype | None, bool]] = {
+    "as recorded": (None, False),
+    "half if it must be": (None, True),
+    "float16": (torch.float16, False),
+    "bfloat16": (torch.bfloat16, False),
+    "float8": (torch.float8_e4m3fn, False),
+}
+DEVICES: dict[str, Callable[[], torch.device | None]] = {
+    AUTOMATIC: lambda: None,
+    MODELS: comfy.model_management.get_torch_device,
+    "cpu": lambda: torch.device("cpu"),
+}
+
+
+class InversionAttentionMemory(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionAttentionMemory",
+            display_name="Attention Memory",
+            category="inversion/edit",
+            description="How an attention edit keeps what it takes from the picture's own pass: one step's worth at a time. "
+            "Without this node it may take what memory is free, and moves to the CPU where that is not enough. The samplers "
+            "say what it needs.",
+            search_aliases=["out of memory", "vram", "attention bank"],
+            inputs=[
+                AttentionEditSocket.Input("attention_edit", tooltip="The attention edits; it holds for all of them."),
+                io.Float.Input(
+                    "budget_gb",
+                    default=0.0,
+                    min=0.0,
+                    max=1024.0,
+                    step=0.1,
+                    tooltip="Gigabytes of the graphics card's memory that it may take; 0 for what is free.",
+                ),
+                io.Combo.Input(
+                    "precision",
+                    options=list(PRECISIONS),
+                    default="as recorded",
+                    tooltip="'as recorded' keeps every bit; the others need half or a quarter of the memory and change the "
+                    "edit a little. 'half if it must be' does so only beyond the budget.",
+                ),
+                io.Combo.Input(
+                    "device",
+                    options=list(DEVICES),
+                    default=AUTOMATIC,
+                    tooltip="Where it lies. 'automatic' goes to the CPU beyond the budget, which is slower and changes nothing.",
+                ),
+            ],
+            outputs=[all_edits()],
+        )
+
+    @classmethod
+    def execute(cls, attention_edit, budget_gb, precision, device) -> io.NodeOutput:
+        dtype, lossy = PRECISIONS[precision]
+        storage = Storage(dtype, DEVICES[device](), int(1e9 * budget_gb) or None, lossy)
+        return io.NodeOutput(replace(attention_edit, storage=storage))
+
+
+def memory_of(plans: Plans, tell: Callable[[str], None]) -> Memory:
+    """How the banks of these edits are kept; what is decided goes to `tell` and to ComfyUI's log."""
+
+    def said(words: str) -> None:
+        logging.info("[Latent Inversion] %s", words)
+        tell(words)
+
+    return Memory(plans.storage, free_of, said)
+
+
+def free_of(device: torch.device) -> int:
+    """What ComfyUI knows to be free on a device, without what PyTorch holds ready for the network."""
+    free, held = comfy.model_management.get_free_memory(device, torch_free_too=True)
+    return int(free if device.type in ("cpu", "mps") else free - held)

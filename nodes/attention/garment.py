@@ -1,0 +1,148 @@
+"""Virtual try-on: bringing a garment to where it is worn, and wearing it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...inversion_core.applications.registration import registered
+from ...inversion_core.applications.try_on import DEFAULT, Fit, dressed
+from ...inversion_core.attention.technique import Technique
+from ...inversion_core.techniques.garment import Worn
+from ..kit.checks import painted, rgb
+from ..kit.common import blend_mask, check_model, fitted, fraction, schema
+from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
+from .attention_edits import Plan, Ready, after
+
+
+class InversionGarmentPlace(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionGarmentPlace",
+            display_name="Garment Place",
+            category="inversion/edit",
+            description="Moves and scales the picture of a garment until the garment covers the clothing of a person, ready to "
+            "be encoded and inverted for Garment Reference. Masks come from Attention View, or are painted.",
+            search_aliases=["virtual try-on", "align", "register"],
+            inputs=[
+                io.Image.Input("garment", tooltip="A picture that shows the garment, worn or by itself."),
+                io.Mask.Input("garment_mask", tooltip="Where the garment is in it."),
+                io.Mask.Input("region", tooltip="Where the person wears it, in the size of the person's picture."),
+            ],
+            outputs=[
+                io.Image.Output("image", display_name="image", tooltip="The garment in its place, in that size."),
+                io.Mask.Output("mask", display_name="mask", tooltip="Where the garment is in it."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, garment, garment_mask, region) -> io.NodeOutput:
+        own, wanted = painted(garment_mask, "garment_mask"), painted(region, "region")
+        return io.NodeOutput(*placed(rgb(garment), own, wanted))
+
+
+def placed(garment: Tensor, mask: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
+    """Pictures `[batch, height, width, 3]` and masks, each garment where its region is. Raises ValueError if numbers or sizes do not fit."""
+    masks, regions = blend_mask(mask, None, len(garment)), blend_mask(region, None)
+    if masks.shape[-2:] != garment.shape[1:3]:
+        raise ValueError(
+            f"The garment's mask is {masks.shape[3]} x {masks.shape[2]}, and its picture {garment.shape[2]} x {garment.shape[1]}. "
+            "Paint or resize the mask to the picture's size."
+        )
+    rows, size = max(len(garment), len(regions)), (regions.shape[2], regions.shape[3])
+    if len(garment) not in (1, rows) or len(regions) not in (1, rows):
+        raise ValueError(f"There are {len(garment)} garments and {len(regions)} regions; give one for all, or as many.")
+    pictures, moved = [], []
+    for row in range(rows):
+        picture, own, wanted = (t[row % len(t)][None] for t in (garment.movedim(-1, 1), masks, regions))
+        placement = registered(wanted, own)
+        pictures.append(placement.of(picture, size).movedim(1, -1).clamp(0, 1))
+        moved.append(placement.of(own, size)[:, 0].clamp(0, 1))
+    return torch.cat(pictures), torch.cat(moved)
+
+
+class InversionGarmentReference(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionGarmentReference",
+            display_name="Garment Reference",
+            category="inversion/edit",
+            description="The edit wears the garment of another picture in a region, and keeps the person elsewhere. Invert both "
+            "pictures on the same steps, the garment after Garment Place.",
+            search_aliases=["virtual try-on", "clothes swap", "outfit"],
+            inputs=[
+                TrajectorySocket.Input("garment", tooltip="The trajectory of the garment's picture."),
+                io.Conditioning.Input("garment_prompt", tooltip="The prompt that this picture was inverted with."),
+                io.Mask.Input("garment_mask", tooltip="Where the garment is in its picture."),
+                io.Mask.Input("region", tooltip="Where the person is to wear it, in the size of the person's picture."),
+                io.Boolean.Input(
+                    "composed",
+                    default=DEFAULT.composed,
+                    tooltip="Start from the garment's noise in the region, which keeps its pattern and tint. Needs the garment "
+                    "in its place.",
+                ),
+                io.Float.Input(
+                    "beta",
+                    default=round(DEFAULT.beta, 6),
+                    min=-10.0,
+                    max=10.0,
+                    step=0.05,
+                    tooltip="How much more the region attends to the garment: added to its logits.",
+                ),
+                fraction(
+                    "attention_end",
+                    DEFAULT.attention_end,
+                    "Fraction of the steps up to which the garment is attended to.",
+                ),
+                fraction(
+                    "statistics_start",
+                    DEFAULT.statistics_start,
+                    "Fraction of the steps after which the region takes the garment's mean and spread, its light too. 1: never.",
+                ),
+                another_edit(),
+            ],
+            outputs=[all_edits()],
+        )
+
+    @classmethod
+    def execute(cls, garment, garment_prompt, garment_mask, region, attention_edit=None, **settings) -> io.NodeOutput:
+        own, wanted = painted(garment_mask, "garment_mask"), painted(region, "region")
+        plan = GarmentReference(garment, garment_prompt, own, wanted, Fit(**settings))
+        return io.NodeOutput(after(attention_edit, plan))
+
+
+@dataclass(frozen=True)
+class GarmentReference(Plan):
+    """A garment before the prompts are ready."""
+
+    garment: LatentTrajectory
+    prompt: Any
+    mask: Tensor
+    region: Tensor
+    fit: Fit
+
+    @property
+    def prompts(self) -> Mapping[str, Any]:
+        return {"garment": self.prompt}
+
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        super().check(model, record)
+        check_model(self.garment, model, self.prompt, "garment's trajectory")
+        self._masks_for(record)
+
+    def techniques(self, ready: Ready) -> list[Technique]:
+        mask, region = self._masks_for(ready.record)
+        worn = Worn(self.garment.trajectory, ready.prompt("garment"), mask, region)
+        return dressed(worn, ready.record.trajectory.sigmas, self.fit)
+
+    def _masks_for(self, record: LatentTrajectory) -> tuple[Tensor, Tensor]:
+        """Both masks for the latents. Raises ValueError if one does not fit its picture."""
+        return fitted(self.mask, self.garment), fitted(self.region, record)
+
+    def _comfy_cache_tensors(self) -> list[Tensor]:
+        return [*self.garment._comfy_cache_tensors(), *super()._comfy_cache_tensors()]

@@ -1,0 +1,36 @@
+"""KV-Edit: the masked region made anew, in sight of the picture's own background."""
+
+from comfy_api.latest import io
+
+from ..kit.checks import ordered, painted
+from ..kit.common import fraction, schema
+from ..sockets import all_edits, another_edit
+from .share_plans import KVEdit, outside
+
+
+class InversionKVEdit(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionKVEdit",
+            display_name="KV-Edit",
+            category="inversion/edit",
+            description="Makes the masked region anew in sight of the picture's own background, which is kept exactly. "
+            "Attention is computed for the masked region only.",
+            search_aliases=["kv-edit", "inpaint", "background preservation"],
+            inputs=[
+                io.Mask.Input(
+                    "mask", tooltip="The region that may change, in the picture's size; soft edges are blended."
+                ),
+                fraction(
+                    "start", 0.0, "Fraction of the steps after which the region sees the picture's own background."
+                ),
+                fraction("end", 1.0, "Fraction of the steps up to which it does. The background is kept in any case."),
+                another_edit(),
+            ],
+            outputs=[all_edits()],
+        )
+
+    @classmethod
+    def execute(cls, mask, start, end, attention_edit=None) -> io.NodeOutput:
+        return io.NodeOutput(outside(attention_edit, KVEdit(painted(mask), ordered(start, end))))

@@ -1,0 +1,68 @@
+"""Plug-and-Play: the picture's own features and self-attention in the place of the edit's."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from comfy_api.latest import io
+
+from ...inversion_core.attention.technique import Technique
+from ...inversion_core.backends.comfy.features import check_layer
+from ...inversion_core.techniques.plug_and_play import ATTENTION_END, FEATURE_END, LAYER, plug_and_play
+from ..kit.common import fraction, schema
+from ..sockets import LatentTrajectory, all_edits, another_edit
+from .attention_edits import Plan, Ready, after
+
+
+class InversionPlugAndPlay(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionPlugAndPlay",
+            display_name="Plug-and-Play",
+            category="inversion/edit",
+            description="The edit keeps the picture's layout and shapes, because features and self-attention of the decoder "
+            "are the picture's; the target prompt may differ from the source's in every word. For UNets (SD 1, 2 and XL).",
+            search_aliases=["pnp", "feature injection", "image to image translation"],
+            inputs=[
+                fraction(
+                    "feature_end",
+                    FEATURE_END,
+                    "Fraction of the steps up to which features are the picture's; more keeps more of the shapes.",
+                ),
+                fraction(
+                    "attention_end",
+                    ATTENTION_END,
+                    "Fraction of the steps up to which self-attention is; more keeps more of the layout.",
+                ),
+                io.Int.Input(
+                    "layer",
+                    default=LAYER,
+                    min=0,
+                    max=32,
+                    tooltip="The decoder's layer whose features are taken, counted from the coarsest; self-attention is from it "
+                    "on. 4 of the 12 of SD 1 was published; a higher one keeps more of the picture.",
+                ),
+                another_edit(),
+            ],
+            outputs=[all_edits()],
+        )
+
+    @classmethod
+    def execute(cls, feature_end, attention_end, layer, attention_edit=None) -> io.NodeOutput:
+        return io.NodeOutput(after(attention_edit, PlugAndPlay(feature_end, attention_end, layer)))
+
+
+@dataclass(frozen=True)
+class PlugAndPlay(Plan):
+    """Plug-and-Play before the sigma grid is known."""
+
+    features: float
+    attention: float
+    layer: int
+
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        check_layer(model.model.diffusion_model, self.layer)
+
+    def techniques(self, ready: Ready) -> list[Technique]:
+        features, attention = (ready.kept((0.0, end)) for end in (self.features, self.attention))
+        return plug_and_play(features=features, attention=attention, layer=self.layer)

@@ -1,0 +1,130 @@
+"""Style Reference: an edit takes its style from another picture."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...inversion_core.applications.style import STYLINGS, Style
+from ...inversion_core.attention.technique import Technique
+from ...inversion_core.techniques.style_aligned import PUBLISHED as SHARING
+from ...inversion_core.techniques.style_id import LAYER, Injection
+from ...inversion_core.techniques.style_id import PUBLISHED as INJECTION
+from ..kit.common import check_model, fraction, schema
+from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
+from .attention_edits import Plan, Ready, after
+
+
+class InversionStyleReference(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionStyleReference",
+            display_name="Style Reference",
+            category="inversion/edit",
+            description="The edit takes its style from another picture, which the model is shown at every step. Invert both "
+            "pictures on the same steps. The target prompt may name the style too.",
+            search_aliases=["style transfer", "style aligned", "styleid", "ip-adapter style"],
+            inputs=[
+                TrajectorySocket.Input("style", tooltip="The trajectory of the picture whose style is wanted."),
+                io.Conditioning.Input("style_prompt", tooltip="The prompt that this picture was inverted with."),
+                io.Combo.Input(
+                    "method",
+                    options=list(STYLINGS),
+                    default="StyleAligned",
+                    tooltip="StyleAligned: the edit attends to both pictures. StyleID: it sees the style's keys and values "
+                    "in place of its own, with the content's queries.",
+                ),
+                fraction("end", 1.0, "Fraction of the steps up to which the style acts."),
+                io.Float.Input(
+                    "weight",
+                    default=round(math.exp(SHARING.shift), 6),
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="StyleAligned: how often the style's keys count. More takes more of the style; 0 is no edit.",
+                ),
+                fraction(
+                    "content_queries",
+                    INJECTION.query,
+                    "StyleID: share of the content's own queries; less is more style.",
+                ),
+                io.Float.Input(
+                    "temperature",
+                    default=INJECTION.temperature,
+                    min=0.1,
+                    max=10.0,
+                    step=0.05,
+                    tooltip="StyleID: what the logits are multiplied by; more is sharper.",
+                ),
+                io.Boolean.Input(
+                    "start_statistics",
+                    default=INJECTION.start,
+                    tooltip="StyleID: start from a noise with the style's mean and spread in every channel.",
+                ),
+                io.Int.Input(
+                    "layer",
+                    default=LAYER,
+                    min=0,
+                    max=32,
+                    tooltip="StyleID: the first of the decoder's layers that is changed, counted from the coarsest: 6 of the "
+                    "12 of SD 1 was published, the toybox has 6. Transformers are changed in all blocks.",
+                ),
+                io.Boolean.Input(
+                    "share_norms",
+                    default=SHARING.norms,
+                    optional=True,
+                    tooltip="StyleAligned, on UNets: both pictures are normalised together, as published for real pictures. Off "
+                    "keeps more of the picture's own tone.",
+                ),
+                another_edit(),
+            ],
+            outputs=[all_edits()],
+        )
+
+    @classmethod
+    def execute(cls, style, style_prompt, method, attention_edit=None, **settings) -> io.NodeOutput:
+        return io.NodeOutput(after(attention_edit, StyleReference(style, style_prompt, method, **settings)))
+
+
+@dataclass(frozen=True)
+class StyleReference(Plan):
+    """A picture's style before the prompts are ready."""
+
+    style: LatentTrajectory
+    prompt: Any
+    method: str
+    end: float
+    weight: float
+    content_queries: float
+    temperature: float
+    start_statistics: bool
+    layer: int
+    share_norms: bool = SHARING.norms
+
+    @property
+    def prompts(self) -> Mapping[str, Any]:
+        return {"style": self.prompt}
+
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        super().check(model, record)
+        check_model(self.style, model, self.prompt, "style's trajectory")
+
+    def techniques(self, ready: Ready) -> list[Technique]:
+        injection = Injection(self.content_queries, self.temperature, self.start_statistics)
+        style = Style(
+            self.style.trajectory,
+            ready.prompt("style"),
+            self.end,
+            self.weight,
+            self.share_norms,
+            injection=injection,
+            layer=self.layer,
+        )
+        return [STYLINGS[self.method](style, ready.record.trajectory.sigmas)]
+
+    def _comfy_cache_tensors(self) -> list[Tensor]:
+        return self.style._comfy_cache_tensors()

@@ -1,0 +1,1 @@
+"""The nodes that edit along a trajectory, or without one."""

@@ -1,0 +1,145 @@
+"""Edit Mask: where two prompts disagree about a picture, as a MASK."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ...inversion_core.applications.diff_edit import GROWN, LEVEL, NOISINGS, THRESHOLD, diff_edit_mask, widened
+from ...inversion_core.methods.uni_edit import uni_edit_mask
+from ...inversion_core.progress import OnStep
+from ...inversion_core.trajectory import Trajectory
+from ..kit.common import check_model, fraction, schema
+from ..kit.noise import seeded
+from ..run.control_hints import framed
+from ..run.progress import reporter, run
+from ..sockets import Frame, LatentTrajectory, TrajectorySocket
+
+PIXELS = 8
+"""Pixels to a place of the latent, of a picture whose size is not known."""
+
+
+class InversionEditMask(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionEditMask",
+            display_name="Edit Mask",
+            category="inversion/edit",
+            description="Finds the region that an edit should change: where the source and the target prompt make the model "
+            "predict something else for the picture.",
+            search_aliases=["diffedit", "uni-edit mask", "automatic mask"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model that made the trajectory."),
+                TrajectorySocket.Input("trajectory", tooltip="The picture's trajectory, from DDIM Invert."),
+                io.Conditioning.Input("source", tooltip="The prompt that says what the picture shows."),
+                io.Conditioning.Input("target", tooltip="The prompt of the edited picture."),
+                io.Combo.Input(
+                    "method",
+                    options=list(MAKERS),
+                    default="DiffEdit",
+                    tooltip="DiffEdit: noises the picture anew several times and compares both predictions. Uni-Edit: compares "
+                    "them along the trajectory, without noise of its own.",
+                ),
+                fraction(
+                    "level",
+                    LEVEL,
+                    "Fraction of the steps, from the noisiest on: DiffEdit noises to there, Uni-Edit compares from there on. "
+                    "Less sees coarser things.",
+                ),
+                fraction(
+                    "threshold",
+                    THRESHOLD,
+                    "How strong a disagreement counts as changed; less gives a larger region. At 0 Uni-Edit's mask stays soft.",
+                ),
+                io.Int.Input(
+                    "grow",
+                    default=GROWN,
+                    min=0,
+                    max=64,
+                    tooltip="Places of the latent (8 pixels of most models) by which the region is widened.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**64 - 1,
+                    control_after_generate=True,
+                    tooltip="For the noise of DiffEdit.",
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(
+                    "mask",
+                    display_name="mask",
+                    tooltip="The region, in the picture's size: for KV-Edit, KV Injection, MasaCtrl, Attention Edit and the "
+                    "samplers.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, trajectory, source, target, method, level, threshold, grow, seed) -> io.NodeOutput:
+        check_model(trajectory, model, source)
+        wanted = Wanted(trajectory.trajectory, level, threshold, seed)
+        prompts = framed({"source": source, "target": target}, trajectory.frame)
+        mask = mask_of(model, trajectory, prompts, MAKERS[method], wanted)
+        if not bool(mask.any()):
+            raise ValueError(
+                "The prompts 'source' and 'target' make no difference to this picture: are they the same? Say in 'target' what "
+                "is to be changed, or lower the threshold."
+            )
+        return io.NodeOutput(of_picture(widened(mask, grow), trajectory.frame))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A mask's picture and settings."""
+
+    trajectory: Trajectory
+    level: float
+    threshold: float
+    seed: int
+
+    @property
+    def first(self) -> int:
+        """The step at which predictions are first compared."""
+        return min(round(self.level * self.trajectory.steps), self.trajectory.steps - 1)
+
+
+def _diff_edit(denoiser: Any, prepared: Any, wanted: Wanted, on_step: OnStep) -> Tensor:
+    x0, sigma = wanted.trajectory.xs[-1], wanted.trajectory.sigmas[wanted.first]
+    options = {"noisings": NOISINGS, "threshold": wanted.threshold, "generator": seeded(wanted.seed)}
+    return diff_edit_mask(denoiser, x0, sigma, prepared("source"), prepared("target"), **options, on_step=on_step)
+
+
+def _uni_edit(denoiser: Any, prepared: Any, wanted: Wanted, on_step: OnStep) -> Tensor:
+    of, first = wanted.trajectory, wanted.first
+    states = list(zip(of.xs[first:-1], of.sigmas[first:-1], strict=True))
+    mask = uni_edit_mask(denoiser, states, prepared("source"), prepared("target"), on_step=on_step)
+    return (mask >= wanted.threshold).to(mask) if wanted.threshold else mask
+
+
+MAKERS: dict[str, Callable[[Any, Any, Wanted, OnStep], Tensor]] = {"DiffEdit": _diff_edit, "Uni-Edit": _uni_edit}
+
+
+def mask_of(
+    model: Any, record: LatentTrajectory, prompts: dict[str, Any], make: Callable[..., Tensor], wanted: Wanted
+) -> Tensor:
+    """The mask in the latent's size, on the CPU."""
+    of = record.trajectory
+
+    def body(denoiser: Any, x: Tensor, prepared: Any) -> Tensor:
+        return make(denoiser, prepared, wanted, reporter(model)).cpu()
+
+    return run(model, prompts, record.samples(of.xs[-1]), of.sigmas, body, seed=wanted.seed)
+
+
+def of_picture(mask: Tensor, frame: Frame | None) -> Tensor:
+    """A MASK in the picture's size, of one in the latent's."""
+    if frame is None:
+        return interpolate(mask, scale_factor=PIXELS)[:, 0]
+    return interpolate(mask, (frame.padded_height, frame.padded_width))[:, 0, : frame.height, : frame.width]

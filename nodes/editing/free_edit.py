@@ -1,0 +1,61 @@
+"""Inversion-Free Edit: the difference of two prompts, straight from the picture."""
+
+import comfy.samplers
+from comfy_api.latest import io
+
+from ...inversion_core.dial import FEW_STEPS
+from ..kit.common import schema
+from ..run.guidance import few_steps_for
+from .method_inputs import choices, drawing, methods, prompts, request_of
+from .run_edit import edit_without
+
+STEPS = 28
+
+
+class InversionFreeEdit(io.ComfyNode):
+    """Edits without a trajectory: what the prompts' predictions differ in is added to the picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionFreeEdit",
+            display_name="Inversion-Free Edit",
+            category="inversion/edit",
+            description="Edits straight from the picture, with no inversion: the difference of what the two prompts predict "
+            "is added to it, level by level.",
+            search_aliases=["flowedit", "flow edit", "flowalign", "infedit", "ddcm", "uniedit"],
+            inputs=[
+                io.Model.Input(
+                    "model", tooltip="Any model; the methods were published for rectified flow (SD3, Flux)."
+                ),
+                io.Latent.Input("latent", tooltip="The picture, from Inversion Encode (or any VAE Encode)."),
+                *prompts(),
+                *choices(methods("delta", "few steps", free=True)),
+                drawing(),
+                io.Int.Input(
+                    "steps",
+                    default=STEPS,
+                    min=1,
+                    max=1000,
+                    tooltip="Levels of the grid; strength says how many of them act. The default becomes the method's own "
+                    f"with '{FEW_STEPS}'.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.SCHEDULER_NAMES,
+                    default="normal",
+                    tooltip="How the levels are spaced.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output("edited", display_name="edited", tooltip="The edited picture, for Inversion Decode.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, latent, source, target, negative, steps, scheduler, **chosen) -> io.NodeOutput:
+        words, said = {"source": source, "target": target, "negative": negative}, []
+        request = request_of(**chosen)
+        steps = few_steps_for(model, request.method, steps, STEPS) if request.few_steps else steps
+        edited = edit_without(model, latent, words, request, steps, scheduler, said.append)
+        return io.NodeOutput(edited, ui={"text": said})

@@ -1,0 +1,83 @@
+"""Edits along a trajectory by the method's name, a node a group."""
+
+from comfy_api.latest import io
+
+from ..kit.checks import painted
+from ..kit.common import schema
+from ..kit.outputs import outcome, outcomes
+from ..sockets import AttentionEditSocket, TrajectorySocket
+from .method_inputs import choices, methods, prompts, request_of
+from .run_edit import edit_along
+
+
+class AlongTrajectory(io.ComfyNode):
+    """Edits along a trajectory with a method of `GROUPS`."""
+
+    GROUPS: tuple[str, ...] = ()
+    NODE_ID = DISPLAY_NAME = DESCRIPTION = ""
+    ALIASES: tuple[str, ...] = ()
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id=cls.NODE_ID,
+            display_name=cls.DISPLAY_NAME,
+            category="inversion/edit",
+            description=cls.DESCRIPTION,
+            search_aliases=list(cls.ALIASES),
+            inputs=[
+                io.Model.Input("model", tooltip="The model that made the trajectory, with the same LoRAs."),
+                TrajectorySocket.Input(
+                    "trajectory", tooltip="The picture's trajectory, of the method's own inversion."
+                ),
+                *prompts(),
+                *choices(methods(*cls.GROUPS)),
+                AttentionEditSocket.Input("attention_edit", optional=True, tooltip="From Attention Edit."),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Where the picture may change; instead of one given to Inversion Encode.",
+                ),
+            ],
+            outputs=outcomes("The source's own end: the picture re-created."),
+        )
+
+    @classmethod
+    def execute(
+        cls, model, trajectory, source, target, negative, attention_edit=None, mask=None, **chosen
+    ) -> io.NodeOutput:
+        words, said = {"source": source, "target": target, "negative": negative}, []
+        edited = edit_along(model, trajectory, words, request_of(**chosen), attention_edit, painted(mask), said.append)
+        return outcome(edited, trajectory, said)
+
+
+class InversionAnchoredEdit(AlongTrajectory):
+    GROUPS, NODE_ID, DISPLAY_NAME = ("anchoring",), "InversionAnchoredEdit", "Anchored Edit"
+    DESCRIPTION = "Edits along a trajectory that holds the source exactly: direct inversion and its refinements."
+    ALIASES = ("direct inversion", "pnp inversion", "directedit", "h-edit")
+
+
+class InversionGuidanceEdit(AlongTrajectory):
+    GROUPS, NODE_ID, DISPLAY_NAME = ("guidance",), "InversionGuidanceEdit", "Guidance Repair Edit"
+    DESCRIPTION = "Edits with guidance changed so that it no longer pulls the source away."
+    ALIASES = ("negative prompt inversion", "proxnpi", "null-text inversion")
+
+
+class InversionExactEdit(AlongTrajectory):
+    GROUPS, NODE_ID, DISPLAY_NAME = ("exact",), "InversionExactEdit", "Exact Edit"
+    DESCRIPTION = "Edits with a scheme that can be run backwards without error. Needs a trajectory of Exact Invert."
+    ALIASES = ("edict", "bdia", "belm")
+
+
+class InversionStochasticEdit(AlongTrajectory):
+    GROUPS, NODE_ID, DISPLAY_NAME = ("stochastic", "few steps"), "InversionStochasticEdit", "Stochastic Edit"
+    DESCRIPTION = "Edits with the noise maps of an edit-friendly trajectory, from Stochastic Invert."
+    ALIASES = ("ddpm inversion", "ledits", "edit friendly")
+
+
+class InversionFlowControlEdit(AlongTrajectory):
+    GROUPS, NODE_ID, DISPLAY_NAME = ("flow control", "delta"), "InversionFlowControlEdit", "Flow Control Edit"
+    DESCRIPTION = (
+        "Edits while the clean prediction is drawn towards the picture. Needs a trajectory of RF-Inversion Invert."
+    )
+    ALIASES = ("rf-inversion", "rf inversion")

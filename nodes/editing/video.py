@@ -1,0 +1,181 @@
+"""Clips with models of pictures: frames are the rows of a batch, inverted in parts and edited together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.samplers
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...inversion_core.backends.comfy.denoiser import identity_of
+from ...inversion_core.editors.video import WAYS, made
+from ...inversion_core.inversions import INVERSIONS, invert
+from ...inversion_core.loops.chunked import Chunked, chunks_of
+from ...inversion_core.loops.clip import SPACING, TOGETHER, WINDOW, Window, edit_clip, windows
+from ...inversion_core.loops.edit import Edited
+from ...inversion_core.trajectory import Provenance
+from ..attention.attention_edits import Plans
+from ..inverting.ddim_invert import decreasing, scale_of
+from ..kit.checks import painted
+from ..kit.common import check_model, schema
+from ..kit.latents import mask_of, taken
+from ..kit.outputs import outcome
+from ..run.control_hints import framed
+from ..run.guidance import suited
+from ..run.progress import reporter, run
+from ..sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
+from .clips import check_frames, check_way, mistaken_windows, of_frames, of_window
+from .method_inputs import prompts as prompt_inputs
+
+FRAMES = 999
+
+
+def number(name: str, default: int, tooltip: str) -> Any:
+    """A whole number of frames."""
+    return io.Int.Input(name, default=default, min=1, max=FRAMES, tooltip=tooltip)
+
+
+class InversionVideoEdit(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionVideoEdit",
+            display_name="Video Edit",
+            category="inversion/video",
+            description="Edits all frames of a clip with a model of pictures, as Inversion Edit Sampler edits one, and holds "
+            "them together: key frames are edited as one picture, and what changes in them follows the motion. Long clips "
+            "go through in windows. For video models, whose latents hold the frames, use Inversion Edit Sampler.",
+            search_aliases=["tokenflow", "cross-frame attention", "video to video", "pix2video", "edit video"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model that made the trajectory, with the same LoRAs."),
+                TrajectorySocket.Input(
+                    "trajectory", tooltip="The clip's trajectory, from Video Invert or DDIM Invert."
+                ),
+                *prompt_inputs(),
+                io.Float.Input(
+                    "guidance", default=7.5, min=1.0, max=30.0, step=0.1, tooltip="Classifier-free guidance."
+                ),
+                io.Combo.Input(
+                    "way",
+                    options=list(WAYS),
+                    default="token flow",
+                    tooltip=" ".join(f"{name}: {way.about}." for name, way in WAYS.items())
+                    + " All but the last need a UNet (Stable Diffusion 1, 2, XL).",
+                ),
+                number("spacing", SPACING, "Frames from one key frame to the next. More is faster."),
+                number("window", WINDOW, "Frames edited in one window; memory grows with it, not with the clip."),
+                number("together", TOGETHER, "Frames shown to the network at once, beside the key frames."),
+                AttentionEditSocket.Input(
+                    "attention_edit", optional=True, tooltip="From Attention Edit; acts in every frame."
+                ),
+                io.Mask.Input(
+                    "mask", optional=True, tooltip="Where the clip may change: one mask, or one for each frame."
+                ),
+            ],
+            outputs=[
+                io.Latent.Output("edited", display_name="edited", tooltip="The edited frames, for Inversion Decode."),
+                io.Latent.Output(
+                    "reconstructed", display_name="reconstructed", tooltip="The source's own end: the clip re-created."
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, spacing=None, window=None) -> bool | str:
+        return mistaken_windows(spacing, window, FRAMES) or True
+
+    @classmethod
+    def execute(
+        cls, model, trajectory, source, target, negative, attention_edit=None, mask=None, **settings
+    ) -> io.NodeOutput:
+        prompts = {"source": source, "target": target, "negative": negative}
+        settings["guidance"], said = suited(model, prompts, settings["guidance"])
+        edited = edit_frames(model, trajectory, prompts, attention_edit or Plans(), painted(mask), Settings(**settings))
+        return outcome(edited, trajectory, said)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The node's numbers and choices."""
+
+    guidance: float
+    way: str
+    spacing: int
+    window: int
+    together: int
+
+
+def edit_frames(
+    model: Any, record: LatentTrajectory, prompts: dict[str, Any], plans: Plans, mask: Tensor | None, settings: Settings
+) -> Edited:
+    """The edited clip. Raises ValueError if model, trajectory, prompts, masks or windows do not fit each other."""
+    trajectory = record.trajectory
+    check_model(record, model, prompts["source"])
+    check_frames(trajectory.shape, prompts)
+    check_way(model, settings.way)
+    plans.ready(model, record, mask)
+    plan = windows(trajectory.shape[0], spacing=settings.spacing, most=settings.window)
+
+    def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:
+        source, target = (prepared(name, "negative", settings.guidance) for name in ("source", "target"))
+
+        def own(window: Window) -> Sequence[Any]:
+            return plans.ready(model, of_window(record, window), of_frames(mask, window))(prepared)
+
+        make = made(settings.way, own, together=settings.together)
+        options = {"storage": plans.storage, "on_step": reporter(model)}
+        return edit_clip(trajectory, denoiser, source, target, plan, make, **options)
+
+    prompts = framed(prompts | plans.prompts, record.frame)
+    return run(model, prompts, record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
+
+
+class InversionVideoInvert(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionVideoInvert",
+            display_name="Video Invert",
+            category="inversion/video",
+            description="Inverts all frames of a clip with a model of pictures by DDIM inversion at guidance 1, a few at a "
+            "time. Give the frames as a batch of pictures to Inversion Encode.",
+            search_aliases=["video inversion", "ddim inversion"],
+            inputs=[
+                io.Model.Input("model", tooltip="A model of pictures."),
+                io.Latent.Input("latent", tooltip="The frames, from Inversion Encode."),
+                io.Conditioning.Input("source", tooltip="The prompt that describes the clip as it is."),
+                io.Int.Input("steps", default=50, min=1, max=1000, tooltip="Steps of the trajectory."),
+                io.Combo.Input(
+                    "scheduler",
+                    options=comfy.samplers.SCHEDULER_NAMES,
+                    default="ddim_uniform",
+                    tooltip="The spacing of the noise levels.",
+                ),
+                number("together", TOGETHER, "Frames shown to the network at once."),
+            ],
+            outputs=[
+                TrajectorySocket.Output("trajectory", display_name="trajectory", tooltip="For Video Edit."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, latent, source, steps, scheduler, together) -> io.NodeOutput:
+        return io.NodeOutput(invert_frames(model, latent, source, steps, scheduler, together))
+
+
+def invert_frames(
+    model: Any, latent: dict[str, Any], source: Any, steps: int, scheduler: str, together: int
+) -> LatentTrajectory:
+    """The trajectory of a clip. Raises ValueError if grid, latent or prompt do not fit."""
+    (frame, samples), sigmas = taken(model, latent), decreasing(model, scheduler, steps)
+    check_frames(tuple(samples.shape), {"source": source})
+    provenance = Provenance(model=identity_of(model, source), method="ddim")
+
+    def body(denoiser: Any, x: Tensor, prepared: Any) -> Any:
+        chunked = Chunked(denoiser, chunks_of((), len(x), together))
+        options = {"provenance": provenance, "on_step": reporter(model)}
+        return invert(INVERSIONS["ddim"], chunked, x, sigmas, prepared("source"), **options)
+
+    trajectory = run(model, framed({"source": source}, frame), samples, sigmas, body)
+    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, mask_of(latent))

@@ -1,0 +1,1 @@
+"""Trajectories as files: the nodes, the folder, the cards in the browser."""

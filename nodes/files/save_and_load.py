@@ -1,0 +1,106 @@
+"""Save and Load Trajectory."""
+
+from comfy_api.latest import io
+
+from ...inversion_core.wording import quoted
+from ..kit.common import schema
+from ..sockets import NullTextSocket, TrajectorySocket
+from .file_metadata import told
+from .trajectory_folder import PREFIX, beside, check_name, load_files, path_of, save_files, saved_files
+
+NO_FILES = "no saved trajectories"
+
+
+class InversionSaveTrajectory(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionSaveTrajectory",
+            display_name="Save Trajectory",
+            category="inversion/files",
+            description="Writes a trajectory, and a null-text result beside it, to the output folder: one file to keep or to "
+            "share, which also holds a thumbnail, the prompts, the model's name and the workflow. The file holds no code; "
+            "the mask is not kept.",
+            search_aliases=["export trajectory", "share trajectory"],
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            inputs=[
+                TrajectorySocket.Input("trajectory", tooltip="From any inversion node."),
+                io.String.Input(
+                    "filename_prefix",
+                    default="inversion/trajectory",
+                    tooltip="Folder and name inside ComfyUI's output folder; a number is added.",
+                ),
+                NullTextSocket.Input("null_text", optional=True, tooltip="From Null-Text Optimize; saved beside it."),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="A picture to keep in the file as its thumbnail, in small. Without one, a rough preview of the "
+                    "latent is kept where ComfyUI knows how to draw its colours.",
+                ),
+            ],
+            outputs=[
+                io.String.Output("file", display_name="file", tooltip="The file's name inside the output folder.")
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        try:
+            check_name(filename_prefix or "", filename_prefix or "", PREFIX)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(cls, trajectory, filename_prefix, null_text=None, image=None) -> io.NodeOutput:
+        made, texts = told(cls.hidden)
+        name = save_files(trajectory, filename_prefix, null_text, image, made=made, texts=texts)
+        return io.NodeOutput(name, ui={"text": [f"saved {name}"]})
+
+
+class InversionLoadTrajectory(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionLoadTrajectory",
+            display_name="Load Trajectory",
+            category="inversion/files",
+            description="Reads a trajectory that Save Trajectory wrote, from the output or the input folder. Drop such a "
+            "file on the canvas, or on this node, to bring it in.",
+            search_aliases=["import trajectory", "open trajectory"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=saved_files() or [NO_FILES],
+                    tooltip="Saved trajectories, newest first. Choose one here or by its card below. Press R to look for new "
+                    "ones.",
+                )
+            ],
+            outputs=[
+                TrajectorySocket.Output("trajectory", display_name="trajectory", tooltip="For Inversion Edit Sampler."),
+                NullTextSocket.Output(
+                    "null_text",
+                    display_name="null text",
+                    tooltip="The null-text result beside it; nothing if none was saved.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        if file is None:  # linked: known when it runs
+            return True
+        try:
+            return path_of(file).is_file() or f"There is no trajectory file {quoted(file)}."
+        except ValueError as error:
+            return str(error)
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str) -> str:
+        paths = [path for path in (path_of(file), beside(path_of(file))) if path and path.is_file()]
+        return " ".join(f"{path} {path.stat().st_mtime_ns}" for path in paths)
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        return io.NodeOutput(*load_files(path_of(file)))

@@ -1,0 +1,187 @@
+"""With what a trajectory was made, read from the graph above a node: its prompts, its model's file, its LoRAs.
+
+A CONDITIONING carries no text and a MODEL no name, so both are looked up in the prompt that ComfyUI runs. Where they
+cannot be known - a text that another node works out - they are left empty.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ...inversion_core.files.storage import StorageError, load_header
+from ...inversion_core.wording import plain, whole
+from .trajectory_folder import path_of
+
+LONGEST, NAME, LORAS, DEPTH = 4000, 200, 20, 200
+"""The most letters of a prompt and of a file's name, and the most LoRAs, that are kept; how far up a graph is followed."""
+WEIGHTS = (".safetensors", ".sft", ".ckpt", ".gguf", ".pt", ".pth", ".bin")
+PLAIN = {"value", "text", "string", "prompt"}
+SAID_BY = {"InversionAttentionEdit": {1: "source_prompt", 2: "target_prompt"}, "ConditioningZeroOut": {0: ""}}
+"""Nodes whose conditionings have texts of their own: the input that holds it, by output."""
+TOYBOX = {"InversionToyboxScene", "InversionToyboxPair", "InversionToyboxVideo"}
+"""Nodes that work their texts out from their widgets alone, at once."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a trajectory was made with; empty where it is not known."""
+
+    prompt: str = ""
+    negative: str = ""
+    model: str = ""
+    loras: tuple[str, ...] = ()
+
+    @classmethod
+    def from_notes(cls, notes: Mapping[str, Any]) -> "Origin":
+        """The origin that Save Trajectory wrote into a file; what is missing or of another kind is left empty."""
+        kept = notes.get("made")
+        kept = kept if isinstance(kept, dict) else {}
+        texts = {name: kept.get(name) for name in ("prompt", "negative", "model")}
+        loras = kept.get("loras")
+        named = tuple(name for name in (loras if isinstance(loras, list) else []) if isinstance(name, str))
+        return cls(**{name: text for name, text in texts.items() if isinstance(text, str)}, loras=named).cut()
+
+    def cut(self) -> "Origin":
+        """The same, of which only so much is kept as can be shown."""
+        names = (self.model, *self.loras[:LORAS])
+        model, *loras = (plain(name, NAME) for name in names)
+        more = [f"and {len(self.loras) - LORAS} more"] if len(self.loras) > LORAS else []
+        return Origin(whole(self.prompt[:LONGEST]), whole(self.negative[:LONGEST]), model, (*loras, *more))
+
+    def as_notes(self) -> dict[str, Any]:
+        """For a file's notes."""
+        return asdict(self) | {"loras": list(self.loras)}
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One node of a prompt in API format, and the classes that ComfyUI knows, by name."""
+
+    graph: Mapping[str, Any]
+    classes: Mapping[str, Any]
+    id: str
+    depth: int = 0
+
+    @property
+    def kind(self) -> str:
+        return str(self.graph.get(self.id, {}).get("class_type", ""))
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        return dict(self.graph.get(self.id, {}).get("inputs", {}))
+
+    def above(self, name: str) -> "tuple[Spot, int] | None":
+        """The node whose output leads into an input, and the output's number; None if no link does."""
+        link = self.inputs.get(name)
+        if not isinstance(link, list) or len(link) != 2 or str(link[0]) not in self.graph or self.depth > DEPTH:
+            return None
+        return Spot(self.graph, self.classes, str(link[0]), self.depth + 1), int(link[1])
+
+    def links(self, socket: str) -> "Iterator[tuple[Spot, int]]":
+        """The nodes above that give a value of this kind."""
+        for found in map(self.above, self.inputs):
+            if found and _at(_outputs(self.classes.get(found[0].kind)), found[1]) == socket:
+                yield found
+
+    def text(self, name: str) -> str:
+        """The text of an input: its widget's, or that of a node above that holds a plain text."""
+        given = self.inputs.get(name, "")
+        if isinstance(given, str):
+            return given
+        found = self.above(name)
+        if found is None:
+            return ""
+        node, output = found
+        if node.kind in TOYBOX and not any(isinstance(value, list) for value in node.inputs.values()):
+            return str(self.classes[node.kind].execute(**node.inputs).result[output])
+        only = next(iter(node.inputs), "")
+        return node.text(only) if len(node.inputs) == 1 and only in PLAIN else ""
+
+
+def origin_of(graph: Mapping[str, Any] | None, node_id: Any, *, classes: Mapping[str, Any] | None = None) -> Origin:
+    """What the trajectory was made with that comes into a node; an empty Origin if the graph does not tell."""
+    known = _comfys_classes() if classes is None else classes
+    found = Spot(graph or {}, known, str(node_id)).above("trajectory")
+    while found and found[0].above("trajectory"):
+        found = found[0].above("trajectory")
+    if found is None:
+        return Origin()
+    node = found[0]
+    if node.kind == "InversionLoadTrajectory":
+        return _saved(node.inputs.get("file"))
+    guided = node.inputs.get("guidance", 1) != 1
+    model, loras = model_of(node)
+    texts = {name: _joined(prompts_of(node.above(name))) for name in ("source", *(["negative"] if guided else []))}
+    return Origin(texts["source"], texts.get("negative", ""), model, loras).cut()
+
+
+def prompts_of(found: tuple[Spot, int] | None, met: set[tuple[str, int]] | None = None) -> list[str]:
+    """The texts in a conditioning, from the node that gives it upwards; what was `met` is not asked again."""
+    met = set() if met is None else met
+    if found is None or (found[0].id, found[1]) in met:
+        return []
+    node, output = found
+    met.add((node.id, output))
+    if node.kind in SAID_BY:
+        return [node.text(SAID_BY[node.kind].get(output, ""))]
+    if own := [node.text(name) for name in _texts(node.classes.get(node.kind)) if name in node.inputs]:
+        return own
+    above = list(node.links("CONDITIONING"))
+    given = [place for place, kind in enumerate(_outputs(node.classes.get(node.kind))) if kind == "CONDITIONING"]
+    if len(given) > 1 and len(given) == len(above) and output in given:  # positive and negative side by side
+        above = [above[given.index(output)]]
+    return [text for one in above for text in prompts_of(one, met)]
+
+
+def model_of(node: Spot) -> tuple[str, tuple[str, ...]]:
+    """The name of the model's file and those of its LoRAs, from the first applied on."""
+    loras: list[str] = []
+    while above := next(node.links("MODEL"), None):
+        node = above[0]
+        loras += [_file(value) for name, value in node.inputs.items() if "lora" in name and _is_file(value)]
+    if node.kind == "InversionToyboxLoader":
+        return f"toybox {node.inputs.get('model', '')}".strip(), tuple(reversed(loras))
+    return _file(next(filter(_is_file, node.inputs.values()), "")), tuple(reversed(loras))
+
+
+def _saved(file: Any) -> Origin:
+    try:
+        return Origin.from_notes(load_header(path_of(str(file))).notes)
+    except (StorageError, ValueError):
+        return Origin()
+
+
+def _comfys_classes() -> Mapping[str, Any]:
+    import nodes
+
+    return nodes.NODE_CLASS_MAPPINGS
+
+
+def _outputs(kind: Any) -> tuple[Any, ...]:
+    return tuple(getattr(kind, "RETURN_TYPES", None) or ())
+
+
+def _at(outputs: tuple[Any, ...], place: int) -> Any:
+    return outputs[place] if 0 <= place < len(outputs) else None
+
+
+def _texts(kind: Any) -> list[str]:
+    """The inputs of a node's class that hold long texts: its prompts."""
+    if kind is None:
+        return []
+    groups = kind.INPUT_TYPES()
+    specs = {**groups.get("required", {}), **groups.get("optional", {})}
+    return [name for name, spec in specs.items() if spec[0] == "STRING" and len(spec) > 1 and spec[1].get("multiline")]
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str) and value.lower().endswith(WEIGHTS)
+
+
+def _file(name: str) -> str:
+    return re.split(r"[\\/]", name)[-1]
+
+
+def _joined(texts: list[str]) -> str:
+    return "\n".join(dict.fromkeys(filter(None, (text.strip() for text in texts))))

@@ -1,0 +1,1 @@
+"""The nodes from a picture to its trajectory, and back to a picture."""

@@ -1,0 +1,99 @@
+"""Inversion Decode: a latent back to a picture of the original size."""
+
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..kit.checks import NOT_CONNECTED, decoding, rgb
+from ..kit.common import blend_mask, schema
+from ..kit.latents import frame_of
+from ..run.progress import by_parts
+
+BOTH = "To keep the original outside a mask, connect both the original picture and the mask."
+
+
+class InversionDecode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionDecode",
+            display_name="Inversion Decode",
+            category="inversion/invert",
+            description="Decodes a latent to the size of the picture that Inversion Encode was given. With the original "
+            "picture and a mask, every pixel outside the mask is the original's, exactly.",
+            search_aliases=["vae decode"],
+            inputs=[
+                io.Latent.Input("latent", tooltip="A latent from DDIM Invert or Inversion Edit Sampler."),
+                io.Vae.Input("vae", tooltip="The VAE that encoded the picture."),
+                io.Image.Input(
+                    "original", optional=True, tooltip="The original picture, for what lies outside the mask."
+                ),
+                io.Mask.Input(
+                    "mask", optional=True, tooltip="Where the decoded picture is shown; elsewhere the original is."
+                ),
+            ],
+            outputs=[io.Image.Output("image", display_name="image", tooltip="The picture in its original size.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, original: Any = NOT_CONNECTED, mask: Any = NOT_CONNECTED) -> bool | str:
+        return (original is NOT_CONNECTED) == (mask is NOT_CONNECTED) or BOTH
+
+    @classmethod
+    def execute(
+        cls, latent: Any, vae: Any, original: Tensor | None = None, mask: Tensor | None = None
+    ) -> io.NodeOutput:
+        return io.NodeOutput(decode(vae, latent, original, mask))
+
+
+def decode(vae: Any, latent: dict[str, Any], original: Tensor | None, mask: Tensor | None) -> Tensor:
+    """The pictures `[batch, height, width, 3]`. Raises ValueError if the VAE, the original or the mask does not fit."""
+    pixels = pictures_of(vae, latent)
+    if (original is None) != (mask is None):
+        raise ValueError(BOTH)
+    if original is None or mask is None:
+        return pixels
+    original = rgb(original).to(pixels)
+    if original.shape[1:] != pixels.shape[1:] or len(original) not in (1, len(pixels)):
+        raise ValueError(
+            f"The original is {original.shape[2]} x {original.shape[1]} ({len(original)} pictures), but the decoded "
+            f"picture is {pixels.shape[2]} x {pixels.shape[1]} ({len(pixels)} pictures)."
+        )
+    if mask.shape[-2:] != pixels.shape[1:3]:
+        raise ValueError(
+            f"The mask is {mask.shape[-1]} x {mask.shape[-2]}, but the picture is {pixels.shape[2]} x {pixels.shape[1]}."
+        )
+    weight = blend_mask(mask, None, len(pixels)).movedim(1, -1).to(pixels)
+    return torch.where(weight > 0, weight * pixels + (1 - weight) * original, original)
+
+
+def with_frames(samples: Tensor, sides: int | None) -> Tensor:
+    """Latents with a frame axis for a VAE of videos, and of one frame without for one of pictures."""
+    if samples.ndim == 4 and sides == 3:
+        return samples.unsqueeze(2)
+    return samples[:, :, 0] if samples.ndim == 5 and sides == 2 else samples
+
+
+def pictures_of(vae: Any, latent: dict[str, Any]) -> Tensor:
+    """The pictures of a LATENT, of a video its frames, in the size that Inversion Encode was given, or to which the latent was resized since.
+
+    Raises as `frame_of` and `decoding`.
+    """
+    frame, samples = frame_of(latent), latent["samples"]
+    with decoding(vae, samples):
+        samples = with_frames(samples, getattr(vae, "latent_dim", None))
+        pixels = by_parts(lambda part: vae.decode(part).cpu(), samples, "decode")
+    if frame is not None and frame.frames is not None and pixels.ndim == 5:
+        pixels = pixels[:, : frame.frames]
+    pixels = pixels.reshape(-1, *pixels.shape[-3:])
+    if frame is None:
+        return pixels
+    height, width = (
+        round(side * now / whole)  # some VAEs decode to another size than they encode
+        for side, now, whole in zip(
+            (frame.height, frame.width), pixels.shape[1:3], (frame.padded_height, frame.padded_width), strict=True
+        )
+    )
+    return pixels[:, :height, :width]

@@ -1,0 +1,100 @@
+"""Inversion Encode: a picture of any size to a LATENT that remembers it."""
+
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..kit.checks import check_vae, painted, rgb
+from ..kit.common import advanced, blend_mask, held, padded, schema
+from ..kit.vaes import AUTOMATIC, CLIP, PICTURES, encoder, frame_for
+from ..run.progress import by_parts
+from .refine import refined
+
+
+class InversionEncode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionEncode",
+            display_name="Inversion Encode",
+            category="inversion/invert",
+            description="Encodes a picture of any size for inversion. Sizes that the model cannot take are continued by "
+            "reflection, never stretched or cropped; Inversion Decode gives the original size back.",
+            search_aliases=["vae encode", "invert image", "pad image"],
+            inputs=[
+                io.Image.Input(
+                    "image", tooltip="The picture to invert. An alpha channel is left out; a single channel is grey."
+                ),
+                io.Vae.Input("vae", tooltip="The VAE of the model that will invert the picture."),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Where a later edit may change the picture, in the picture's size. It travels along with "
+                    "the latent and the trajectory; Inversion Edit Sampler keeps the source outside it.",
+                ),
+                io.Int.Input(
+                    "multiple",
+                    default=64,
+                    min=8,
+                    max=512,
+                    step=8,
+                    optional=True,
+                    tooltip="Width and height are continued to multiples of this many pixels, or of the next number that the "
+                    "VAE can take. 64 suits all Stable Diffusion UNets.",
+                ),
+                io.Int.Input(
+                    "refine_steps",
+                    default=0,
+                    min=0,
+                    max=1000,
+                    optional=True,
+                    tooltip="Steps of optimising the latent until it decodes to the picture: they win back what encoding "
+                    "and decoding lose (30 are usual). Needs gradients through the VAE: about three times its memory.",
+                ),
+                advanced(
+                    io.Combo.Input(
+                        "batch",
+                        options=[AUTOMATIC, PICTURES, CLIP],
+                        default=AUTOMATIC,
+                        optional=True,
+                        tooltip="What a batch is to a VAE of videos: 'a clip', whose frames share one latent, or 'pictures', "
+                        "each with a latent of its own, for models of pictures with such a VAE (Qwen-Image, Anima). "
+                        "'automatic' does as ComfyUI does, which mostly takes a clip. Other VAEs always take pictures.",
+                    )
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(
+                    "latent",
+                    display_name="latent",
+                    tooltip="The latent of the picture; it also carries the original size and the mask.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        vae: Any,
+        mask: Tensor | None = None,
+        multiple: int = 64,
+        refine_steps: int = 0,
+        batch: str = AUTOMATIC,
+    ) -> io.NodeOutput:
+        return io.NodeOutput(encode(vae, image, painted(mask), multiple, refine_steps, batch))
+
+
+def encode(
+    vae: Any, image: Tensor, mask: Tensor | None, multiple: int, refine_steps: int = 0, batch: str = AUTOMATIC
+) -> dict[str, Any]:
+    """The LATENT of pictures `[batch, height, width, channels]`. Raises ValueError if they are no pictures, there is no VAE, or the mask does not fit."""
+    check_vae(vae)
+    frame = frame_for(vae, tuple(image.shape), multiple, batch)
+    pixels, work = padded(rgb(image), frame.padded_height, frame.padded_width), encoder(vae, frame)
+    samples = work(held(pixels, frame.padded_frames)) if frame.frames else by_parts(work, pixels, "encode")
+    if refine_steps:
+        samples = refined(vae, samples, pixels, refine_steps)
+    latent = frame.latent(samples)
+    return latent if mask is None else latent | {"noise_mask": blend_mask(mask, frame, len(image))}

@@ -1,0 +1,116 @@
+"""Null-Text Optimize: unconditional embeddings that keep guided sampling on a trajectory."""
+
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...inversion_core.methods import null_text as published
+from ...inversion_core.methods.null_text import optimize_null_text
+from ...inversion_core.trajectory import NullText, Provenance
+from ..kit.common import check_model, check_unconditional, schema
+from ..run.control_hints import framed
+from ..run.progress import reporter, run
+from ..sockets import LatentTrajectory, NullTextResult, NullTextSocket, TrajectorySocket
+
+
+class InversionNullTextOptimize(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionNullTextOptimize",
+            display_name="Null-Text Optimize",
+            category="inversion/invert",
+            description="Finds, for every step, the unconditional embedding with which guided sampling follows the "
+            "trajectory back to the picture (null-text inversion). Needs gradients: about three times the memory of "
+            "sampling.",
+            search_aliases=["null text inversion", "null-text"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model that made the trajectory."),
+                TrajectorySocket.Input("trajectory", tooltip="From DDIM Invert at guidance 1, method ddim."),
+                io.Conditioning.Input("source", tooltip="The prompt that the picture was inverted with."),
+                io.Conditioning.Input(
+                    "empty", tooltip="The prompt to start from, usually the empty one; it becomes the negative prompt."
+                ),
+                io.Float.Input(
+                    "guidance",
+                    default=published.GUIDANCE,
+                    min=1.1,
+                    max=30.0,
+                    step=0.1,
+                    tooltip="The guidance that the edit will use. The result serves this guidance only.",
+                ),
+                io.Int.Input(
+                    "inner_steps",
+                    default=published.INNER_STEPS,
+                    min=0,
+                    max=500,
+                    tooltip="Most gradient steps for each noise level. 10 is the published setting.",
+                ),
+                io.Float.Input(
+                    "early_stop",
+                    default=published.EARLY_STOP,
+                    min=0.0,
+                    max=1.0,
+                    step=1e-6,
+                    round=1e-9,
+                    tooltip="A level is finished when its loss falls below this, and by twice this more from level to "
+                    "level. 1e-5 is the published setting.",
+                ),
+            ],
+            outputs=[
+                NullTextSocket.Output("null_text", display_name="null text", tooltip="For Inversion Edit Sampler."),
+                io.String.Output(
+                    "report", display_name="report", tooltip="The losses before and after, level by level."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, trajectory, source, empty, guidance, inner_steps, early_stop) -> io.NodeOutput:
+        result = optimize(model, trajectory, source, empty, guidance, inner_steps, early_stop)
+        return io.NodeOutput(NullTextResult(result), report(result))
+
+
+def optimize(
+    model: Any,
+    record: LatentTrajectory,
+    source: Any,
+    empty: Any,
+    guidance: float,
+    inner_steps: int,
+    early_stop: float,
+) -> NullText:
+    """Null-text over a trajectory. Raises ValueError if model, trajectory or prompts do not fit."""
+    check_unconditional(model, "Null-text optimisation")
+    trajectory = record.trajectory
+    provenance = Provenance(model=check_model(record, model, source), method="null-text")
+
+    def body(denoiser: Any, x: Tensor, prompts: Any) -> NullText:
+        return optimize_null_text(
+            trajectory,
+            denoiser,
+            prompts("source", "empty", guidance),
+            inner_steps=inner_steps,
+            early_stop=early_stop,
+            provenance=provenance,
+            on_step=reporter(model),
+        )
+
+    samples = record.samples(trajectory.xs[-1])
+    asked = framed({"source": source, "empty": empty}, record.frame)
+    return run(model, asked, samples, trajectory.sigmas, body, gradients=True)
+
+
+def report(result: NullText) -> str:
+    """What the optimisation reached, in words and level by level."""
+    before, after = sum(result.first), sum(result.last)
+    lines = [
+        f"Null-text over {len(result.embeddings)} levels at guidance {result.provenance.guidance:g}: loss {before:.3g} -> "
+        f"{after:.3g} in {result.evaluations} evaluations.",
+        "The losses are summed over the levels; each is measured from where the levels before it led.",
+        "",
+        "sigma      loss before   after",
+    ]
+    rows = zip(result.sigmas.tolist(), result.first, result.last, strict=False)
+    return "\n".join(lines + [f"{sigma:9.4f}  {first:11.3e}   {last:.3e}" for sigma, first, last in rows])

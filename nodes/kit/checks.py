@@ -1,0 +1,144 @@
+"""What is connected or written by mistake, and the sentence that each mistake gets."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...inversion_core.prompts.script import occurrences, words_of
+from .prompt_text import unweighted, weights_of, word_list
+
+NOT_CONNECTED = object()
+"""The default of an input in `validate_inputs`, where ComfyUI hands None for what is connected."""
+
+
+def counted(number: int, what: str) -> str:
+    """So many of them."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def check_finite(what: str, values: Tensor) -> None:
+    """Raises ValueError if some of the values are NaN or infinite."""
+    if wrong := int((~torch.isfinite(values)).sum()):
+        raise ValueError(
+            f"{what} has {wrong} values that are not finite numbers (NaN or infinity). A node before this one failed: look "
+            "at what it gives."
+        )
+
+
+def rgb(image: Tensor) -> Tensor:
+    """Pictures `[batch, height, width, 3]`: grey is repeated, an alpha channel left out.
+
+    Raises ValueError for other numbers of channels, and where values are not finite.
+    """
+    check_finite("The picture", image)
+    channels = image.shape[-1]
+    if channels not in (1, 3, 4):
+        raise ValueError(
+            f"The picture has {channels} channels; wanted are 3 (red, green, blue), 4 with an alpha channel, which is left "
+            "out, or 1 for grey. Convert it before."
+        )
+    return image.expand(*image.shape[:-1], 3) if channels == 1 else image[..., :3]
+
+
+def painted(mask: Tensor | None, name: str = "mask") -> Tensor | None:
+    """The mask, if there is one. Raises ValueError if nothing is painted in it, or its values are not finite."""
+    if mask is None:
+        return None
+    check_finite(f"The mask at '{name}'", mask)
+    if not bool((mask > 0).any()):
+        raise ValueError(
+            f"The mask at '{name}' is empty ({mask.shape[-1]} x {mask.shape[-2]}, nothing painted; so is Load Image's mask of "
+            "a picture without transparency). Paint the region, or connect another mask."
+        )
+    return mask
+
+
+def ordered(start: float, end: float, name: str = "") -> tuple[float, float]:
+    """A span of fractions. Raises ValueError if it ends before it starts."""
+    if start > end:
+        raise ValueError(
+            f"{name}start is {start:g} and {name}end {end:g}, so nothing lies between: set {name}start below {name}end."
+        )
+    return start, end
+
+
+def check_vae(vae: Any, name: str = "vae") -> None:
+    """Raises ValueError if there is no VAE, or it is one for sound."""
+    if vae is None:
+        raise ValueError(
+            f"There is no VAE: the checkpoint holds none. Load one with Load VAE, and connect it at '{name}'."
+        )
+    if getattr(vae, "latent_dim", 2) not in (2, 3) or getattr(vae, "extra_1d_channel", None):
+        raise ValueError(f"The VAE at '{name}' is not one of pictures or videos. Connect the VAE of the model.")
+
+
+@contextmanager
+def decoding(vae: Any, samples: Tensor) -> Iterator[None]:
+    """A context in which the VAE decodes the samples. Raises ValueError if there is none, it is of another kind of model, or values are not finite."""
+    check_vae(vae)
+    if samples.ndim == 5 and samples.shape[2] > 1 and getattr(vae, "latent_dim", None) == 2:
+        raise ValueError(
+            f"The latent is a clip of {samples.shape[2]} frames in the latent, but this VAE decodes pictures, and would show the "
+            "first alone. Connect the VAE of the video model."
+        )
+    try:
+        yield
+    except RuntimeError as error:
+        wanted = getattr(vae, "latent_channels", samples.shape[1])
+        if wanted == samples.shape[1]:
+            raise
+        raise ValueError(
+            f"The latent has {samples.shape[1]} channels, but this VAE decodes {wanted}: it is of another kind of model. "
+            "Connect the VAE that encoded the picture."
+        ) from error
+
+
+def absent(prompt: str | None, words: Iterable[str], name: str) -> str:
+    """The sentence about the first word that is not in a prompt as it is read; empty if there is none, or if the prompt is linked."""
+    said = unweighted(prompt or "")
+    for word in () if prompt is None else words:
+        if not occurrences(said, word):
+            there = ", ".join(words_of(said))
+            return f"The prompt at '{name}' has no word '{word}'. " + (
+                f"Its words are: {there}." if there else "It is empty."
+            )
+    return ""
+
+
+def mistaken_words(
+    source: str | None, target: str | None, source_words: str | None, target_words: str | None, weights: str | None = ""
+) -> str:
+    """The sentence about words and weights that do not fit their prompts; None is what is linked, and not judged."""
+    try:
+        weighed = weights_of(weights or "")
+    except ValueError as error:
+        return str(error)
+    ours, theirs = (word_list(words or "") for words in (source_words, target_words))
+    return absent(source, ours, "source_prompt") or absent(target, (*theirs, *weighed), "target_prompt")
+
+
+def mistaken_foreground(
+    clip: bool,
+    source_mask: bool,
+    target_mask: bool,
+    source_prompt: str | None,
+    target_prompt: str | None,
+    source_words: str | None,
+    target_words: str | None,
+) -> str:
+    """The sentence about inputs that do not belong together: which are connected, and what is written (None: linked)."""
+    named = [None if words is None else word_list(words) for words in (source_words, target_words)]
+    if target_mask and not source_mask:
+        return "MasaCtrl needs a source mask beside the one at 'target_mask': connect 'source_mask', alone if there is only one mask."
+    if not any(named):
+        return ""
+    if source_mask:
+        return "MasaCtrl takes its foreground from masks or from words, not from both: disconnect the masks or empty the words."
+    if () in named:
+        return "Foregrounds by words need words of both prompts: fill in both 'source_words' and 'target_words'."
+    if not clip:
+        return "Foregrounds by words need the text encoder: connect it at 'clip'."
+    return mistaken_words(source_prompt, target_prompt, source_words, target_words)

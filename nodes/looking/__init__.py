@@ -1,0 +1,1 @@
+"""The nodes that show: attention, trajectories, reports, before and after."""

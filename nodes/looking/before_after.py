@@ -1,0 +1,135 @@
+"""Before / After: two pictures under a divider that can be dragged, and what came out in a sentence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ...inversion_core.quality.verdict import Verdict
+from ..kit.checks import counted, painted, rgb
+from ..kit.common import schema
+from .report_truth import against_truth
+from .report_verdict import message, sentence, verdicts
+
+LINE = 4
+"""The width of the line between the pictures that are saved side by side, in pixels."""
+ALIKE = 0.02
+"""How far the shapes of two pictures may differ, as a share, and still be laid over each other."""
+
+
+class InversionBeforeAfter(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionBeforeAfter",
+            display_name="Before / After",
+            category="inversion/edit",
+            description="Shows two pictures under a line that you drag across them, and says below whether the edit came out: "
+            "how much changed, and what to turn if it is the same picture or nothing like it.",
+            search_aliases=["image compare", "slider", "compare images", "split view", "difference"],
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("before", tooltip="The picture before the edit: one, or one for each picture after it."),
+                io.Image.Input(
+                    "after", tooltip="The edited picture. Of another size it is brought to that of the picture before."
+                ),
+                io.Image.Input(
+                    "reconstruction",
+                    optional=True,
+                    tooltip="The unedited picture re-created, from 'reconstructed' of Inversion Edit Sampler: what it loses "
+                    "does not count as changed.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Where the edit was meant to be: changes are counted inside, likeness outside.",
+                ),
+                io.Image.Input(
+                    "truth",
+                    optional=True,
+                    tooltip="What the edit has to look like, where that is known: 'true edit' of Toybox Scene or Toybox Pair. The "
+                    "verdict then says how near the edit came.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    "side_by_side",
+                    display_name="side by side",
+                    tooltip="Both pictures with a thin line between, to save.",
+                ),
+                io.String.Output("verdict", display_name="verdict", tooltip="What came out, a line for each picture."),
+                io.Float.Output(
+                    "changed",
+                    display_name="changed",
+                    tooltip="The share of the picture, or of the mask, that visibly changed, from 0 to 1: the mean over the batch.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, before, after, reconstruction=None, mask=None, truth=None) -> io.NodeOutput:
+        pair = Pair.of(before, after)
+        back = None if reconstruction is None else fitted_to(pair.before, reconstruction, "reconstruction")
+        found = verdicts(pair.before, pair.after, back, painted(mask))
+        changed = sum(one.changed for one in found) / len(found)
+        right = None if truth is None else fitted_to(pair.before, truth, "truth")
+        near = [] if right is None else against_truth(pair.before, pair.after, right)
+        text = "\n".join([*map(sentence, found), *near])
+        return io.NodeOutput(pair.side_by_side, text, changed, ui=pair.shown(found) | ({"text": near} if near else {}))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Pictures before and after an edit, equally many of one size, `[batch, height, width, 3]`."""
+
+    before: Tensor
+    after: Tensor
+
+    @classmethod
+    def of(cls, before: Tensor, after: Tensor) -> "Pair":
+        """The pair of what is connected. Raises ValueError if their numbers or their shapes do not go together."""
+        count = max(len(before), len(after))
+        if {len(before), len(after)} - {1, count}:
+            raise ValueError(
+                f"There are {counted(len(before), 'picture')} before and {len(after)} after the edit; give equally many, or "
+                "one for all."
+            )
+        first = rgb(before).cpu().float().expand(count, -1, -1, -1)
+        return cls(first, fitted_to(first, after, "after"))
+
+    @property
+    def side_by_side(self) -> Tensor:
+        """Both with a white line between, as IMAGEs."""
+        line = torch.ones(len(self.before), self.before.shape[1], LINE, 3)
+        return torch.cat([self.before, line, self.after], 2)
+
+    def shown(self, found: tuple[Verdict, ...]) -> dict[str, Any]:
+        """What the browser draws: the files of both, and the verdicts as messages. Without the script, both side by side."""
+        before, after = (ui.PreviewImage(one).as_dict()["images"] for one in (self.before, self.after))
+        view = {"before": before, "after": after, "verdicts": [message(one) for one in found]}
+        return {**ui.PreviewImage(self.side_by_side).as_dict(), "before_after": [view]}
+
+
+def fitted_to(pictures: Tensor, other: Tensor, name: str) -> Tensor:
+    """`other` in the number and size of `pictures`. Raises ValueError if it has another shape, or is of another number."""
+    (height, width), (rows, columns) = pictures.shape[1:3], other.shape[1:3]
+    if abs(np.log(columns * height / (rows * width))) > ALIKE:
+        raise ValueError(
+            f"The pictures cannot be laid over each other: 'before' is {width} x {height}, '{name}' is {columns} x {rows}. "
+            "Give pictures of one shape: decode with Inversion Decode, or crop one of them."
+        )
+    if len(other) not in (1, len(pictures)):
+        raise ValueError(
+            f"There are {len(other)} pictures in '{name}' for {len(pictures)}; give equally many, or one for all."
+        )
+    other = rgb(other).cpu().float()
+    if (rows, columns) != (height, width):
+        moved = F.interpolate(
+            other.movedim(-1, 1), (height, width), mode="bicubic", antialias=True, align_corners=False
+        )
+        other = moved.movedim(1, -1).clamp(0, 1)
+    return other.expand(len(pictures), -1, -1, -1)

@@ -1,0 +1,71 @@
+"""Trajectory View: a trajectory as a film strip from picture to noise, its noise as a histogram, and its facts in words."""
+
+from comfy_api.latest import io, ui
+
+from ..files.workflow_origin import origin_of
+from ..kit.common import schema
+from ..sockets import TrajectorySocket
+from .trajectory_facts import facts_of
+from .trajectory_frames import BOTH, EXPECTED, NOISY, shot
+from .trajectory_noise import noise_sheet
+from .trajectory_strip import strip
+
+
+class InversionTrajectoryView(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionTrajectoryView",
+            display_name="Trajectory View",
+            category="inversion/invert",
+            description="Shows what an inversion did: a film strip of the trajectory from picture to noise, how much the noise "
+            "at its end is like white noise, and with what it was made. Needs the VAE only; the model is not run.",
+            search_aliases=["film strip", "inspect trajectory", "noise histogram", "preview latents"],
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
+            inputs=[
+                TrajectorySocket.Input("trajectory", tooltip="From any inversion node, or from Load Trajectory."),
+                io.Vae.Input("vae", tooltip="The VAE that encoded the picture."),
+                io.Int.Input(
+                    "frames",
+                    default=8,
+                    min=2,
+                    max=64,
+                    tooltip="How many frames to show, evenly spaced over the steps; picture and noise are always among them.",
+                ),
+                io.Combo.Input(
+                    "show",
+                    options=[NOISY, EXPECTED, BOTH],
+                    default=NOISY,
+                    tooltip="noisy latents: the trajectory itself, brought to the strength of a picture and decoded. "
+                    "expected pictures: what the model took for the picture at each level, read from the slope between "
+                    "neighbouring levels; exact for DDIM, close for other solvers. both: one above the other.",
+                ),
+                io.Int.Input(
+                    "index", default=0, min=0, max=9999, tooltip="Which picture of the batch to show; 0 is the first."
+                ),
+            ],
+            outputs=[
+                io.Image.Output("strip", display_name="strip", tooltip="The film strip as one picture."),
+                io.Image.Output(
+                    "pictures",
+                    display_name="frames",
+                    tooltip="The frames alone, from picture to noise; with 'both', the noisy ones and then the expected.",
+                ),
+                io.Image.Output(
+                    "histogram",
+                    display_name="histogram",
+                    tooltip="The inverted noise against white noise, all together and channel by channel.",
+                ),
+                io.String.Output("facts", display_name="facts", tooltip="With what the trajectory was made."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, trajectory, vae, frames, show, index) -> io.NodeOutput:
+        film = shot(trajectory, vae, frames, show, index)
+        facts = facts_of(trajectory, origin_of(cls.hidden.prompt, cls.hidden.unique_id))
+        picture, noise = strip(film, facts), noise_sheet(film.trajectory)
+        text = "\n".join(f"{name:<15} {said}" for name, said in facts.items())
+        shown = ui.PreviewImage(picture, cls=cls).as_dict()
+        return io.NodeOutput(picture, film.pictures, noise, text, ui={**shown, "text": [text]})

@@ -1,0 +1,1 @@
+"""One run of a model for a node: prompts in, progress out."""

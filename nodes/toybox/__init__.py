@@ -1,0 +1,1 @@
+"""The toybox's nodes."""

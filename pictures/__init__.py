@@ -1,0 +1,1 @@
+"""Picture files, clips, and pictures that are drawn: sheets, figures, curves."""

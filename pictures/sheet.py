@@ -1,0 +1,116 @@
+"""Labelled sheets of pictures, heat maps and curves."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ..inversion_core.wording import plain
+from .faces import face
+from .files import Pixels
+
+CELL, GAP, LINE, LONGEST = 256, 16, 22, 4000
+INK, FAINT, EDGE, PAPER = (24, 24, 27), (110, 110, 118), (212, 212, 216), (255, 255, 255)
+HEAT = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A picture with a title above it and a remark below."""
+
+    title: str
+    pixels: Pixels
+    note: str = ""
+
+
+def sheet(title: str, lines: Sequence[str], cells: Sequence[Cell], *, columns: int = 4) -> Pixels:
+    """One picture of all cells in rows, under a title and lines of text that are broken to fit."""
+    columns = min(columns, len(cells))
+    width = columns * (CELL + GAP) + GAP
+    broken = [part for line in lines for part in wrap(line, width - 2 * GAP, 16)]
+    notes = [wrap(cell.note, CELL, 15) for cell in cells]
+    titles = [wrap(cell.title, CELL, 16) for cell in cells]
+    above, below = (max(len(text) for text in texts) * LINE for texts in (titles, notes))
+    tall = max(fitted(cell.pixels).height for cell in cells)
+    row, head = above + tall + below + GAP, GAP + 34 + len(broken) * LINE + GAP // 2
+    image = Image.new("RGB", (width, head + row * -(-len(cells) // columns) + GAP // 2), PAPER)
+    draw = ImageDraw.Draw(image)
+    draw.text((GAP, GAP), wrap(title, width - 2 * GAP, 24)[0], INK, face(24, title))
+    for number, line in enumerate(broken):
+        draw.text((GAP, GAP + 34 + number * LINE), line, FAINT, face(16, line))
+    for number, cell in enumerate(cells):
+        left, top = GAP + number % columns * (CELL + GAP), head + number // columns * row
+        for place, line in enumerate(titles[number]):
+            draw.text((left, top + place * LINE), line, INK, face(16, line))
+        picture = fitted(cell.pixels)
+        image.paste(picture, (left, top + above))
+        draw.rectangle((left - 1, top + above - 1, left + CELL, top + above + picture.height), outline=EDGE)
+        for place, line in enumerate(notes[number]):
+            draw.text((left, top + above + tall + 4 + place * LINE), line, FAINT, face(15, line))
+    return np.asarray(image)
+
+
+def wrap(text: str, width: int, size: int) -> list[str]:
+    """The text in lines no wider than `width` pixels; a word that is wider is broken."""
+    text = plain(text, LONGEST)
+    letters, lines = face(size, text), [""]
+    for word in text.split():
+        while letters.getlength(word) > width and len(word) > 1:
+            places = range(len(word))
+            cut = max(1, bisect_right(places, width, key=lambda n, word=word: letters.getlength(word[:n])) - 1)
+            lines, word = [*lines, word[:cut]], word[cut:]
+        longer = f"{lines[-1]} {word}".strip()
+        lines = [*lines[:-1], longer] if letters.getlength(longer) <= width else [*lines, word]
+    return [line for line in lines if line] or [""]
+
+
+def fitted(pixels: Pixels) -> Image.Image:
+    """The picture brought to the width of a cell; small pictures by whole factors keep their pixels crisp."""
+    height = max(1, round(pixels.shape[0] * CELL / pixels.shape[1]))
+    enlarged = CELL % pixels.shape[1] == 0
+    way = Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS
+    return Image.fromarray(np.ascontiguousarray(pixels)).resize((CELL, height), way)
+
+
+def heat(pixels: Pixels, attention: Tensor) -> Pixels:
+    """A map [height, width] as colours over the picture in grey: dark where it is least, yellow where it is most."""
+    low, high = attention.min(), attention.max()
+    share = (attention - low) / (high - low).clamp(min=1e-12)
+    size = pixels.shape[:2]
+    wide = torch.nn.functional.interpolate(share[None, None].float(), size, mode="bicubic", align_corners=False)
+    grey = pixels.mean(-1, keepdims=True)
+    return np.rint(0.35 * grey + 0.65 * coloured(wide[0, 0].clamp(0, 1))).clip(0, 255).astype(np.uint8)
+
+
+def coloured(level: Tensor) -> NDArray[np.float64]:
+    """The colours [height, width, 3], 0..255, of levels 0..1: dark where they are least, yellow where they are most."""
+    stops = np.linspace(0, 1, len(HEAT))
+    return np.stack([np.interp(level.numpy(), stops, [stop[c] for stop in HEAT]) for c in range(3)], -1)
+
+
+def amplified(pixels: Pixels, other: Pixels, factor: float = 8) -> Pixels:
+    """The difference of two pictures around mid grey, amplified."""
+    return np.rint(127.5 + factor * (pixels.astype(np.float64) - other) / 2).clip(0, 255).astype(np.uint8)
+
+
+def curves(series: Sequence[tuple[str, Sequence[float], tuple[int, int, int]]], *, height: int = CELL) -> Pixels:
+    """Curves of values over the steps, from the noisiest on, with the largest value at the axis."""
+    image = Image.new("RGB", (CELL, height), (246, 246, 248))
+    draw = ImageDraw.Draw(image)
+    top = max((max(values) for _, values, _ in series), default=0) or 1.0
+    left, upper, right, lower = 8, 26, CELL - 8, height - 12
+    draw.line([(left, lower), (right, lower)], FAINT)
+    for number, (name, values, colour) in enumerate(series):
+        steps = max(len(values) - 1, 1)
+        points = [
+            (left + (right - left) * i / steps, lower - (lower - upper) * value / top) for i, value in enumerate(values)
+        ]
+        draw.line(points, colour, 2)
+        draw.text((left + 4, upper + 4 + 20 * number), name, colour, face(14, name))
+    draw.text((left, 4), f"largest {top:.2g}", FAINT, face(14))
+    return np.asarray(image)

@@ -1,0 +1,1 @@
+"""The toybox's models as ComfyUI's own."""

@@ -1,0 +1,104 @@
+"""Loads the toybox's models as ComfyUI's own MODEL, CLIP and VAE; nothing is added to ComfyUI's global lists."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import comfy.sd
+import comfy.sd1_clip
+import comfy.supported_models_base
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ..models import AUTOENCODER, LATENT_CHANNELS, TEXT_ENCODER, TEXT_LENGTH
+from ..text import END, START, vocabulary
+from ..weights import TOKENIZER, WEIGHTS
+from .comfy_models import load_flow, load_unet
+
+
+def read_state(name: str) -> dict[str, Tensor]:
+    """weights/<name>.safetensors in float32. Raises FileNotFoundError if it is missing."""
+    path = WEIGHTS / f"{name}.safetensors"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: install the pack again, or train it with `python -m toybox.train all`."
+        )
+    state = comfy.utils.load_torch_file(str(path), safe_load=True)
+    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+class ToyboxTextEncoder(comfy.sd1_clip.SDClipModel):
+    """CLIP's text encoder with the toybox's sizes and vocabulary."""
+
+    def __init__(self, device: Any = "cpu", dtype: Any = None, model_options: dict[str, Any] | None = None) -> None:
+        words = vocabulary()
+        start, end = words[START], words[END]
+        super().__init__(
+            device=device,
+            dtype=dtype,
+            max_length=TEXT_LENGTH,
+            textmodel_json_config={**TEXT_ENCODER, "eos_token_id": end},
+            special_tokens={"start": start, "end": end, "pad": end},
+            return_projected_pooled=False,
+            model_options=model_options or {},
+        )
+        width = TEXT_ENCODER["hidden_size"]
+        embedding = self.operations.Embedding(len(words), width, dtype=dtype, device=device)
+        self.transformer.set_input_embeddings(embedding)
+
+
+def load_clip(state: dict[str, Tensor]) -> Any:
+    """The CLIP, from the text encoder's weights in transformers' layout."""
+    one = partial(
+        comfy.sd1_clip.SDTokenizer, str(TOKENIZER), max_length=TEXT_LENGTH, embedding_size=TEXT_ENCODER["hidden_size"]
+    )
+    target = comfy.supported_models_base.ClipTarget(
+        partial(comfy.sd1_clip.SD1Tokenizer, tokenizer=one),
+        partial(comfy.sd1_clip.SD1ClipModel, clip_model=ToyboxTextEncoder),
+    )
+    renamed = {key if key.startswith("text_model.") else f"text_model.{key}": value for key, value in state.items()}
+    renamed["text_projection.weight"] = torch.eye(TEXT_ENCODER["hidden_size"])  # not asked for, and else left unset
+    clip = comfy.sd.CLIP(
+        target, parameters=sum(t.numel() for t in state.values()), model_options={"dtype": torch.float32}
+    )
+    clip.load_sd(renamed)
+    return clip
+
+
+def load_vae(state: dict[str, Tensor]) -> Any:
+    """The VAE, from the autoencoder's weights in diffusers' layout."""
+    widths = AUTOENCODER["block_out_channels"]
+    layout = {
+        "double_z": True,
+        "z_channels": LATENT_CHANNELS,
+        "resolution": AUTOENCODER["sample_size"],
+        "in_channels": 3,
+        "out_ch": 3,
+        "ch": widths[0],
+        "ch_mult": [width // widths[0] for width in widths],
+        "num_res_blocks": AUTOENCODER["layers_per_block"],
+        "attn_resolutions": [],
+        "dropout": 0.0,
+    }
+    config = {"params": {"ddconfig": layout, "embed_dim": LATENT_CHANNELS}}
+    vae = comfy.sd.VAE(sd=state, config=config, dtype=torch.float32)
+    vae.latent_channels = LATENT_CHANNELS
+    return vae
+
+
+DENOISERS: dict[str, tuple[str, Callable[[dict[str, Tensor]], Any]]] = {
+    "unet": ("unet", load_unet),
+    "flow": ("transformer", load_flow),
+}
+
+
+def load_comfy(family: Literal["unet", "flow"] = "unet") -> tuple[Any, Any, Any]:
+    """The toybox as MODEL, CLIP and VAE, with the denoiser of a family.
+
+    Raises:
+        FileNotFoundError: weights are missing.
+        KeyError: there is no such family.
+    """
+    name, load = DENOISERS[family]
+    return load(read_state(name)), load_clip(read_state("text_encoder")), load_vae(read_state("vae"))

@@ -1,0 +1,1 @@
+"""How the toybox's models were trained, and are measured."""
