@@ -13,12 +13,12 @@ from latent_inversion.inversion_core.attention.budget import BankTooLarge, Need,
 from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
 from latent_inversion.inversion_core.attention.technique import Technique
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.editors import Job, run_editor
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
 from latent_inversion.inversion_core.loops.edit import Target, edit, edit_all, unanchored
 from latent_inversion.inversion_core.loops.memory import Memory, edit_within
 from latent_inversion.inversion_core.loops.rehearsal import bank_need
+from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, window
@@ -318,7 +318,9 @@ def test_a_source_that_records_where_another_step_asks_is_told_of(denoiser, path
     """These record the source at the level that the step leads to, and at no other."""
     said = []
     memory = Memory(tell=said.append)
-    job = Job(denoiser, path.xs[-1], path.sigmas, Cond(SOURCE, EMPTY, 3.0), GUIDED, techniques=(ptp(),), memory=memory)
-    plain, told = run_editor(method, replace(job, memory=None)), run_editor(method, job)
+    job = EditJob(
+        denoiser, path.xs[-1], path.sigmas, Cond(SOURCE, EMPTY, 3.0), GUIDED, techniques=(ptp(),), memory=memory
+    )
+    plain, told = EDITORS[method].edit(replace(job, memory=None)), EDITORS[method].edit(job)
     assert torch.equal(plain.target, told.target)
     assert len(said) == 1 and "at least" in said[0]
