@@ -156,6 +156,7 @@ PROMISES: dict[str, tuple[str, Callable[[str, str], None]]] = {
     "FlowAlign": ("equal prompts, at any guidance: the picture", at_any_guidance),
     "DDCM": ("equal prompts and guidance: the picture", at_one_guidance_for_both),
     "Uni-Edit": ("equal prompts, inverted with them at guidance 1: close to the source path", inverted_with_it),
+    "SteerFlow": ("equal prompts at guidance 1: close to the source path", inverted_with_it),
     "TurboEdit": ("equal prompts, at any guidance: the picture", at_any_guidance),
     "ChordEdit": ("equal prompts and guidance: the picture, but for the closing pass", but_for_the_closing_pass),
     "EDICT": ("exact in float64 to 1e-13", in_float64),
