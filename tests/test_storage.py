@@ -243,7 +243,7 @@ def test_heads_that_lie_are_refused(tmp_path, changes, message):
         (b"[" * 100_000, "nested too deeply|cannot be read"),
         (b'{"a": ' * 100_000, "nested too deeply|cannot be read"),
         (b'{"a": ' + b"9" * 100_000 + b"}", "cannot be read|damaged"),
-        (b"[]", "its JSON is no object"),
+        (b"[]", "its JSON is not an object"),
         (b"{}", "some other safetensors file"),
         (b"\xff\xfe" * 10, "cannot be read"),
     ],
@@ -344,7 +344,7 @@ def test_a_file_that_ends_too_soon_is_refused(tmp_path, monkeypatch):
         return header
 
     monkeypatch.setattr(storage, "header_of", cut)
-    with pytest.raises(StorageError, match="cut off while it was read"):
+    with pytest.raises(StorageError, match="cut off while being read"):
         load_trajectory(path)
 
 
@@ -381,7 +381,7 @@ def test_memory_that_does_not_suffice_is_said(tmp_path, monkeypatch):
 
     path = rewritten(tmp_path)
     monkeypatch.setattr(storage, "_tensor", none_left)
-    with pytest.raises(StorageError, match="for which the memory does not suffice"):
+    with pytest.raises(StorageError, match="and memory does not suffice"):
         load_trajectory(path)
 
 

@@ -92,7 +92,7 @@ def test_a_template_is_found_opened_and_run(
         assert [note.startswith("## Day to night") for note in opened["notes"]] == [True]
         front.turn(INVERT, steps=STEPS)
         page.evaluate(WATCH)
-        assert front.page.locator(".li-said").inner_text() == "Run the workflow to compare the pictures."
+        assert front.page.locator(".li-said").inner_text() == "Run the workflow to compare the images."
         front.press_run()
         kind, detail = front.ended()
         assert kind == "execution_success", detail

@@ -56,8 +56,8 @@ def test_the_node_says_what_came_out() -> None:
     node = before_after.InversionBeforeAfter.execute(source, after)
     side_by_side, said, changed = node.result
     assert [line.split(" came out")[0] for line in said.splitlines()[::2]] == [
-        "Nearly the same picture",
-        "Nothing like the picture",
+        "The result is nearly the same image",
+        "The result is nothing like the image",
     ]
     assert "of its outlines are kept" in said.splitlines()[1]
     assert len(side_by_side) == 3 and 0.3 < changed < 0.8

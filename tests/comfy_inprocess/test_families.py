@@ -256,7 +256,7 @@ def test_pictures_for_video_models_are_videos_of_one_frame() -> None:
     ("name", "shape", "message"),
     [
         ("flux", (1, 16, 1, 8, 8), "works on 2 dimensions"),
-        ("wan", (1, 16, 8), "is of no picture"),
+        ("wan", (1, 16, 8), "holds no image"),
         ("sd15", (1, 16, 8, 8), "has 16 channels, but this model works on 4"),
         ("hunyuan", (1, 4, 8, 8), "has 4 channels, but this model works on 16"),
     ],
@@ -293,7 +293,7 @@ def test_decoding_and_the_report(family: Family) -> None:
     assert "inverted noise" in text and "drift at the end" in text
     picture = report_sheet.sheet(shown, back, None, case.record.trajectory, figures, text)
     assert picture.shape[0] == 1 and bool(torch.isfinite(picture).all())
-    with pytest.raises(ValueError, match="compares equal sizes"):
+    with pytest.raises(ValueError, match="but the reconstruction is"):
         report_figures.figures_of(shown[:, :8], back, case.record, None, ())
 
 

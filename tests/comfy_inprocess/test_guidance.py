@@ -132,7 +132,7 @@ def test_an_untouched_default_is_replaced_and_a_number_set_on_purpose_acts(dev: 
     record = dev.invert()
     with dev.watched():
         said = text(dev.sampled(record))
-    assert set(dev.told) == {3.5} and "7.5, the default, is too much" in said and "3.5 for the target" in said
+    assert set(dev.told) == {3.5} and "7.5, the default, is too high" in said and "3.5 for the target" in said
     with dev.watched():
         said = text(dev.sampled(record, guidance=5.0))
     assert set(dev.told) == {5.0} and "too much" not in said and "5 for the target" in said

@@ -94,7 +94,7 @@ def test_a_pair_at_its_defaults(name: str, invert: str, edit: str) -> None:
         assert "Invert the picture with" in str(error) and f"a method of {wanted}" in str(error)
         return
     edited, back = output.result
-    assert wanted in (None, title) or f", of {wanted}; this trajectory is of" in "".join(output.ui["text"])
+    assert wanted in (None, title) or f", of {wanted}, but this trajectory is of" in "".join(output.ui["text"])
     assert torch.isfinite(edited["samples"]).all() and torch.isfinite(back["samples"]).all()
     assert not torch.equal(edited["samples"], latent["samples"])
 

@@ -76,7 +76,7 @@ def test_equal_prompts_give_the_source(family: str, patch: str) -> None:
     names = tuple(TECHNIQUES) if EVERY else MANY
     if (family, patch) == ("wan", "context windows"):
         for name in (name for name in names if name.startswith("local blend")):
-            with pytest.raises(ValueError, match="words' maps show 2 frames of 3"):
+            with pytest.raises(ValueError, match="attention maps show only 2 of 3 frames"):
                 found(family, patch, "plain", (name,))
         names = tuple(name for name in names if not name.startswith("local blend"))
     far = found(family, patch, "plain", names)

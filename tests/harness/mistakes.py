@@ -287,7 +287,7 @@ INVERSIONS = [
         ),
         "128 x 192",
         "at most 128 x 128",
-        "Scale the picture down",
+        "Scale the image down",
     ),
     late("no prompt", lambda b: b.invert(source=b.add("TestNothing")[3]), "'source'", "conditioning", "empty"),
     late("an empty prompt list", lambda b: b.invert(source=b.odd_prompt()), "'source'", "conditioning", "empty"),
@@ -329,7 +329,7 @@ INVERSIONS = [
         "a model that samples otherwise",
         lambda b: b.invert(model=b.add("ModelSamplingContinuousEDM", model=b.model, sampling="edm")),
         "EDM",
-        "Inversion knows",
+        "inversion supports only",
     ),
     late(
         "the inverted noise for a latent of another size",
@@ -378,7 +378,7 @@ EDITS = [
         lambda b: b.sample(model=b.family("sd15")[0]),
         "another model",
         "fingerprint",
-        "invert the picture again",
+        "invert the image again",
     ),
     late(
         "another LoRA than the trajectory's",
@@ -572,7 +572,7 @@ ATTENTION = [
         "attention edits on a network out of reach",
         lambda b: b.edited_of("hunyuan", attention_edit=b.edit(), guidance=1.0),
         "HunyuanVideo",
-        "What works",
+        "Edit without",
     ),
     late(
         "too little memory",
@@ -580,7 +580,7 @@ ATTENTION = [
             b.add("InversionAttentionMemory", attention_edit=b.attention, budget_gb=0.00001, device="the model's")
         ),
         "10 kB",
-        "smaller picture",
+        "smaller image",
         "half precision",
     ),
     late(
@@ -964,7 +964,7 @@ NAMES = [
     before("a prefix with a NUL", lambda b: b.save("a\0b"), "character"),
     before("a prefix that is too long", lambda b: b.save("x" * 300), "300 letters", "200"),
     before("a prefix of too many bytes", lambda b: b.save("日" * 200), "200 letters", "600 bytes", "200"),
-    before("a prefix with a colon", lambda b: b.save("a:b*c?"), "'a:'", "no ':'"),
+    before("a prefix with a colon", lambda b: b.save("a:b*c?"), "'a:'", "cannot contain ':'"),
 ]
 
 
@@ -1098,7 +1098,7 @@ FILES = [
     damaged("half-dtype", "damaged", "'xs' is of type"),
     damaged("half-name", "do not belong there"),
     damaged("half-version", "Update the pack"),
-    damaged("half-solver", "it wants the solver", "euler"),
+    damaged("half-solver", "it needs the solver", "euler"),
     damaged("half-scale", "its scale is", "16 numbers"),
     damaged("half-shift", "its shift is", "16 numbers"),
     late("half of a character as a file's model", lambda b: b.sample(trajectory=b.load("half-model")), "another model"),
