@@ -58,7 +58,7 @@ def test_clips_with_loss_come_back_nearly(footage, name):
 def test_a_video_file_needs_pyav_and_says_so(footage, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     for work in (lambda: write_clip(Path("clip.mp4"), footage), lambda: clips._av(Path("clip.mp4"))):
-        with pytest.raises(Mistake, match="need PyAV. Install it with pip install av"):
+        with pytest.raises(Mistake, match=r"need PyAV\. Install it with pip install av"):
             work()
 
 
