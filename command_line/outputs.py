@@ -36,7 +36,7 @@ def check_picture(out: Path, options: argparse.Namespace) -> None:
     try:
         Image.new("RGB", (8, 8)).save(BytesIO(), format_of(out))
     except (KeyError, OSError, ValueError) as error:
-        raise Mistake(f"{out} does not have the file extension of an image. Use a name like {out.stem}.png.") from error
+        raise Mistake(f"{out} does not end like an image file. Use a name like {out.stem}.png.") from error
 
 
 def format_of(path: Path) -> str:

@@ -97,7 +97,7 @@ def test_settings_reach_the_edit(footage, model):
         ("nowhere.gif", [], "There is no clip nowhere.gif"),
         ("mixed", [], "frames of 2 sizes"),
         ("empty", [], "no frames"),
-        ("broken.gif", [], "cannot be read as an animated picture"),
+        ("broken.gif", [], "cannot be read as an animated image"),
         ("walk", ["--spacing", "8", "--window", "6"], "windows of at least 2 frames more"),
         ("walk", ["--words", "house"], "The word 'house' is in neither prompt"),
     ],

@@ -81,9 +81,9 @@ def advice(
 ADVICE = {
     "autoencoder": "The autoencoder itself loses much of this image, and no edit can be closer. Use a larger image, or a model made "
     "for such images; with a mask, everything outside keeps its own pixels.",
-    "inversion": "The trajectory loses {1} dB beyond the autoencoder even without guidance. Try more --steps, --inversion "
+    "inversion": "The trajectory loses {lost:.1f} dB beyond the autoencoder even without guidance. Try more --steps, --inversion "
     "fixed-point, or a prompt closer to the image; the method 'direct' does not depend on this.",
-    "guidance": "Guidance pulls the image away by {1} dB, as with any image. Edit with --method direct (exact){2}, not ddim.",
+    "guidance": "Guidance pulls the image away by {pulled:.1f} dB, as with any image. Edit with --method direct (exact){others}, not ddim.",
     "coloured": "The inverted noise is not white but still contains the image, so strong changes may come out dull. Try more "
     "--steps or a prompt closer to the image.",
 }

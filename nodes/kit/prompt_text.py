@@ -62,7 +62,7 @@ def weights_of(text: str) -> dict[str, float]:
             colon = ""
         if not colon or not named.strip() or not abs(weights[named.strip()]) <= HEAVIEST:
             raise ValueError(
-                f"{quoted(line)} is not a word weight. Write a word, a colon and a weight from -{HEAVIEST} to {HEAVIEST} on each "
+                f"{quoted(line)} is not a word weight. Write a word, a colon and a number from -{HEAVIEST} to {HEAVIEST} on each "
                 "line, as in 'smiling: 2.5'."
             )
     return weights
