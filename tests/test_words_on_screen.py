@@ -16,7 +16,7 @@ ANYWHERE = {
     r"\b(has|have) not\b(?! been)": "does not have",
     r"\b(is|has|are) none\b": "does not exist, does not have",
     r"(?<!There )\b(is|are) no (whole|text|trajectory|model|folder|JSON)\b": "is not a",
-    r"\bneed be\b|\bneed not\b": "you do not need to",
+    r"\bneed (be|not)\b": "you do not need to",
     r"\band (its|their) kin\b": "and similar",
     r"\bdear\b": "slow, expensive",
     r"(?i)\bthe reason stands\b|\bstands in\b": "is in",
@@ -32,7 +32,6 @@ ANYWHERE = {
     r"\bre-creat": "reconstruct, reconstruction",
     r"\bin sight of\b": "while attending to",
     r"\bmade anew\b|\bnoised anew\b": "redrawn, with fresh noise",
-    r"\b(take|use) (more|other) steps\b(?=\.\s*\()": "another number of steps",
     r"\bcontinued (at|to|by)\b": "padded",
     r"\bare wanted\b|\bwanted (is|are)\b": "expected",
     r"\bmodels? of pictures\b|\bVAEs? of (pictures|videos)\b": "image model, video VAE",
@@ -46,10 +45,6 @@ TOOLTIPS = {
     r"(?i)\bby the same\b|^the same\b": "what it is the same as",
 }
 """Of tooltips, which are shown alone."""
-ITS = re.compile(
-    r"\b(at|to) its (original size|end)\b|instead of its own|thus its light|its (published settings|trajectory)"
-)
-"""Where the noun is in the sentence itself."""
 
 
 def leaves(texts: object) -> Iterator[str]:
