@@ -137,7 +137,7 @@ def test_the_same_job_twice_gives_the_same_bits(name, family):
 def test_a_trajectory_of_another_inversion_is_refused():
     trajectory = EDITORS["ddim"].invert(job_for("ve"))
     for name in ("EDICT", "heun", "edit-friendly DDPM"):
-        with pytest.raises(ValueError, match=f"Invert the picture with '{name}'"):
+        with pytest.raises(ValueError, match=f"Invert the image with '{name}'"):
             EDITORS[name].edit(job_for("ve"), trajectory)
 
 
