@@ -290,5 +290,5 @@ def test_an_edit_under_other_guidance_than_the_inversion_is_refused(name):
     path, sigmas = GRIDS["ve, even"]
     trajectory = invert(INVERSIONS[name], Mixture(path), picture(), sigmas, Cond(SOURCE))
     job = EditJob(Mixture(path), picture(), sigmas, GUIDED, GUIDED)
-    with pytest.raises(ValueError, match=r"inverted with, 1; the source's is 3\. Invert at 3"):
+    with pytest.raises(ValueError, match=r"of its inversion, 1, but source guidance is 3\. Invert at 3"):
         EDITORS[name].edit(job, trajectory)
