@@ -14,9 +14,9 @@ from ..prompts.tokens import PromptTokens
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser, SigmaRange
 
-LOOKS = 5
-SPREADS = 1
-"""Levels that are looked at, and how often maps are spread: more change the masks of the toybox little."""
+# More change the masks of the toybox little.
+LOOKS = 5  # levels that are looked at
+SPREADS = 1  # how often maps are spread
 
 
 def word_attention(

@@ -9,16 +9,14 @@ from ..progress import OnStep, Progress
 from ..shapes import Latent, LatentMask, Sigma
 from ..types import Bound, Cond, EditableDenoiser
 
-NOISINGS = 10
-CLAMP = 3.0
-THRESHOLD = 0.5
-"""Noisings that are averaged, the multiple of its mean at which the map is cut off, and the share of that which counts as
-changed (arXiv:2210.11427; the clamp is published code's)."""
+# arXiv:2210.11427; the clamp is published code's.
+NOISINGS = 10  # that are averaged
+CLAMP = 3.0  # the multiple of its mean at which the map is cut off
+THRESHOLD = 0.5  # the share of the clamp that counts as changed
 
-
-LEVEL, GROWN = 0.5, 1
-"""Where in the grid the paper noises to, and the latent pixels by which a mask is widened: on toybox edits it then covered
-all that truly changes."""
+# On toybox edits the mask then covered all that truly changes.
+LEVEL = 0.5  # where in the grid to noise to, as in the paper
+GROWN = 1  # latent pixels by which the mask is widened
 
 
 def diff_edit_mask(

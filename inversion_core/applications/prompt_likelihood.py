@@ -10,9 +10,9 @@ from ..loops.integrate import working
 from ..shapes import Latent, Sigmas
 from ..types import Cond, EditableDenoiser
 
+# The papers take hundreds for hard questions; the toybox's styles need no more.
 LEVELS = 5
-NOISES = 2
-"""Levels and noises per level; the papers take hundreds for hard questions, the toybox's styles need no more."""
+NOISES = 2  # per level
 
 
 @torch.no_grad()

@@ -19,11 +19,11 @@ from .attention_view import word_attention
 
 Mask = Float[Tensor, "masks 1 _ _"]
 
-THRESHOLD, SOFTNESS = 0.3, 0.4
-"""Share of the clothing's strongest attention, over that of the other words, that counts as half of a region, and the width
-of the edge: tried on the toybox."""
-WIDE, NARROW = 0.25, 0.5
-"""From which share on a place belongs to the region that changes, and to the garment that is put there."""
+# Shares of the clothing's strongest attention, over that of the other words: tried on the toybox.
+THRESHOLD = 0.3  # counts as half of a region
+SOFTNESS = 0.4  # the width of a region's edge
+WIDE = 0.25  # from here on a place belongs to the region that changes
+NARROW = 0.5  # from here on a place belongs to the garment that is put there
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from ..shapes import Latent, Sigma
 from ..types import Step
 from .two_step import Neighbour, two_step
 
-GAMMA = 0.94
+# github.com/guoqiang-zhang-x/BDIA, image-editing, which recommends 0.92 to 1.
+GAMMA = 0.94  # with which the authors edit in 50 steps
 GAMMA_LEAST = 0.9
-"""The authors edit with 0.94 in 50 steps, and recommend 0.92 to 1 (github.com/guoqiang-zhang-x/BDIA, image-editing)."""
 
 
 def bdia(*, gamma: float = GAMMA) -> Step:

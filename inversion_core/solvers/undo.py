@@ -10,8 +10,7 @@ from .ddim_inverse import ddim_inverse
 from .fixed_point import WINDOW, Tried, Update, plain
 
 TOLERANCE = 1e-6
-ITERATIONS = 20
-"""FPI iterates 20 times (arXiv:2312.12540)."""
+ITERATIONS = 20  # FPI's (arXiv:2312.12540)
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,7 @@ def test_the_mask_travels_at_the_padded_size() -> None:
     assert torch.equal(latent["noise_mask"][0, 0, :10, :20], mask[0])
 
 
-@pytest.mark.parametrize(
-    ("shape", "message"), [((1, 9, 20), "mask is 20 x 9"), ((3, 10, 20), "3 masks for 2 images")]
-)
+@pytest.mark.parametrize(("shape", "message"), [((1, 9, 20), "mask is 20 x 9"), ((3, 10, 20), "3 masks for 2 images")])
 def test_masks_that_do_not_fit_are_refused(shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         encode.encode(Halves(), picture(10, 20, batch=2), torch.zeros(shape), 64)
