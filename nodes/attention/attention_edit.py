@@ -118,11 +118,7 @@ def blending() -> list[io.Input]:
             default="",
             tooltip="Local blend: comma-separated words of the target prompt whose region may change.",
         ),
-        advanced(
-            fraction(
-                "blend_start", START, "Local blend: keep the rest from the source after this fraction of the steps."
-            )
-        ),
+        advanced(fraction("blend_start", START, "Local blend: keep the rest after this fraction of the steps.")),
         advanced(
             fraction(
                 "blend_threshold",
