@@ -10,7 +10,7 @@ from ..inversion_core.applications.style import SHAPES_END, STYLINGS, Style, kee
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers.studio import Studio
 from ..inversion_core.loops.direct import direct
-from ..inversion_core.loops.edit import Edited, edit
+from ..inversion_core.loops.edit import Edit, Edited, Target
 from ..inversion_core.shapes import Picture
 from ..inversion_core.techniques.style_id import LAYER
 from ..inversion_core.trajectory import Trajectory
@@ -93,16 +93,10 @@ def transferred(
     techniques = [keeping_shapes(studio.prompt_tokens(sources[0]), trajectory.sigmas, end=styling.shapes)]
     if styling.method:
         techniques.append(_shown(studio, looks, words, styling, making, trajectory))
+    target = Target(making.guided(studio, targets), techniques)
+    edit = Edit(trajectory, studio.denoiser, Cond(stacked(studio, sources)), [target], direct)
     with making.watched() as on_step:
-        edited = edit(
-            trajectory,
-            studio.denoiser,
-            Cond(stacked(studio, sources)),
-            making.guided(studio, targets),
-            anchor=direct,
-            techniques=techniques,
-            on_step=on_step,
-        )
+        (edited,) = edit.run(on_step=on_step)
     return Styled(edited, targets)
 
 

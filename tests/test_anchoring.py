@@ -7,7 +7,7 @@ from harness.networks import AttentionNetwork, Mixture
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.inversions.ode import from_slope, from_zero
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import integrate, replay
 from latent_inversion.inversion_core.methods.direct_edit import aligned, aligned_source
 from latent_inversion.inversion_core.methods.h_edit import h_edit, h_edit_source
@@ -42,7 +42,7 @@ def error(a, b):
 
 def run(trajectory, denoiser, target, step, anchor, techniques=()):
     source = Cond(SOURCE, EMPTY, 7.5)
-    return edit_all(trajectory, denoiser, source, [Target(target, techniques, step=step)], anchor=anchor)[0]
+    return Edit(trajectory, denoiser, source, [Target(target, techniques, step=step)], anchor=anchor).run()[0]
 
 
 @FAMILIES

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import AttentionNetwork, attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.image_tokens import share_inside
@@ -12,7 +13,7 @@ from latent_inversion.inversion_core.attention.maps import mean_maps, record_map
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, edits_of
+from latent_inversion.inversion_core.loops.edit import edits_of
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine, replace
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import AttentionNetwork, JointNetwork, attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.blocks import between, within
@@ -14,7 +15,7 @@ from latent_inversion.inversion_core.attention.technique import Technique
 from latent_inversion.inversion_core.attention.weighted import weighted
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.edit import unanchored
 from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques.injection import inject_keys_values, inject_values

@@ -10,6 +10,7 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
 from harness import conformance, tiny_diffusion, tiny_flow
+from harness.edits import edit
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit
 from latent_inversion.inversion_core.attention.technique import Technique
@@ -17,7 +18,6 @@ from latent_inversion.inversion_core.backends.diffusers.control import Control
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
-from latent_inversion.inversion_core.loops.edit import edit
 from latent_inversion.inversion_core.loops.integrate import integrate, replay
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.schedules import leading

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import AttentionNetwork, Mixture
 from latent_inversion.inversion_core.attention.site import AttentionEdit
 from latent_inversion.inversion_core.attention.technique import Reference, Technique
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import Target, edit, edit_all
+from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
@@ -44,7 +45,7 @@ def test_targets_together_are_the_targets_one_by_one_at_the_price_of_one_source_
     network, count, alone = AttentionNetwork(), Count(), Count()
     trajectory = inverted(network)
     targets = [Target(guided(TARGET), controlled()), Target(guided(OTHER), controlled()), Target(guided(OTHER))]
-    together = edit_all(trajectory, Counted(network, count), guided(SOURCE), targets, anchor=direct)
+    together = Edit(trajectory, Counted(network, count), guided(SOURCE), targets, anchor=direct).run()
     for target, edited in zip(targets, together, strict=True):
         one = edit(
             trajectory,
@@ -68,7 +69,7 @@ def test_a_target_may_have_its_own_network_and_step():
 
     count = Count()
     targets = [Target(guided(TARGET), step=watched, wrap=lambda d: Counted(d, count)), Target(guided(TARGET))]
-    own, plain = edit_all(trajectory, Mixture(), guided(SOURCE), targets)
+    own, plain = Edit(trajectory, Mixture(), guided(SOURCE), targets).run()
     assert torch.equal(own.target, plain.target)
     assert calls == SIGMAS[:-1].tolist() and count.evaluations == 2 * trajectory.steps
 
@@ -138,7 +139,7 @@ def test_a_reference_is_shown_at_every_step_and_only_its_own_technique_sees_it()
     trajectory = inverted(network)
     trajectory = replace(trajectory, xs=replay(trajectory, network, Cond(SOURCE)).xs)
     other = replace(trajectory, xs=tuple(x.flip(0) for x in trajectory.xs))
-    own, plain, same = edit_all(
+    own, plain, same = Edit(
         trajectory,
         network,
         Cond(SOURCE),
@@ -147,7 +148,7 @@ def test_a_reference_is_shown_at_every_step_and_only_its_own_technique_sees_it()
             Target(Cond(SOURCE)),
             Target(Cond(SOURCE), [from_reference(trajectory, [])]),
         ],
-    )
+    ).run()
     assert seen == SIGMAS[:-1].tolist()
     assert torch.equal(same.target, plain.target) and not torch.allclose(own.target, plain.target, atol=1e-3)
 

@@ -5,11 +5,11 @@ import itertools
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import Mixture
 from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor, trajectory_for
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.delta import delta_edit
-from latent_inversion.inversion_core.loops.edit import edit
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.chord_edit import chord_edit
 from latent_inversion.inversion_core.paths import RF, VE

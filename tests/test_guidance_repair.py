@@ -7,7 +7,7 @@ import torch
 
 from harness.networks import AttentionNetwork, Mixture
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
-from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.negative_prompt import negative_prompt
 from latent_inversion.inversion_core.methods.prox_npi import PULL_BELOW, hard_threshold, prox_npi, soft_threshold
@@ -38,7 +38,7 @@ def edited(family, target, *, techniques=(), denoiser=None, wrap=None, **setting
     trajectory = inverted(denoiser, family)
     cond = negative_prompt(Cond(target, EMPTY, 7.5), Cond(SOURCE))
     wrap = prox_npi(trajectory, **settings) if wrap is None else None
-    return edit_all(trajectory, denoiser, Cond(SOURCE), [Target(cond, techniques, wrap)])[0]
+    return Edit(trajectory, denoiser, Cond(SOURCE), [Target(cond, techniques, wrap)]).run()[0]
 
 
 def controlled(family):

@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import AttentionNetwork, Mixture
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.edit import unanchored
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.negative_prompt import negative_prompt
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import AttentionNetwork, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.reference import adain, latent_adain
@@ -14,7 +15,7 @@ from latent_inversion.inversion_core.attention.weighted import weighted
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.delta import delta_edit
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.edit import unanchored
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.flow_edit import flow_edit
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window

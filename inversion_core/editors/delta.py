@@ -31,6 +31,7 @@ def _free(
             *conds(job),
             techniques=job.techniques,
             generator=job.generator,
+            memory=job.memory,
             on_step=job.on_step,
         )
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from ..attention.budget import Memory
 from ..attention.technique import Technique
 from ..inversions import INVERSIONS, invert
-from ..loops.edit import Anchor, Edited, Target, unanchored
-from ..loops.memory import Memory, edit_within
+from ..loops.edit import Anchor, Edit, Edited, Target, unanchored
 from ..paths import NoisePath
 from ..progress import OnStep, within
 from ..shapes import Latent, Sigmas
@@ -24,7 +24,7 @@ class Job:
 
     `strength` is the share of the steps that are edited, from 0 (hardly) to 1 (from pure noise). `null_text` saves the
     method of that name its optimisation. `memory` says how attention banks are kept and who is told; without, they are
-    kept as recorded and nothing is foreseen.
+    kept as recorded.
     """
 
     denoiser: EditableDenoiser
@@ -134,16 +134,8 @@ def planned(
         if solvers is not None and trajectory.solver not in solvers:
             raise WrongInversion(inversion, trajectory)
         plan = make(job, trajectory)
-        return edit_within(
-            job.memory,
-            trajectory,
-            plan.denoiser,
-            plan.source,
-            [plan.target],
-            anchor=plan.anchor,
-            start=job.start,
-            on_step=within(job.on_step, plan.spent, 1 - plan.spent),
-        )[0]
+        edit = Edit(trajectory, plan.denoiser, plan.source, [plan.target], plan.anchor, job.start)
+        return edit.run(job.memory, within(job.on_step, plan.spent, 1 - plan.spent))[0]
 
     return Editor(run, inversion, inversion_guidance, families, uncond, about, promptless, gradients, settings or {})
 

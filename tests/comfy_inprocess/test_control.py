@@ -19,10 +19,10 @@ from safetensors.torch import load_file
 
 from harness import conformance, control_reference, tiny_comfy
 from harness.control_reference import INDEX, STRENGTH, normal
+from harness.edits import edit
 from latent_inversion.inversion_core.attention.technique import Technique
 from latent_inversion.inversion_core.backends.comfy.denoiser import run, sigmas_of
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
-from latent_inversion.inversion_core.loops.edit import edit
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.nodes.editing.edit_sampler import InversionEditSampler
 from latent_inversion.nodes.inverting.ddim_invert import InversionDDIMInvert
