@@ -32,7 +32,7 @@ from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.control import techniques
 from latent_inversion.command_line.evaluation import CROSS, control_for
 from latent_inversion.command_line.models import TOYBOX_GUIDANCE, load_toybox
-from latent_inversion.inversion_core.editors.video import made
+from latent_inversion.inversion_core.applications.video import made
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.clip import edit_clip, windows
 from latent_inversion.inversion_core.loops.edit import Edit as Along

@@ -195,7 +195,7 @@ def test_the_weight_of_the_editing_term_is_the_steps_coefficient_of_the_velocity
     step = h_edit(trajectory, network, GUIDED, source_guidance=1.0)
     moved = step(Bound(network, Cond(TARGET)), trajectory.xs[5], sigma, after, None)[0] - trajectory.xs[6]
     plain = Bound(network, Cond(TARGET)), Bound(network, Cond(SOURCE))
-    solver = SOLVERS[trajectory.solver]
+    solver = SOLVERS[trajectory.solver].step
     own = (
         solver(plain[0], trajectory.xs[5], sigma, after, None)[0]
         - solver(plain[1], trajectory.xs[5], sigma, after, None)[0]

@@ -7,6 +7,7 @@ import torch
 
 from harness import tiny_diffusion
 from harness.networks import AttentionNetwork
+from latent_inversion.inversion_core.applications.video import made
 from latent_inversion.inversion_core.attention import budget, free
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.budget import BankTooLarge, Ledger, Memory
@@ -14,12 +15,11 @@ from latent_inversion.inversion_core.attention.kept import Storage
 from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
 from latent_inversion.inversion_core.attention.technique import Technique
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.editors import Job, run_editor
-from latent_inversion.inversion_core.editors.video import made
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.clip import edit_clip, windows
 from latent_inversion.inversion_core.loops.direct import direct
 from latent_inversion.inversion_core.loops.edit import Edit, Target, unanchored
+from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
 from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, window
@@ -405,13 +405,15 @@ def test_methods_that_ask_in_their_own_way_are_counted_as_well(denoiser, path, m
     """The first two record the source at the level that the step leads to, and at no other; the last walks no trajectory."""
     said = []
     memory = Memory(tell=said.append)
-    job = Job(denoiser, path.xs[-1], path.sigmas, Cond(SOURCE, EMPTY, 3.0), GUIDED, techniques=(ptp(),), memory=memory)
+    job = EditJob(
+        denoiser, path.xs[-1], path.sigmas, Cond(SOURCE, EMPTY, 3.0), GUIDED, techniques=(ptp(),), memory=memory
+    )
     along = None if method == "FlowEdit" else path
-    plain, told = run_editor(method, replace(job, memory=None), along), run_editor(method, job, along)
+    plain, told = EDITORS[method].edit(replace(job, memory=None), along), EDITORS[method].edit(job, along)
     assert torch.equal(plain.target, told.target)
     assert said and all(line.startswith("attention bank  ") for line in said)
     with pytest.raises(BankTooLarge):
-        run_editor(method, replace(job, memory=Memory(Storage(budget=10))), along)
+        EDITORS[method].edit(replace(job, memory=Memory(Storage(budget=10))), along)
 
 
 def test_the_windows_of_a_clip_share_what_is_told_and_the_budget(denoiser, path):

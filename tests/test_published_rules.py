@@ -12,7 +12,7 @@ from harness.shared_norms import both_normalised
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.inversions import INVERSIONS, Inversion, invert
 from latent_inversion.inversion_core.inversions.ode import Ode
 from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import replay
@@ -153,7 +153,7 @@ def test_renoise_averages_the_last_two_predictions_once():
     x0 = picture().double()
     theirs = renoise_as_published(x0, sigmas, iterations=9)
     to_the_end = Ode(undo(euler, tolerance=1e-30, iterations=9, ended=averaged), "euler")
-    ours = invert(to_the_end, Counted(Mixture(), count), x0, sigmas, Cond(SOURCE))
+    ours = invert(Inversion("ReNoise to the end", to_the_end, ""), Counted(Mixture(), count), x0, sigmas, Cond(SOURCE))
     assert torch.allclose(ours.xs[0], theirs, rtol=1e-9)
     assert count.evaluations == 5 * 11, "ten of the published step, and one that says what is left"
     stopped = invert(INVERSIONS["ReNoise"], Mixture(), x0, sigmas, Cond(SOURCE))

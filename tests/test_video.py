@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from harness.networks import AttentionNetwork
+from latent_inversion.inversion_core.applications.video import WAYS, made
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit, Site
-from latent_inversion.inversion_core.editors.video import WAYS, made
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.chunked import Chunked, chunks_of
 from latent_inversion.inversion_core.loops.clip import edit_clip, windows

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from ...inversion_core.applications.video import made
 from ...inversion_core.backends.diffusers.studio import Studio
-from ...inversion_core.editors.video import made
 from ...inversion_core.inversions import INVERSIONS, invert
 from ...inversion_core.loops.chunked import Chunked, chunks_of
 from ...inversion_core.loops.clip import Window, edit_clip, windows

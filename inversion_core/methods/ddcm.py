@@ -2,6 +2,8 @@
 
 from ..loops.delta import Pair
 from ..shapes import Latent, Sigma
+from .editor import Editor, edit_freely
+from .settings import Settings
 
 
 def ddcm(pair: Pair, z: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:
@@ -14,3 +16,16 @@ def ddcm(pair: Pair, z: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:
     noise = pair.draw()
     x_target, x_source = (pair.path.add_noise(x, noise, sigma) for x in (z, pair.x0))
     return pair.x0 + pair.change(x_target, x_source, sigma)
+
+
+EDITOR = Editor(
+    "DDCM",
+    lambda job, _: edit_freely(job, ddcm),
+    about="no inversion: adds the difference of the clean predictions at every level (InfEdit's sampler)",
+    settings={
+        "ve": Settings(
+            guidance=2.3, source_guidance=1.0, strength=1.0, steps=12
+        ),  # published code, on a consistency model of SD1
+        "rf": Settings(guidance=2.3, source_guidance=1.0, strength=1.0, steps=12),  # the toybox's
+    },
+)

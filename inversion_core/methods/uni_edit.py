@@ -7,10 +7,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..loops.direct import direct
+from ..loops.edit import Edited, Target
 from ..loops.integrate import working
 from ..progress import OnStep, Progress
 from ..shapes import Latent, LatentMask, Sigma
+from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser, Wrapper
+from .editor import EditJob, Editor, edit_along
+from .settings import Settings
 
 WEIGHT = 5.0
 """Weight of the difference (omega), beside 15 steps, strength 0.6 and guidance 1 (published code)."""
@@ -59,11 +64,10 @@ def uni_edit_mask(
     """
     if not states:
         raise ValueError("Uni-Edit's mask needs the picture's latent at one noise level or more; got none.")
-    ours, theirs = source.alone(), target.alone()
     changes = []
     for index, (state, sigma) in enumerate(states):
         x = working(state, denoiser)
-        after, before = denoiser(x, sigma, theirs), denoiser(x, sigma, ours)
+        after, before = denoiser(x, sigma, target.alone()), denoiser(x, sigma, source.alone())
         changes.append((after - before).abs().mean(1, keepdim=True))
         if on_step is not None:
             on_step(Progress("mask", index, len(states), float(sigma), x, after, source=before))
@@ -78,3 +82,19 @@ def stressed(size: Size) -> Size:
     """How much two prompts differ at each place, brought to 0..1 picture by picture."""
     low, high = (bound.view(-1, *[1] * (size.ndim - 1)) for bound in torch.aminmax(size.flatten(1), dim=1))
     return (size - low) / (high - low).clamp(min=EPSILON)
+
+
+def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
+    target = Target(job.target, job.techniques, wrap=lambda network: uni_edit(network, job.source))
+    return edit_along(job, trajectory, target, anchor=direct)
+
+
+EDITOR = Editor(
+    "Uni-Edit",
+    _edit,
+    inversion="Uni-Inv",
+    promptless=True,
+    about="stresses the difference of the prompts where it is large, along a stored path",
+    # Published code, on SDXL, SD3 and Flux.
+    settings=dict.fromkeys(("ve", "rf", "distilled"), Settings(1.0, 1.0, 0.6, 15)),
+)

@@ -1,6 +1,6 @@
 """TokenFlow (arXiv:2307.10373): key frames are edited together, all frames take the edit along the source's motion.
 
-Frames are rows of the batch. The network must see the key frames in one call before the others (`methods.Chunked`).
+Frames are rows of the batch. The network must see the key frames in one call before the others (`loops.chunked.Chunked`).
 """
 
 import math

@@ -7,17 +7,16 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ...inversion_core.applications.compare import Compared, compare, fitting
 from ...inversion_core.dial import FEW_STEPS
-from ...inversion_core.editors import EDITORS, Job
-from ...inversion_core.editors.compare import Compared, compare, fitting
-from ...inversion_core.editors.job import Settings
+from ...inversion_core.methods import EDITORS, EditJob, Settings
 from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.types import Cond
 from ...pictures.files import to_pixels
 from ...pictures.sheet import Cell, sheet
-from ..inverting.ddim_invert import decreasing, scale_of
 from ..inverting.decode import decode
 from ..inverting.encode import encode
+from ..inverting.invert_latent import decreasing, scale_of
 from ..kit.common import schema
 from ..kit.latents import taken
 from ..kit.prompt_text import word_list
@@ -67,7 +66,7 @@ class InversionCompare(io.ComfyNode):
                     "methods",
                     default="",
                     multiline=True,
-                    tooltip="Only these, with commas between; empty for all that fit the model. They are: "
+                    tooltip="Only these, with commas between; empty for all that fit the model. They are:\n"
                     + ", ".join(EDITORS),
                 ),
                 io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="For methods that draw noise."),
@@ -133,7 +132,7 @@ def compared(
             source = cond_of(prepared, "source", settings.source_guidance, few_steps=few_steps)
             return source, cond_of(prepared, "target", settings.guidance, few_steps=few_steps)
 
-        job = Job(denoiser, x, sigmas, prepared("source"), prepared("target"), seed=seed, on_step=reporter(model))
+        job = EditJob(denoiser, x, sigmas, prepared("source"), prepared("target"), seed=seed, on_step=reporter(model))
         return list(compare(job, names or fitting(denoiser, few_steps), conds, few_steps=few_steps))
 
     gradients = any(EDITORS[name].gradients for name in names or EDITORS)

@@ -3,12 +3,13 @@
 from comfy_api.latest import io
 
 from ...inversion_core.dial import FEW_STEPS, PRESETS
+from ...inversion_core.loops.direct import ANCHORS
 from ..kit.checks import painted
 from ..kit.common import advanced, fraction, schema
 from ..kit.outputs import outcome, outcomes
 from ..run.guidance import GUIDANCE
 from ..sockets import AttentionEditSocket, NullTextSocket, TrajectorySocket
-from .edit_setup import ANCHORS, NEGATIVE, SOURCE, Setup, fitted_setup, sample
+from .edit_setup import NEGATIVE, SOURCE, Setup, fitted_setup, sample
 from .method_inputs import OWN
 
 

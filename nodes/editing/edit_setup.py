@@ -10,8 +10,8 @@ from torch import Tensor
 from ...inversion_core.backends.comfy.denoiser import is_guidance_distilled
 from ...inversion_core.dial import AS_SET, FEW_STEPS, Turned, turned
 from ...inversion_core.files.storage import require_same_model
-from ...inversion_core.loops.direct import direct
-from ...inversion_core.loops.edit import Edited, Target, unanchored
+from ...inversion_core.loops.direct import ANCHORS
+from ...inversion_core.loops.edit import Edited, Target
 from ...inversion_core.loops.memory import edit_within
 from ...inversion_core.methods.with_null_text import with_null_text
 from ...inversion_core.trajectory import NullText, Trajectory
@@ -26,7 +26,6 @@ from ..run.progress import reporter, run
 from ..sockets import LatentTrajectory
 from .method_inputs import OWN
 
-ANCHORS = {"direct": direct, "none": unanchored}
 NEGATIVE, SOURCE = "negative prompt", "source prompt"
 MOST_OF_FEW = 15
 """More steps than any model that was distilled to few is used with."""

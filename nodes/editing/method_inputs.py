@@ -1,12 +1,13 @@
 """The inputs of the nodes that edit by a method's name."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from comfy_api.latest import io
 
 from ...inversion_core.dial import FEW_STEPS
-from ...inversion_core.editors import EDITORS, GROUPS
-from ..kit.common import fraction
+from ...inversion_core.methods import GROUPS, Editor
+from ..kit.common import fraction, method_choice
 from ..run.guidance import GUIDANCE
 from .run_edit import Request
 
@@ -17,16 +18,16 @@ ABOUT_FEW_STEPS = (
 )
 
 
-def methods(*groups: str, free: bool = False) -> list[str]:
+def methods(*groups: str, free: bool = False) -> dict[str, Editor]:
     """The methods of some groups that edit along a trajectory, or those that are free of one."""
-    return [name for group in groups for name, editor in GROUPS[group].items() if (editor.inversion is None) == free]
+    editors = (editor for group in groups for editor in GROUPS[group].values())
+    return {editor.name: editor for editor in editors if (editor.inversion is None) == free}
 
 
-def choices(names: list[str]) -> list[Any]:
+def choices(editors: Mapping[str, Editor]) -> list[Any]:
     """The inputs by which every method is set."""
-    about = " ".join(f"{name}: {EDITORS[name].about}." for name in names)
     return [
-        io.Combo.Input("method", options=names, default=names[0], tooltip=about),
+        method_choice(editors),
         io.Combo.Input(
             "settings",
             options=[PUBLISHED, OWN, FEW_STEPS],

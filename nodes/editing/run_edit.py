@@ -7,16 +7,14 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from ...inversion_core.attention.technique import Technique
-from ...inversion_core.editors import EDITORS, Job, run_editor
-from ...inversion_core.editors.compare import settings_for
-from ...inversion_core.editors.job import Settings, WrongInversion
 from ...inversion_core.loops.edit import Edited
 from ...inversion_core.loops.memory import Memory
+from ...inversion_core.methods import EDITORS, EditJob, Settings, WrongInversion
 from ...inversion_core.trajectory import Trajectory
 from ...inversion_core.types import Cond
 from ..attention.attention_edits import Plans
 from ..attention.bank_memory import memory_of
-from ..inverting.ddim_invert import decreasing, scale_of
+from ..inverting.invert_latent import decreasing, scale_of
 from ..inverting.invert_methods import InversionExactInvert, InversionRFInvert, InversionStochasticInvert
 from ..kit.common import check_model, check_unconditional
 from ..kit.latents import taken
@@ -51,7 +49,7 @@ class Request:
             own["guidance"] = None
         if trajectory is not None and self.source_guidance is None and EDITORS[self.method].inversion_guidance is None:
             own["source_guidance"] = trajectory.provenance.guidance
-        usual = settings_for(self.method, denoiser, self.few_steps)
+        usual = EDITORS[self.method].settings_on(denoiser, self.few_steps)
         return replace(usual, **{n: v for n, v in own.items() if v is not None})
 
     def numbers(self, settings: Settings, trajectory: Trajectory | None) -> dict[str, tuple[float, bool]]:
@@ -130,7 +128,7 @@ def _run(
         remarks = [*of_prompts(prompts), *of_strength(1 - settings.strength, len(sigmas) - 1)]
         for line in (*told(request, settings, trajectory), *acting(model, prompts, numbers), *remarks):
             tell(line)
-        job = Job(
+        job = EditJob(
             denoiser,
             x if trajectory is None else trajectory.xs[-1],
             sigmas,
@@ -141,7 +139,7 @@ def _run(
             memory=memory,
             on_step=reporter(model),
         )
-        return run_editor(request.method, job, trajectory)
+        return EDITORS[request.method].edit(job, trajectory)
 
     return run(model, prompts, samples, sigmas, body, gradients=EDITORS[request.method].gradients)
 

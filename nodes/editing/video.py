@@ -8,15 +8,15 @@ import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
+from ...inversion_core.applications.video import WAYS, made
 from ...inversion_core.backends.comfy.denoiser import identity_of
-from ...inversion_core.editors.video import WAYS, made
 from ...inversion_core.inversions import INVERSIONS, invert
 from ...inversion_core.loops.chunked import Chunked, chunks_of
 from ...inversion_core.loops.clip import SPACING, TOGETHER, WINDOW, Window, edit_clip, windows
 from ...inversion_core.loops.edit import Edited
 from ...inversion_core.trajectory import Provenance
 from ..attention.attention_edits import Plans
-from ..inverting.ddim_invert import decreasing, scale_of
+from ..inverting.invert_latent import decreasing, scale_of
 from ..kit.checks import painted
 from ..kit.common import check_model, schema
 from ..kit.latents import mask_of, taken

@@ -9,7 +9,7 @@ from harness import tiny_comfy
 from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
 from latent_inversion.nodes.attention.attention_edits import AttentionPlan, BlendWords, Plans
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.inverting.invert_latent import invert_latent
 from latent_inversion.nodes.kit.noise import InvertedNoise
 from latent_inversion.nodes.run.prompt_places import Text
 

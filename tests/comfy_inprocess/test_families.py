@@ -20,7 +20,7 @@ from latent_inversion.nodes.attention.attention_edits import AttentionPlan, Blen
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, SOURCE, Setup, sample
 from latent_inversion.nodes.files import trajectory_folder as saved
 from latent_inversion.nodes.inverting import decode, encode
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent, scale_of
+from latent_inversion.nodes.inverting.invert_latent import invert_latent, scale_of
 from latent_inversion.nodes.inverting.null_text import optimize
 from latent_inversion.nodes.kit import common
 from latent_inversion.nodes.kit.noise import InvertedNoise

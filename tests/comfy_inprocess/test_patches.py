@@ -16,7 +16,7 @@ from latent_inversion.inversion_core.attention.site import Site
 from latent_inversion.inversion_core.backends.comfy.denoiser import path_of, run
 from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.inverting.invert_latent import invert_latent
 
 pytestmark = pytest.mark.usefixtures("in_a_node")
 

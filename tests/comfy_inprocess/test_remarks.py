@@ -12,7 +12,7 @@ from latent_inversion.nodes.editing.edit_sampler import InversionEditSampler
 from latent_inversion.nodes.editing.free_edit import InversionFreeEdit
 from latent_inversion.nodes.editing.method_edit import InversionAnchoredEdit
 from latent_inversion.nodes.editing.method_inputs import OWN, PUBLISHED
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.inverting.invert_latent import invert_latent
 from latent_inversion.nodes.kit.remarks import equal
 from latent_inversion.nodes.run.prompt_places import Text
 

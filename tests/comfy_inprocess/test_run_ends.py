@@ -16,7 +16,7 @@ from latent_inversion.nodes.editing.edit_mask import MAKERS, Wanted, mask_of
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
 from latent_inversion.nodes.editing.run_edit import Request, edit_along, edit_without
 from latent_inversion.nodes.editing.video import Settings, edit_frames, invert_frames
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.inverting.invert_latent import invert_latent
 from latent_inversion.nodes.inverting.null_text import optimize
 
 FAMILY = FAMILIES["sd15"]

@@ -317,7 +317,7 @@ def test_the_masks_of_image_to_video_nodes_hold_the_frames_that_they_mean(
 ) -> None:
     """Wan22ImageToVideoLatent and LTXVImgToVideo put 0 where the first frame is given."""
     from latent_inversion.nodes.editing import edit_setup
-    from latent_inversion.nodes.inverting import ddim_invert as invert
+    from latent_inversion.nodes.inverting import invert_latent as invert
 
     family = tiny_comfy.FAMILIES["wan"]
     model, mask = family.model(), torch.ones(shape)

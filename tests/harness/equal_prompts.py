@@ -20,7 +20,7 @@ from latent_inversion.nodes.attention.plug_and_play import InversionPlugAndPlay
 from latent_inversion.nodes.attention.shared_attention import InversionKVInjection, InversionMutualAttention
 from latent_inversion.nodes.attention.style_reference import InversionStyleReference
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.inverting.invert_latent import invert_latent
 
 from .tiny_comfy import POOLED, Family
 

@@ -1,0 +1,88 @@
+"""The trajectory of a LATENT, inside ComfyUI's sampling."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...inversion_core.backends.comfy.denoiser import identity_of, is_guidance_distilled, latent_of, sigmas_of
+from ...inversion_core.inversions import INVERSIONS, invert
+from ...inversion_core.inversions.rf_inversion import RfInversion
+from ...inversion_core.trajectory import Provenance, check_decreasing
+from ..kit.checks import counted
+from ..kit.latents import mask_of, taken
+from ..kit.noise import seeded
+from ..run.control_hints import framed
+from ..run.guidance import recorded
+from ..run.progress import reporter, run
+from ..sockets import LatentTrajectory
+
+GUIDANCE = 30.0
+"""The most guidance of an inversion."""
+
+
+def mistaken_guidance(guidance: float | None, negative: bool) -> str:
+    """The sentence about guidance that is out of range or lacks the negative prompt; None is a linked one, and not judged."""
+    if guidance is None:
+        return ""
+    if not 0 <= guidance <= GUIDANCE:
+        return f"Guidance is a number from 0 to {GUIDANCE:g}; got {guidance:g}."
+    if guidance != 1 and not negative:
+        return f"Guidance {guidance:g} needs the negative prompt: connect 'negative', or set guidance to 1."
+    return ""
+
+
+def invert_latent(
+    model: Any,
+    latent: dict[str, Any],
+    source: Any,
+    negative: Any,
+    steps: int,
+    scheduler: str,
+    guidance: float,
+    method: str,
+    seed: int = 0,
+    gamma: float = RfInversion.gamma,
+) -> LatentTrajectory:
+    """The trajectory of a LATENT. Raises ValueError if the grid, the latent or the prompts do not fit."""
+    if said := mistaken_guidance(guidance, negative is not None or is_guidance_distilled(model)):
+        raise ValueError(said)
+    inversion = INVERSIONS[method]
+    if isinstance(inversion.run, RfInversion):
+        inversion = replace(inversion, run=RfInversion(gamma))
+    frame, samples = taken(model, latent)
+    sigmas = decreasing(model, scheduler, steps)
+    provenance = Provenance(model=identity_of(model, source), method=method)
+    prompts = {"source": source} | ({} if negative is None else {"negative": negative})
+
+    def body(denoiser: Any, x: Tensor, prepared: Any) -> Any:
+        cond = prepared("source", "negative" if guidance != 1 else None, guidance)
+        options = {"provenance": provenance, "on_step": reporter(model)}
+        return invert(inversion, denoiser, x, sigmas, cond, generator=seeded(seed), **options)
+
+    trajectory = run(model, framed(prompts, frame), samples, sigmas, body)
+    trajectory = recorded(model, source, guidance, trajectory)
+    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, mask_of(latent))
+
+
+def decreasing(model: Any, scheduler: str, steps: int) -> Tensor:
+    """The scheduler's grid. Raises ValueError, naming the scheduler, if it does not fall at every step."""
+    sigmas = sigmas_of(model, scheduler, steps)
+    try:
+        check_decreasing(sigmas)
+    except ValueError as error:
+        raise ValueError(
+            f"The scheduler '{scheduler}' gives no usable noise levels for this model in {counted(steps, 'step')}. Take another "
+            f"scheduler, or other steps. ({error})"
+        ) from error
+    return sigmas
+
+
+def scale_of(model: Any, samples: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Scale and shift of each channel from the model's latents to the VAE's."""
+    samples = latent_of(model, samples)
+    out = model.get_model_object("latent_format").process_out
+    shape = (1, samples.shape[1], *[1] * (samples.ndim - 2))
+    zero, one = (out(torch.full(shape, value)).flatten() for value in (0.0, 1.0))
+    return tuple((one - zero).tolist()), tuple(zero.tolist())
