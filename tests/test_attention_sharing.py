@@ -1,6 +1,6 @@
 """Keys and values of the source in the target: MasaCtrl, injection, KV-Edit; what is neutral, what is exact, what is computed."""
 
-from dataclasses import replace as changed
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -15,7 +15,7 @@ from latent_inversion.inversion_core.attention.weighted import weighted
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
 from latent_inversion.inversion_core.loops.edit import edit, unanchored
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques.injection import inject_keys_values, inject_values
 from latent_inversion.inversion_core.techniques.kv_edit import kv_edit, picked
@@ -83,7 +83,7 @@ SHARING = {
     "values": lambda active: [inject_values(where=everywhere, active=active)],
     "values outside": lambda active: [inject_values(where=everywhere, active=active, mask=half())],
     "values, the text's too": lambda active: [inject_values(where=everywhere, active=active, text=True)],
-    "KV-Edit": lambda active: [changed(kv_edit(half(), active=active), blend=None)],
+    "KV-Edit": lambda active: [replace(kv_edit(half(), active=active), blend=None)],
 }
 PLAIN = ("masactrl", "keys and values", "values", "values, the text's too")
 
@@ -128,7 +128,7 @@ def test_it_raises_where_no_site_matches(net, name):
 @pytest.mark.parametrize("name", SHARING)
 def test_a_whole_edit_equals_one_on_written_out_maps(net, name):
     of = trajectory(net)
-    written, plain = changed(net, attention=explicit_attention), {"of": of, "target": Cond(TARGET)}
+    written, plain = replace(net, attention=explicit_attention), {"of": of, "target": Cond(TARGET)}
     assert torch.allclose(
         edited(written, *SHARING[name](WHOLE), **plain), edited(net, *SHARING[name](WHOLE), **plain), atol=1e-4
     )
@@ -136,7 +136,7 @@ def test_a_whole_edit_equals_one_on_written_out_maps(net, name):
 
 JOINT = Site("double.0", "joint", "cond", 1.0, (1, 4, 9), range(5))
 SELF = Site("b", "self", "cond", 1.0, (1, 4, 9), range(0))
-IMAGE_FIRST = changed(JOINT, text=range(36, 41))
+IMAGE_FIRST = replace(JOINT, text=range(36, 41))
 SITES = pytest.mark.parametrize("site", [SELF, JOINT, IMAGE_FIRST], ids=["self", "text first", "image first"])
 
 
@@ -150,7 +150,7 @@ def run(technique, site, attend=fused, *, uncond=False):
     """The target's call after the source's conditional one: `(result, source's qkv, target's qkv)`."""
     bank, source, target = Bank(), qkv(site, 1), qkv(site, 2)
     technique.record(bank).apply(fused, *source, site)
-    at = changed(site, branch="uncond") if uncond else site
+    at = replace(site, branch="uncond") if uncond else site
     return technique.inject(bank).apply(attend, *target, at), source, target
 
 
@@ -299,7 +299,7 @@ def test_kv_edit_of_no_token_computes_the_text_only():
 
 @pytest.mark.parametrize("frames_of_masks", [1, 3])
 def test_frames_among_the_tokens_have_a_mask_each_or_one_for_all(frames_of_masks):
-    site = changed(SELF, grid=(3, 3, 4))
+    site = replace(SELF, grid=(3, 3, 4))
     masks = (torch.rand(2 * 3 if frames_of_masks == 3 else 1, 1, 3, 4) > 0.5).float()
     out, (q_s, k_s, v_s), (q, k, v) = run(kv_edit(masks, active=WHOLE), site)
     inside = masks.view(2, -1) if frames_of_masks == 3 else masks.view(1, -1).repeat(1, 3)
@@ -309,7 +309,7 @@ def test_frames_among_the_tokens_have_a_mask_each_or_one_for_all(frames_of_masks
 
 
 def control(net, active):
-    return prompt_to_prompt(refine(CAT, DOG), cross=active, self_attention=active)
+    return prompt_to_prompt(align_refine(CAT, DOG), cross=active, self_attention=active)
 
 
 @pytest.mark.parametrize("name", SHARING)
@@ -319,7 +319,7 @@ def test_it_composes_with_prompt_to_prompt(net, name):
     techniques = [*SHARING[name](WHOLE), control(net, window(SIGMAS, 0, 0.5))]
     plain = {"of": of, "target": Cond(TARGET)}
     both = edited(net, *techniques, **plain)
-    written = changed(net, attention=explicit_attention)
+    written = replace(net, attention=explicit_attention)
     assert torch.allclose(both, edited(written, *techniques, **plain), atol=1e-4)
     for alone in ([*SHARING[name](WHOLE)], [techniques[-1]]):
         assert (both - edited(net, *alone, **plain)).abs().mean() > 1e-3
@@ -330,7 +330,7 @@ def test_shared_values_are_counted_once_under_an_edit_that_splits_them(site):
     """Prompt-to-Prompt asks the kernel twice for parts of the values; the picture's part is the source's once."""
     length = 5 if site.kind == "joint" else LENGTH
     words = PromptTokens((Word("cat", (1,)),), length)
-    inner = prompt_to_prompt(refine(words, words), cross=WHOLE, self_attention=NEVER)
+    inner = prompt_to_prompt(align_refine(words, words), cross=WHOLE, self_attention=NEVER)
     outer = inject_keys_values(where=everywhere, active=WHOLE)
     bank, source, target = Bank(), qkv(site, 1), qkv(site, 2)
     for technique in (outer, inner):
@@ -352,7 +352,7 @@ def test_blocks_are_chosen_by_name_and_by_depth():
     assert between(names, 0.5) == ("double.2", "double.3")
     assert between(names, 0.0, 0.5) == ("double.0", "double.1")
     where = within(between(names, 0.5))
-    assert where(changed(JOINT, block="double.3")) and not where(changed(JOINT, block="double.0"))
+    assert where(replace(JOINT, block="double.3")) and not where(replace(JOINT, block="double.0"))
     with pytest.raises(ValueError, match="No block lies between"):
         between(names, 0.9, 0.95)
 
@@ -367,7 +367,7 @@ def test_rf_edit_puts_in_all_of_the_source_s_values_as_published(masked):
     made.record(bank).apply(fused, q, k, v_source, site)
     inside = (place >= 0) & (place % 8 < 4) & masked
     assert torch.equal(made.inject(bank).apply(fused, q, k, v, site), fused(q, k, torch.where(inside, v, v_source)))
-    longer = changed(site, text=range(13))
+    longer = replace(site, text=range(13))
     q, k, v = (torch.cat([t[:, :, :1], t], 2) for t in (q, k, v))
     kept = torch.cat([v[:, :, :13], torch.where(inside[:, :, 12:], v[:, :, 13:], v_source[:, :, 12:])], 2)
     assert torch.equal(made.inject(bank).apply(fused, q, k, v, longer), fused(q, k, kept))
@@ -386,7 +386,7 @@ def test_published_blocks_are_blocks_of_their_network(name):
 
 
 def test_blocks_outside_and_everywhere_of_a_preset_treat_the_mask_so():
-    preset = changed(PRESETS["LayerVerse (Flux)"], blocks=("double.0",), everywhere=("double.1",))
+    preset = replace(PRESETS["LayerVerse (Flux)"], blocks=("double.0",), everywhere=("double.1",))
     net, of = NETWORKS["text first"], trajectory(NETWORKS["text first"])
     parts = [
         inject_keys_values(where=within(["double.0"]), active=WHOLE, mask=half()),

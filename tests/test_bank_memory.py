@@ -11,7 +11,7 @@ from latent_inversion.inversion_core.attention import budget
 from latent_inversion.inversion_core.attention.bank import Bank, Storage
 from latent_inversion.inversion_core.attention.budget import BankTooLarge, Need, fit, free_memory
 from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
-from latent_inversion.inversion_core.attention.technique import Technique
+from latent_inversion.inversion_core.attention.technique import Pass, Technique
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.editors import Job, run_editor
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
@@ -19,7 +19,7 @@ from latent_inversion.inversion_core.loops.direct import direct
 from latent_inversion.inversion_core.loops.edit import Target, edit, edit_all, unanchored
 from latent_inversion.inversion_core.loops.memory import Memory, edit_within
 from latent_inversion.inversion_core.loops.rehearsal import bank_need
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, window
 from latent_inversion.inversion_core.techniques.injection import inject_keys_values
@@ -64,7 +64,7 @@ def path(paths):
 
 def ptp(part=1.0):
     return prompt_to_prompt(
-        refine(WORDS, WORDS), cross=window(SIGMAS, 0, part), self_attention=window(SIGMAS, 0, part / 2)
+        align_refine(WORDS, WORDS), cross=window(SIGMAS, 0, part), self_attention=window(SIGMAS, 0, part / 2)
     )
 
 
@@ -237,15 +237,12 @@ def test_an_edit_beyond_its_budget_is_refused_before_it_is_sampled(denoiser, pat
 
 
 def test_what_depends_on_values_is_counted_up_to_there(denoiser, path):
-    def inject(bank):
-        def apply(attend, q, k, v, site):
-            bank.record("before", site, q)
-            return attend(q, k, v) if q.sum() > 0 else v
+    def inject(bank, attend, q, k, v, site):
+        bank.record("before", site, q)
+        return attend(q, k, v) if q.sum() > 0 else v
 
-        return AttentionEdit("judges", everywhere, apply)
-
-    of = path
-    need = bank_need(of, denoiser, Cond(SOURCE), [Target(GUIDED, [Technique(inject=inject)])], anchor=direct)
+    of, judging = path, Technique(inject=Pass("judges", everywhere, inject))
+    need = bank_need(of, denoiser, Cond(SOURCE), [Target(GUIDED, [judging])], anchor=direct)
     assert not need.exact and need.nbytes > 0 and str(need).startswith("at least ")
 
 
@@ -280,21 +277,18 @@ def test_an_edit_that_meets_no_site_says_so_before_it_is_sampled():
 def test_running_out_of_memory_tells_the_need_and_empties_the_bank(denoiser, path):
     of, banks = path, []
 
-    def inject(bank):
+    def inject(bank, attend, q, k, v, site):
         banks.append(bank)
+        raise torch.OutOfMemoryError("CUDA out of memory.")
 
-        def apply(attend, q, k, v, site):
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-
-        return AttentionEdit("greedy", everywhere, apply)
-
+    greedy = Technique(inject=Pass("greedy", everywhere, inject))
     with pytest.raises(
         torch.OutOfMemoryError, match=r"CUDA out of memory\.\nThe edit's attention bank held .* kB by then"
     ):
-        edit(of, denoiser, Cond(SOURCE), GUIDED, anchor=direct, techniques=[ptp(), Technique(inject=inject)])
+        edit(of, denoiser, Cond(SOURCE), GUIDED, anchor=direct, techniques=[ptp(), greedy])
     assert banks[0].nbytes == {}
     with pytest.raises(torch.OutOfMemoryError, match=r"^CUDA out of memory\.$"):
-        edit(of, denoiser, Cond(SOURCE), GUIDED, anchor=direct, techniques=[Technique(inject=inject)])
+        edit(of, denoiser, Cond(SOURCE), GUIDED, anchor=direct, techniques=[greedy])
 
 
 def test_free_memory_is_read_from_the_system(monkeypatch):

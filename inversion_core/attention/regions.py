@@ -13,7 +13,8 @@ from ..prompts.tokens import PromptTokens
 from ..shapes import Heads
 from .bank import Bank
 from .maps import MapTensor
-from .site import Attend, AttentionEdit, Site
+from .site import Attend, Site
+from .technique import Pass
 
 THRESHOLD = 0.4
 """Share of a word's strongest attention that counts as its region."""
@@ -25,8 +26,8 @@ Numbers = Sequence[int]
 """The places, in the prompt, of the words of one phrase."""
 
 
-def record_spread(bank: Bank, name: str, maps: MapTensor, *, times: int) -> AttentionEdit:
-    """An edit that changes nothing and records `maps` after every place took the mean of the places that it attends to.
+def record_spread(name: str, maps: MapTensor, *, times: int) -> Pass:
+    """A pass that changes nothing and records `maps` after every place took the mean of the places that it attends to.
 
     `m <- A m / A 1`, `times` over, with A the attention of the picture to itself at the maps' size, read as
     `attend(q, k, m)` and averaged over the heads. Things are filled up to their edges, because their parts attend to each
@@ -37,7 +38,7 @@ def record_spread(bank: Bank, name: str, maps: MapTensor, *, times: int) -> Atte
         seen = site.kind in ("self", "joint") and site.branch == "cond" and site.window is None
         return seen and site.grid[1:] == tuple(maps.shape[-2:])
 
-    def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+    def apply(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         frames, height, width = site.grid
         values = rearrange(maps, "(b f) words h w -> b (f h w) words", f=frames)
         values = values if site.rows is None else values[list(site.rows)]
@@ -46,7 +47,7 @@ def record_spread(bank: Bank, name: str, maps: MapTensor, *, times: int) -> Atte
         bank.record(name, site, rearrange(values, "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width))
         return attend(q, k, v)
 
-    return AttentionEdit(f"spread of {name}", where, apply, reads=True)
+    return Pass(f"spread of {name}", where, apply, reads=True)
 
 
 def _carried(attend: Attend, q: Heads, k: Heads, v: Heads, values: Tensor, site: Site) -> Tensor:

@@ -16,8 +16,8 @@ from torch import Tensor
 from ..attention.bank import Bank
 from ..attention.image_tokens import share_inside
 from ..attention.reference import image_rows, image_tokens, latent_adain, name_for, on_latent, recalled, shown
-from ..attention.site import Attend, AttentionEdit, Site
-from ..attention.technique import Technique
+from ..attention.site import Attend, Site
+from ..attention.technique import Pass, Technique
 from ..attention.weighted import weighted
 from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
@@ -76,7 +76,7 @@ def garment_attention(
     """
     name = name_for("garment", worn.trajectory)
 
-    def apply(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+    def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma not in active:
             return attend(q, k, v)
         masks = [share_inside(m, site, len(q)) >= 0.5 for m in (worn.mask, worn.region)]
@@ -92,10 +92,8 @@ def garment_attention(
         ]
         return image_rows(attend, q, k, v, site, torch.cat(shared))
 
-    def inject(bank: Bank) -> AttentionEdit:
-        return AttentionEdit("garment", where, lambda *call: apply(bank, *call))
-
-    return Technique(inject=inject, reference=shown(name, worn.trajectory, worn.cond, where))
+    reference = shown(name, worn.trajectory, worn.cond, where)
+    return Technique(inject=Pass("garment", where, inject), reference=reference)
 
 
 def _shared(

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
 from ..attention.bank import Bank
 from ..attention.image_tokens import Inside, of_source, share_inside, shares, with_source
-from ..attention.site import Attend, AttentionEdit, Site, bare
-from ..attention.technique import Technique
+from ..attention.site import Attend, Site, bare
+from ..attention.technique import Pass, Technique
 from ..shapes import Heads, LatentMask
 from ..types import SigmaRange
 from .local_blend import mask_blend
@@ -29,9 +28,7 @@ def kv_edit(mask: LatentMask, *, active: SigmaRange, where: Callable[[Site], boo
     """
     edit, there = _KVEdit(mask, active), shares(where)
     return Technique(
-        record=lambda bank: AttentionEdit(f"{NAME}, source", there, partial(edit.record, bank)),
-        inject=lambda bank: AttentionEdit(f"{NAME}, target", there, partial(edit.inject, bank)),
-        blend=mask_blend(mask).blend,
+        Pass(f"{NAME}, source", there, edit.record), Pass(f"{NAME}, target", there, edit.inject), mask_blend(mask).blend
     )
 
 

@@ -1,7 +1,6 @@
 """Keeping the source outside the region of an edit (LocalBlend, arXiv:2208.01626, sec. 4, "Local editing")."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -52,11 +51,7 @@ def local_blend(
     """
     names = ("source words", "target words")
     said = zip(names, (source, target), (source_words, target_words), strict=True)
-    sides = {
-        name: partial(record_parts, name=name, parts=readings(tokens, words), where=where)
-        for name, tokens, words in said
-        if words
-    }
+    sides = {name: record_parts(name, readings(tokens, words), where=where) for name, tokens, words in said if words}
     if not sides:
         raise ValueError("Local blend needs at least one word of the source or the target prompt, or a mask.")
 

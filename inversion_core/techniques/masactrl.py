@@ -1,7 +1,6 @@
 """MasaCtrl (arXiv:2304.08465): the target asks, the source answers; what the picture shows stays, its form may change."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -11,8 +10,8 @@ from ..attention.bank import Bank
 from ..attention.image_tokens import Inside, of_source, share_inside, shares
 from ..attention.maps import mean_maps, readings, record_parts
 from ..attention.reference import with_image
-from ..attention.site import Attend, AttentionEdit, Site, bare
-from ..attention.technique import Technique
+from ..attention.site import Attend, Site, bare
+from ..attention.technique import Pass, Technique
 from ..attention.weighted import weighted
 from ..prompts.tokens import Parts
 from ..shapes import Heads, LatentMask
@@ -82,10 +81,7 @@ def masactrl_by_words(
         source, target = (share_inside(_level(mean_maps(bank, name)), site, rows) >= threshold for name in known)
         return source, target
 
-    maps = Technique(
-        record=lambda bank: record_parts(bank, names[0], ours),
-        inject=lambda bank: record_parts(bank, names[1], theirs),
-    )
+    maps = Technique(record_parts(names[0], ours), record_parts(names[1], theirs))
     return [_mutual(where, active, regions), maps]
 
 
@@ -110,10 +106,8 @@ def _mutual(where: Callable[[Site], bool], active: SigmaRange, regions: Regions 
         alike = bare(attend) and all(len(mask) == 1 for mask in masks)
         return (gathered if alike else confined)(attend, q, k, v, site, *masks)
 
-    return Technique(
-        record=lambda bank: AttentionEdit(f"{NAME}, source", shares(where), partial(record, bank)),
-        inject=lambda bank: AttentionEdit(f"{NAME}, target", shares(where), partial(inject, bank)),
-    )
+    there = shares(where)
+    return Technique(Pass(f"{NAME}, source", there, record), Pass(f"{NAME}, target", there, inject))
 
 
 def gathered(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, source: Inside, target: Inside) -> Heads:

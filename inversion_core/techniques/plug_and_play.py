@@ -1,12 +1,11 @@
 """Plug-and-Play (arXiv:2211.12572): features and self-attention of the picture's decoder, in the place of the target's own."""
 
 from collections.abc import Callable
-from functools import partial
 
 from ..attention.bank import Bank
 from ..attention.image_tokens import of_source
-from ..attention.site import Attend, AttentionEdit, Site
-from ..attention.technique import Technique
+from ..attention.site import Attend, Site
+from ..attention.technique import Pass, Technique
 from ..shapes import Heads
 from ..types import SigmaRange
 
@@ -44,7 +43,10 @@ def _features(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         return attend(q, k, of_source(bank, "features", site)[0] if site.sigma in active else v)
 
-    return _technique("plug-and-play, features", where, record, inject, features=True)
+    return Technique(
+        Pass("plug-and-play, features, source", _of_prompt(where), record, features=True),
+        Pass("plug-and-play, features, target", where, inject, features=True),
+    )
 
 
 def _maps(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
@@ -58,21 +60,12 @@ def _maps(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
             q, k = of_source(bank, "decoder maps", site)
         return attend(q, k, v)
 
-    return _technique("plug-and-play, self-attention", where, record, inject)
-
-
-def _technique(
-    name: str,
-    where: Callable[[Site], bool],
-    record: Callable[[Bank, Attend, Heads, Heads, Heads, Site], Heads],
-    inject: Callable[[Bank, Attend, Heads, Heads, Heads, Site], Heads],
-    *,
-    features: bool = False,
-) -> Technique:
-    def source(site: Site) -> bool:
-        return site.branch == "cond" and where(site)
-
     return Technique(
-        record=lambda bank: AttentionEdit(f"{name}, source", source, partial(record, bank), features),
-        inject=lambda bank: AttentionEdit(f"{name}, target", where, partial(inject, bank), features),
+        Pass("plug-and-play, self-attention, source", _of_prompt(where), record),
+        Pass("plug-and-play, self-attention, target", where, inject),
     )
+
+
+def _of_prompt(where: Callable[[Site], bool]) -> Callable[[Site], bool]:
+    """Those of the sites that the source's own prompt has: its unconditional branch is not recorded."""
+    return lambda site: site.branch == "cond" and where(site)

@@ -6,7 +6,6 @@ Joint attention is both of its kinds in one call: the image's rows hold the word
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from einops import einsum
@@ -14,8 +13,8 @@ from torch import Tensor
 
 from ..attention.bank import Bank
 from ..attention.maps import check_text, in_transformer, own_text
-from ..attention.site import Attend, AttentionEdit, Site, bare
-from ..attention.technique import Technique
+from ..attention.site import Attend, Site, bare
+from ..attention.technique import Pass, Technique
 from ..paths import RF, NoisePath
 from ..prompts.tokens import Alignment, columns_in
 from ..shapes import Heads
@@ -82,10 +81,7 @@ def prompt_to_prompt(
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         return of(site).inject(bank, attend, q, k, v, site)
 
-    return Technique(
-        record=lambda bank: AttentionEdit("prompt-to-prompt, source", where, partial(record, bank)),
-        inject=lambda bank: AttentionEdit("prompt-to-prompt, target", where, partial(inject, bank)),
-    )
+    return Technique(Pass("prompt-to-prompt, source", where, record), Pass("prompt-to-prompt, target", where, inject))
 
 
 @dataclass(frozen=True)

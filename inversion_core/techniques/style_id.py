@@ -7,8 +7,8 @@ from torch import Tensor
 
 from ..attention.bank import Bank
 from ..attention.reference import image_rows, latent_adain, name_for, recalled, record_image, shown, with_image
-from ..attention.site import Attend, AttentionEdit, Site
-from ..attention.technique import Technique
+from ..attention.site import Attend, Site
+from ..attention.technique import Pass, Technique
 from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
 from ..types import Cond, SigmaRange
@@ -24,8 +24,7 @@ class Injection:
 
 
 PUBLISHED = Injection()
-STRONG_STYLE = Injection(query=0.3)
-"""The settings of the published code on Stable Diffusion 1.4 with 50 steps: usual, and for more of the style."""
+"""The usual settings of the published code, on Stable Diffusion 1.4 with 50 steps."""
 
 LAYER = 6
 """The first of the decoder's layers whose self-attention is changed, of 12 in Stable Diffusion (published code)."""
@@ -50,7 +49,7 @@ def style_id(
     def where(site: Site) -> bool:
         return site.kind == "joint" or (site.kind == "self" and site.layer is not None and site.layer >= layer)
 
-    def apply(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+    def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma not in active:
             return attend(q, k, v)
         own = q[:, :, site.image]
@@ -65,8 +64,8 @@ def style_id(
         return styled(x, trajectory.xs[trajectory.sigmas.tolist().index(sigma)])
 
     return Technique(
-        record=lambda bank: record_image(bank, content, where),
-        inject=lambda bank: AttentionEdit("StyleID", where, lambda *call: apply(bank, *call)),
+        record=record_image(content, where),
+        inject=Pass("StyleID", where, inject),
         reference=shown(style, trajectory, cond, where),
         begin=begin if injection.start else None,
     )

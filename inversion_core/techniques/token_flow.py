@@ -6,7 +6,6 @@ Frames are rows of the batch. The network must see the key frames in one call be
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -16,8 +15,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..attention.bank import Bank
-from ..attention.site import Attend, AttentionEdit, Site
-from ..attention.technique import Technique
+from ..attention.site import Attend, Site
+from ..attention.technique import Pass, Technique
 from ..shapes import Heads
 from .cross_frame import in_self_attention, together
 
@@ -90,10 +89,7 @@ def token_flow(
     if not keys:
         raise ValueError("TokenFlow needs at least one key frame.")
     flow = _Flow(tuple(keys), carry, weights, nearness)
-    return Technique(
-        record=lambda bank: AttentionEdit("TokenFlow, source", where, partial(flow.record, bank)),
-        inject=lambda bank: AttentionEdit("TokenFlow, target", where, partial(flow.inject, bank)),
-    )
+    return Technique(Pass("TokenFlow, source", where, flow.record), Pass("TokenFlow, target", where, flow.inject))
 
 
 @dataclass(frozen=True)

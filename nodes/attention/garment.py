@@ -12,10 +12,10 @@ from ...inversion_core.applications.registration import registered
 from ...inversion_core.applications.try_on import DEFAULT, Fit, dressed
 from ...inversion_core.attention.technique import Technique
 from ...inversion_core.techniques.garment import Worn
-from ..kit.checks import painted, rgb
+from ..kit.checks import require_painted, rgb
 from ..kit.common import blend_mask, check_model, fitted, fraction, schema
 from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
-from .attention_edits import Plan, Ready, after
+from .attention_edits import Plan, Ready, add_edit
 
 
 class InversionGarmentPlace(io.ComfyNode):
@@ -41,7 +41,7 @@ class InversionGarmentPlace(io.ComfyNode):
 
     @classmethod
     def execute(cls, garment, garment_mask, region) -> io.NodeOutput:
-        own, wanted = painted(garment_mask, "garment_mask"), painted(region, "region")
+        own, wanted = require_painted(garment_mask, "garment_mask"), require_painted(region, "region")
         return io.NodeOutput(*placed(rgb(garment), own, wanted))
 
 
@@ -111,9 +111,9 @@ class InversionGarmentReference(io.ComfyNode):
 
     @classmethod
     def execute(cls, garment, garment_prompt, garment_mask, region, attention_edit=None, **settings) -> io.NodeOutput:
-        own, wanted = painted(garment_mask, "garment_mask"), painted(region, "region")
+        own, wanted = require_painted(garment_mask, "garment_mask"), require_painted(region, "region")
         plan = GarmentReference(garment, garment_prompt, own, wanted, Fit(**settings))
-        return io.NodeOutput(after(attention_edit, plan))
+        return io.NodeOutput(add_edit(attention_edit, plan))
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,10 @@ class GarmentReference(Plan):
         check_model(self.garment, model, self.prompt, "garment's trajectory")
         self._masks_for(record)
 
-    def techniques(self, ready: Ready) -> list[Technique]:
+    def settings(self, ready: Ready) -> list[Technique]:
         mask, region = self._masks_for(ready.record)
         worn = Worn(self.garment.trajectory, ready.prompt("garment"), mask, region)
-        return dressed(worn, ready.record.trajectory.sigmas, self.fit)
+        return dressed(worn, ready.ground.sigmas, self.fit)
 
     def _masks_for(self, record: LatentTrajectory) -> tuple[Tensor, Tensor]:
         """Both masks for the latents. Raises ValueError if one does not fit its picture."""
