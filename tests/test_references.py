@@ -20,7 +20,14 @@ from latent_inversion.inversion_core.methods.flow_edit import flow_edit
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques.garment import Worn, garment_attention, garment_statistics
 from latent_inversion.inversion_core.techniques.style_aligned import Sharing, style_aligned
-from latent_inversion.inversion_core.techniques.style_id import Injection, style_id, styled
+from latent_inversion.inversion_core.techniques.style_id import (
+    LAYER,
+    Injection,
+    check_layer,
+    first_layer,
+    style_id,
+    styled,
+)
 from latent_inversion.inversion_core.types import Cond
 
 SIGMAS = leading(scaled_linear_sigmas(), 6)
@@ -229,6 +236,17 @@ def test_style_id_acts_on_the_decoder_from_its_layer_on():
     ]:
         assert where(Site("b", kind, "cond", 1.0, (1, 6, 6), range(0), layer=layer)) is acts
     assert where(JOINT)
+
+
+@pytest.mark.parametrize(
+    ("layers", "first"), [(range(3, 12), LAYER), (range(6), 3), ([], LAYER)], ids=["SD 1", "SDXL, the toybox", "none"]
+)
+def test_style_id_begins_at_a_layer_that_the_decoder_has(layers, first):
+    assert first_layer(layers) == first
+    check_layer(first, layers)
+    if layers:
+        with pytest.raises(ValueError, match=f"last layer .* is {max(layers)}. Set a smaller layer, such as {first}"):
+            check_layer(12, layers)
 
 
 def test_a_method_without_a_trajectory_refuses_a_reference():

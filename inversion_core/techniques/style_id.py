@@ -1,5 +1,6 @@
 """StyleID: the content's queries on the style's keys and values (arXiv:2312.09008)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -27,7 +28,21 @@ PUBLISHED = Injection()
 """The usual settings of the published code, on Stable Diffusion 1.4 with 50 steps."""
 
 LAYER = 6
-"""The first of the decoder's layers whose self-attention is changed, of 12 in Stable Diffusion (published code)."""
+"""The first of the decoder's layers whose self-attention is changed, of 12 in Stable Diffusion 1 (published code)."""
+
+
+def first_layer(layers: Sequence[int]) -> int:
+    """The published first layer where the decoder has self-attention there or after it, else the middle one of the `layers` that have it."""
+    return LAYER if max(layers, default=LAYER) >= LAYER else sorted(layers)[len(layers) // 2]
+
+
+def check_layer(layer: int, layers: Sequence[int]) -> None:
+    """Raises ValueError if no layer from `layer` on is among a decoder's `layers` with self-attention; a transformer has none of those."""
+    if layers and max(layers) < layer:
+        raise ValueError(
+            f"StyleID changes self-attention from the decoder's layer {layer} on, but the last layer of this network that has "
+            f"any is {max(layers)}. Set a smaller layer, such as {first_layer(layers)}."
+        )
 
 
 def style_id(

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ...inversion_core.applications.style import STYLINGS, Style
 from ...inversion_core.attention.technique import Technique
+from ...inversion_core.backends.comfy.denoiser import blocks_of
 from ...inversion_core.techniques.style_aligned import PUBLISHED as SHARING
-from ...inversion_core.techniques.style_id import LAYER, Injection
+from ...inversion_core.techniques.style_id import LAYER, Injection, check_layer
 from ...inversion_core.techniques.style_id import PUBLISHED as INJECTION
 from ..kit.common import check_model, fraction, schema
 from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
@@ -112,6 +113,9 @@ class StyleReference(Plan):
     def check(self, model: Any, record: LatentTrajectory) -> None:
         super().check(model, record)
         check_model(self.style, model, self.prompt, "style's trajectory")
+        if self.method == "StyleID":
+            blocks = (name.split(".") for name in blocks_of(model.model.diffusion_model))
+            check_layer(self.layer, [int(number) for part, number, *_ in blocks if part == "output"])
 
     def settings(self, ready: Ready) -> list[Technique]:
         injection = Injection(self.content_queries, self.temperature, self.start_statistics)
