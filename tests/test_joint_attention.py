@@ -221,3 +221,31 @@ def test_edits_inside_control_see_all_rows_and_change_nothing_of_it(text_first):
     chained = EditedCall((technique.inject(bank), AttentionEdit("inner", lambda at: True, inner)))
     torch.testing.assert_close(chained.attend(explicit_attention, *target, [at]), alone, rtol=1e-5, atol=1e-6)
     assert set(rows) == {12 + IMAGE}
+
+
+@pytest.mark.parametrize("text_first", [True, False])
+@pytest.mark.parametrize("mode", [align_refine, align_replace])
+@pytest.mark.parametrize("self_attention", [ALWAYS, NEVER], ids=["self", "no self"])
+def test_values_that_an_edit_inside_brings_count_once(self_attention, mode, text_first):
+    """A style shown beside the picture: its columns come, like the picture's own, from the source or from the target."""
+    words, source, target = tokens("a photo of a cat", 12), qkv(1, 12 + IMAGE), qkv(2, 12 + IMAGE)
+    at, bank, (_, k_style, v_style) = site(12, text_first=text_first), Bank(), qkv(3, IMAGE)
+
+    def beside(k):
+        return torch.cat([k, k_style], 2)
+
+    def style(attend, q, k, v, site):
+        return attend(q, beside(k), torch.cat([v, v_style], 2))
+
+    alignment = mode(words, tokens("a photo of a big dog", 12))
+    technique = prompt_to_prompt(alignment, cross=ALWAYS, self_attention=self_attention)
+    technique.record(bank).apply(explicit_attention, *source, at)
+    chained = EditedCall((technique.inject(bank), AttentionEdit("style", lambda at: True, style)))
+    out = chained.attend(explicit_attention, *target, [at])
+
+    a_s, a_t = (attention_map(q[:, :, at.image], beside(k)) for q, k, _ in (source, target))
+    wanted = (a_s if self_attention is ALWAYS else a_t).clone()
+    text = slice(at.text.start, at.text.stop)
+    wanted[..., text] = a_s[..., text] @ alignment.matrix + (1 - alignment.taken) * a_t[..., text]
+    values = torch.cat([target[2], v_style], 2)
+    torch.testing.assert_close(out[:, :, at.image], wanted @ values, rtol=1e-4, atol=1e-5)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..attention.bank import Bank
 from ..attention.maps import check_text, in_transformer, own_text
+from ..attention.reference import with_image
 from ..attention.site import Attend, Site, bare
 from ..attention.technique import Pass, Technique
 from ..paths import RF, NoisePath
@@ -131,15 +132,21 @@ class _Control:
         """The image's rows mixed; all others attend as they would. Edits inside this one are asked for all rows, as they expect."""
         check_text(len(site.text), self.alignment.target.length)
         check_text(len(site.text) + k_source.shape[2] - k.shape[2], self.alignment.source.length)
-        before, own, after = q[:, :, : site.image.start], q[:, :, site.image], q[:, :, site.image.stop :]
-        alone = bare(attend)
-        q_source, own = (t if alone else torch.cat([before, t, after], 2) for t in (q_source, own))
-        on, text, shaped = self.active(site), site.text, self.shaped(site)
-        image = mix(attend, q_source, k_source, own, k, v, self.alignment, self.scale, on, text=text, shaped=shaped)
-        image = image if alone else image[:, :, site.image]
-        others = attend(torch.cat([before, after], 2) if alone else q, k, v)
-        after = others[:, :, site.image.start if alone else site.image.stop :]
-        return torch.cat([others[:, :, : site.image.start], image, after], 2)
+
+        def mixed(q_source: Heads, q: Heads) -> Heads:
+            on, shaped = self.active(site), self.shaped(site)
+            return mix(
+                attend, q_source, k_source, q, k, v, self.alignment, self.scale, on, text=site.text, shaped=shaped
+            )
+
+        start, stop = site.image.start, site.image.stop
+        before, image, after = q[:, :, :start], q[:, :, start:stop], q[:, :, stop:]
+        if not bare(attend):
+            image = mixed(torch.cat([before, q_source, after], 2), q)[:, :, start:stop]
+            return with_image(attend(q, k, v), site, image)
+        image = mixed(q_source, image)
+        others = attend(torch.cat([before, after], 2), k, v)
+        return torch.cat([others[:, :, :start], image, others[:, :, start:]], 2)
 
 
 def mix(
@@ -159,17 +166,27 @@ def mix(
     """Attention whose columns are partly the source's: `A_s M diag(on w) v + A_t diag(on (1 - taken) w + 1 - on) v`.
 
     With columns beside those of the `text`, as in joint attention, these come from A_s if `shaped`, else from A_t. Each
-    of the two terms is one call of the host's kernel on changed values; a term that is zero is not computed.
+    of the two terms is one call of the host's kernel on changed values; a term that is zero is not computed. What edits
+    and patches inside bring of their own comes with those columns, and is taken off the other term.
     """
+    start, stop = (text.start, text.stop) if text else (0, v.shape[2])
+    before, words, after = v[:, :, :start], v[:, :, start:stop], v[:, :, stop:]
+
+    def among(words: Heads, others: bool) -> Heads:
+        """The values of the words, among those of the other columns or among zeros."""
+        sides = (before, after) if others else (torch.zeros_like(before), torch.zeros_like(after))
+        return torch.cat([sides[0], words, sides[1]], 2)
+
     own = on * (1 - alignment.taken) * scale + (1 - on)
-    any_own = bool(own.any())
+    only_source = not bool(own.any()) and (shaped or words.shape == v.shape)
     matrix, scale, on, own = (t.to(v) for t in (alignment.matrix, scale, on, own))
-    first, last = (text.start, text.stop) if text else (0, v.shape[2])
-    before, words, after = v[:, :, :first], v[:, :, first:last], v[:, :, last:]
-    none = [torch.zeros_like(part) for part in (before, after)]
-    ours, theirs = ((before, after), none) if shaped else (none, (before, after))
     moved = einsum(matrix * (on * scale), words, "s t, b h t d -> b h s d")
-    mixed = attend(q_source, k_source, torch.cat([ours[0], moved, ours[1]], 2))
-    if any_own or (not shaped and words.shape != v.shape):
-        mixed = mixed + attend(q, k, torch.cat([theirs[0], own[:, None] * words, theirs[1]], 2))
-    return mixed
+    taken, kept = among(moved, shaped), among(own[:, None] * words, not shaped)
+    mixed = attend(q_source, k_source, taken)
+    if only_source:
+        return mixed
+    mixed = mixed + attend(q, k, kept)
+    if bare(attend):
+        return mixed
+    brought_again = (q, k, torch.zeros_like(kept)) if shaped else (q_source, k_source, torch.zeros_like(taken))
+    return mixed - attend(*brought_again)
