@@ -8,7 +8,7 @@ import torch
 
 from harness.networks import AttentionNetwork, JointNetwork, attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.blocks import between, within
+from latent_inversion.inversion_core.attention.blocks import blocks_between, in_blocks
 from latent_inversion.inversion_core.attention.site import Site, UnmatchedEdit
 from latent_inversion.inversion_core.attention.technique import Technique
 from latent_inversion.inversion_core.attention.weighted import weighted
@@ -18,8 +18,13 @@ from latent_inversion.inversion_core.loops.edit import edit, unanchored
 from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques.injection import inject_keys_values, inject_values
-from latent_inversion.inversion_core.techniques.kv_edit import kv_edit, picked
-from latent_inversion.inversion_core.techniques.masactrl import confined, gathered, masactrl, masactrl_by_words
+from latent_inversion.inversion_core.techniques.kv_edit import attend_inside, kv_edit
+from latent_inversion.inversion_core.techniques.masactrl import (
+    attend_regions,
+    attend_weighted_regions,
+    masactrl,
+    masactrl_by_words,
+)
 from latent_inversion.inversion_core.techniques.presets import PRESETS, preset_for
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.types import Cond
@@ -200,11 +205,11 @@ def test_regions_ask_their_own_kind_only(site):
     q, k, v = qkv(site, 3)
     source, target = (torch.rand(1, 36, generator=torch.Generator().manual_seed(n)) > 0.6 for n in (1, 2))
     wanted = mutual_oracle(q, k, v, site, source.expand(2, -1), target.expand(2, -1))
-    assert torch.allclose(gathered(fused, q, k, v, site, source, target), wanted, atol=1e-6)
-    assert torch.allclose(confined(fused, q, k, v, site, source, target), wanted, atol=1e-5)
+    assert torch.allclose(attend_regions(fused, q, k, v, site, source, target), wanted, atol=1e-6)
+    assert torch.allclose(attend_weighted_regions(fused, q, k, v, site, source, target), wanted, atol=1e-5)
     source, target = (torch.rand(2, 36, generator=torch.Generator().manual_seed(n)) > 0.6 for n in (3, 4))
     wanted = mutual_oracle(q, k, v, site, source, target)
-    assert torch.allclose(confined(fused, q, k, v, site, source, target), wanted, atol=1e-5)
+    assert torch.allclose(attend_weighted_regions(fused, q, k, v, site, source, target), wanted, atol=1e-5)
 
 
 @SITES
@@ -212,7 +217,7 @@ def test_regions_ask_their_own_kind_only(site):
 def test_a_source_without_foreground_or_background_is_asked_whole(site, value):
     q, k, v = qkv(site, 3)
     source, target = torch.full((1, 36), value), torch.rand(1, 36) > 0.5
-    for form in (gathered, confined):
+    for form in (attend_regions, attend_weighted_regions):
         assert torch.allclose(form(fused, q, k, v, site, source, target), explicit_attention(q, k, v), atol=1e-5)
 
 
@@ -290,9 +295,9 @@ def test_kv_edit_computes_masked_tokens_only_on_the_sources_background(site, unc
 def test_kv_edit_of_no_token_computes_the_text_only():
     q, k, v = qkv(SELF, 3)
     none = torch.zeros(1, 36, dtype=torch.bool)
-    assert torch.equal(picked(pytest.fail, q, k, v, SELF, none, v), v)
+    assert torch.equal(attend_inside(pytest.fail, q, k, v, SELF, none, v), v)
     q, k, v = qkv(JOINT, 3)
-    out = picked(fused, q, k, v, JOINT, none, v[:, :, JOINT.image])
+    out = attend_inside(fused, q, k, v, JOINT, none, v[:, :, JOINT.image])
     assert torch.allclose(out[:, :, :5], fused(q, k, v)[:, :, :5], atol=1e-6)
     assert torch.equal(out[:, :, 5:], v[:, :, 5:])
 
@@ -349,12 +354,12 @@ def test_shared_values_are_counted_once_under_an_edit_that_splits_them(site):
 
 def test_blocks_are_chosen_by_name_and_by_depth():
     names = [f"double.{n}" for n in range(4)]
-    assert between(names, 0.5) == ("double.2", "double.3")
-    assert between(names, 0.0, 0.5) == ("double.0", "double.1")
-    where = within(between(names, 0.5))
+    assert blocks_between(names, 0.5) == ("double.2", "double.3")
+    assert blocks_between(names, 0.0, 0.5) == ("double.0", "double.1")
+    where = in_blocks(blocks_between(names, 0.5))
     assert where(replace(JOINT, block="double.3")) and not where(replace(JOINT, block="double.0"))
     with pytest.raises(ValueError, match="No block lies between"):
-        between(names, 0.9, 0.95)
+        blocks_between(names, 0.9, 0.95)
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -389,8 +394,8 @@ def test_blocks_outside_and_everywhere_of_a_preset_treat_the_mask_so():
     preset = replace(PRESETS["LayerVerse (Flux)"], blocks=("double.0",), everywhere=("double.1",))
     net, of = NETWORKS["text first"], trajectory(NETWORKS["text first"])
     parts = [
-        inject_keys_values(where=within(["double.0"]), active=WHOLE, mask=half()),
-        inject_keys_values(where=within(["double.1"]), active=WHOLE),
+        inject_keys_values(where=in_blocks(["double.0"]), active=WHOLE, mask=half()),
+        inject_keys_values(where=in_blocks(["double.1"]), active=WHOLE),
     ]
     assert torch.equal(edited(net, *preset.techniques(WHOLE, half()), of=of), edited(net, *parts, of=of))
 

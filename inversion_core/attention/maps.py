@@ -62,9 +62,9 @@ Reading: TypeAlias = tuple[Sequence[Columns], int]
 
 def readings(tokens: Parts, words: Sequence[str]) -> list[Reading]:
     """All of the words as one, in each part of the prompt. Raises ValueError if one of them is in no part."""
-    found = [columns_in(tokens, word) for word in words]
+    columns_of_words = [columns_in(tokens, word) for word in words]
     return [
-        ([tuple(c for columns in found for c in columns[number])], part.length)
+        ([tuple(c for columns in columns_of_words for c in columns[number])], part.length)
         for number, part in enumerate(parts_of(tokens))
     ]
 

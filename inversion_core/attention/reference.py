@@ -28,7 +28,7 @@ def name_for(technique: str, trajectory: Trajectory) -> str:
     return f"{technique}, picture {id(trajectory):x}"
 
 
-def shown(
+def reference_of(
     name: str, trajectory: Trajectory, cond: Cond, where: Callable[[Site], bool], *, norms: bool = False
 ) -> Reference:
     """A reference that records queries, keys and values of its image tokens as `name` at the sites of `where`."""
@@ -52,7 +52,7 @@ def record_image(name: str, where: Callable[[Site], bool], *, norms: bool = Fals
     return Pass(name, lambda site: site.branch == "cond" and where(site), apply, norms=norms)
 
 
-def recalled(bank: Bank, name: str, site: Site, rows: int) -> tuple[Heads, Heads, Heads]:
+def recall_image(bank: Bank, name: str, site: Site, rows: int) -> tuple[Heads, Heads, Heads]:
     """What `record_image` recorded at the site, one picture for all of `rows` if there is but one, else row by row."""
     q, k, v = (t.expand(rows, -1, -1, -1) if len(t) == 1 else t for t in bank.recall_cond(name, site))
     return q, k, v

@@ -101,12 +101,12 @@ def against_others(maps: MapTensor, phrases: Sequence[Numbers]) -> PhraseTensor:
     """
     deviation = maps - maps.mean((-2, -1), keepdim=True)
     z = deviation / maps.std((-2, -1), keepdim=True).clamp(min=1e-12)
-    found = []
+    clearness = []
     for numbers in phrases:
         others = [number for number in range(maps.shape[1]) if number not in numbers]
         rest = z[:, others].mean(1) if others else torch.zeros_like(z[:, 0])
-        found.append(z[:, list(numbers)].mean(1) - rest)
-    clear = torch.stack(found, 1).clamp(min=0)
+        clearness.append(z[:, list(numbers)].mean(1) - rest)
+    clear = torch.stack(clearness, 1).clamp(min=0)
     return clear / clear.amax((-2, -1), keepdim=True).clamp(min=1e-12)
 
 

@@ -50,7 +50,7 @@ def cross_frame(sees: Sees, *, where: Callable[[Site], bool] = in_self_attention
     return Technique(inject=Pass("cross-frame attention", where, inject))
 
 
-def together(attend: Attend, q: Heads, k: Heads, v: Heads) -> Heads:
+def attend_together(attend: Attend, q: Heads, k: Heads, v: Heads) -> Heads:
     """Attention in which every row sees the keys and values of all rows; one row is left as it is."""
     if len(q) == 1:
         return attend(q, k, v)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from ..attention.bank import Bank
-from ..attention.image_tokens import Inside, of_source, share_inside, shares, with_source
+from ..attention.image_tokens import Inside, recall_source, share_inside, shares, with_source
 from ..attention.site import Attend, Site
 from ..attention.technique import Pass, Technique
 from ..shapes import Heads, LatentMask
@@ -63,18 +63,18 @@ class _Injection:
     def inject(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma not in self.active:
             return attend(q, k, v)
-        source, own = of_source(bank, self.name, site), self.own(q, site)
-        mixed = [with_source(t, s, site, own) for t, s in zip((k, v)[self.taken], source, strict=True)]
+        source, spared = recall_source(bank, self.name, site), self.spared(q, site)
+        mixed = [with_source(t, s, site, spared) for t, s in zip((k, v)[self.taken], source, strict=True)]
         if self.text:
             mixed[-1] = self.with_text(mixed[-1], bank, site)
         return attend(q, *(k, v)[: self.taken.start], *mixed)
 
     def with_text(self, v: Heads, bank: Bank, site: Site) -> Heads:
-        (text,) = of_source(bank, f"{self.name}, text", site)
+        (text,) = recall_source(bank, f"{self.name}, text", site)
         if text.shape[2] != len(site.text):
             return v
         return torch.cat([v[:, :, : site.text.start], text, v[:, :, site.text.stop :]], 2)
 
-    def own(self, q: Heads, site: Site) -> Inside | None:
-        """The tokens that keep what is theirs."""
+    def spared(self, q: Heads, site: Site) -> Inside | None:
+        """The tokens inside the mask, which keep keys and values of their own."""
         return None if self.mask is None else share_inside(self.mask, site, len(q)) >= 0.5

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 
 from ..attention.bank import Bank
-from ..attention.image_tokens import of_source
+from ..attention.image_tokens import recall_source
 from ..attention.site import Attend, Site
 from ..attention.technique import Pass, Technique
 from ..shapes import Heads
 from ..types import SigmaRange
 
 FEATURE_END = 0.8
+"""Fraction of the steps under the source's features (published code, github.com/MichalGeyer/pnp-diffusers)."""
 ATTENTION_END = 0.5
-"""Fractions of the steps under the source's features and self-attention (published code, github.com/MichalGeyer/pnp-diffusers)."""
-
+"""Fraction of the steps under the source's self-attention (published code)."""
 LAYER = 4
 """The decoder's layer whose features are injected; self-attention is from it on (arXiv:2211.12572, sec. 4)."""
 
@@ -41,7 +41,7 @@ def _features(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
         return attend(q, k, v)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        return attend(q, k, of_source(bank, "features", site)[0] if site.sigma in active else v)
+        return attend(q, k, recall_source(bank, "features", site)[0] if site.sigma in active else v)
 
     return Technique(
         Pass("plug-and-play, features, source", _of_prompt(where), record, features=True),
@@ -57,7 +57,7 @@ def _maps(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma in active:
-            q, k = of_source(bank, "decoder maps", site)
+            q, k = recall_source(bank, "decoder maps", site)
         return attend(q, k, v)
 
     return Technique(

@@ -21,9 +21,9 @@ from ..prompts.tokens import Alignment, columns_in
 from ..shapes import Heads
 from ..types import SigmaRange
 
-CROSS_END, SELF_END = 0.2, 0.6
-FLOW_CROSS_END, FLOW_SELF_END = 0.2, 0.4
-"""Fractions of the steps under cross- and self-attention control, on UNets and on rectified flow.
+CROSS_END, SELF_END = 0.2, 0.6  # on UNets
+FLOW_CROSS_END, FLOW_SELF_END = 0.2, 0.4  # on rectified flow
+"""Fractions of the steps under cross- and self-attention control.
 
 Chosen on 48 and 24 held-out edits of the toybox that add, take off and exchange words (guidance 7.5, 10 steps, direct
 anchor), against the published 0.4 and 0.6 of PIE-Bench (arXiv:2310.01506, app. B): 98 for 90 % right, 18.4 for 18.1 dB
@@ -48,27 +48,23 @@ def prompt_to_prompt(
     cross: SigmaRange,
     self_attention: SigmaRange,
     weights: Mapping[str, float] | None = None,
-    windows: Mapping[str, SigmaRange] | None = None,
     self_where: Callable[[Site], bool] = coarse,
 ) -> Technique:
     """Cross-attention of the target's words taken from the source, and its self-attention while `self_attention` holds.
 
-    In `cross`, or the word's own range in `windows`, column t of the target's map becomes
-    `w_t (sum_s M[s, t] A_source[s] + (1 - taken_t) A_target[t])` with the alignment's M and the words' `weights` (1
-    unless named). Joint attention follows as `mix`, its image columns where `self_where` holds. Prompts of several parts
-    (`Site.part`) have an alignment each, or one for all. Raises ValueError if a word of `weights` or `windows` is not in
-    the target prompt.
+    In `cross` column t of the target's map becomes `w_t (sum_s M[s, t] A_source[s] + (1 - taken_t) A_target[t])` with the
+    alignment's M and the words' `weights` (1 unless named). Joint attention follows as `mix`, its image columns where
+    `self_where` holds. Prompts of several parts (`Site.part`) have an alignment each, or one for all. Raises ValueError if
+    a word of `weights` is not in the target prompt.
     """
-    parts = [alignment] if isinstance(alignment, Alignment) else alignment
-    words = [columns_in([part.target for part in parts], word) for word in (*(weights or {}), *(windows or {}))]
-    factors, spans = (weights or {}).values(), (windows or {}).values()
+    parts, weights = [alignment] if isinstance(alignment, Alignment) else alignment, weights or {}
+    columns = {word: columns_in([part.target for part in parts], word) for word in weights}
     controls = []
     for number, part in enumerate(parts):
-        columns, scale = [found[number] for found in words], torch.ones(part.target.length)
-        for own, factor in zip(columns, factors, strict=False):
-            scale[list(own)] = factor
-        held = dict(zip(columns[len(factors) :], spans, strict=True))
-        controls.append(_Control(part, cross, self_attention, scale, held, self_where))
+        scale = torch.ones(part.target.length)
+        for word, factor in weights.items():
+            scale[list(columns[word][number])] = factor
+        controls.append(_Control(part, cross, self_attention, scale, self_where))
 
     def of(site: Site) -> _Control:
         return controls[site.part if len(controls) > 1 else 0]
@@ -91,22 +87,18 @@ class _Control:
     cross: SigmaRange
     self_attention: SigmaRange
     scale: Tensor
-    spans: Mapping[tuple[int, ...], SigmaRange]
     self_where: Callable[[Site], bool]
 
     def active(self, site: Site) -> Tensor:
-        """1 for the target's columns that are under control at the site's sigma, else 0."""
-        on = torch.full_like(self.scale, float(site.sigma in self.cross))
-        for columns, span in self.spans.items():
-            on[list(columns)] = float(site.sigma in span)
-        return on
+        """For each of the target's columns, 1 where words are under control at the site's sigma, else 0."""
+        return torch.full_like(self.scale, float(site.sigma in self.cross))
 
     def shaped(self, site: Site) -> bool:
         """Whether the image's attention to itself comes from the source."""
         return site.kind != "cross" and site.sigma in self.self_attention and self.self_where(site)
 
     def needed(self, site: Site) -> bool:
-        return self.shaped(site) or (site.kind != "self" and bool(self.active(site).any()))
+        return self.shaped(site) or (site.kind != "self" and site.sigma in self.cross)
 
     def record(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if self.needed(site):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..attention.blocks import between, within
+from ..attention.blocks import blocks_between, in_blocks
 from ..attention.maps import legible
 from ..attention.site import Site
 from ..attention.technique import Technique
@@ -55,10 +55,10 @@ def nested(settings: Sequence[Setting | Technique], ground: Ground) -> list[Tech
     given the further: it brings them to all that was there. The others stay in order. (What only reads attention lies
     outside of these wherever it is given: `EditedCall`.)
     """
-    outer = [one for one in reversed(settings) if isinstance(one, KVEdit)]
-    bringing = [one for one in reversed(settings) if isinstance(one, MutualAttention | KVInjection)]
-    inner = [one for one in settings if not isinstance(one, KVEdit | MutualAttention | KVInjection)]
-    parts = ([one] if isinstance(one, Technique) else one.techniques(ground) for one in (*outer, *bringing, *inner))
+    outside = [s for s in reversed(settings) if isinstance(s, KVEdit)]
+    bringing = [s for s in reversed(settings) if isinstance(s, MutualAttention | KVInjection)]
+    inside = [s for s in settings if not isinstance(s, KVEdit | MutualAttention | KVInjection)]
+    parts = ([s] if isinstance(s, Technique) else s.techniques(ground) for s in (*outside, *bringing, *inside))
     return [technique for part in parts for technique in part]
 
 
@@ -115,7 +115,7 @@ class MutualAttention:
     words: WordPair | None = None
 
     def techniques(self, ground: Ground) -> list[Technique]:
-        where, active = within(between(ground.blocks, self.depth)), ground.kept(self.span)
+        where, active = in_blocks(blocks_between(ground.blocks, self.depth)), ground.kept(self.span)
         if self.words is not None:
             return masactrl.masactrl_by_words(**vars(self.words), where=where, active=active)
         masks = {"source_mask": self.source_mask, "target_mask": self.target_mask}

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..attention.bank import Bank
-from ..attention.reference import adain, image_rows, image_tokens, name_for, recalled, shown, with_image
+from ..attention.reference import adain, image_rows, image_tokens, name_for, recall_image, reference_of, with_image
 from ..attention.site import Attend, Site
 from ..attention.technique import Pass, Technique
 from ..attention.weighted import weighted
@@ -64,7 +64,7 @@ def style_aligned(
         if site.kind == "norm":
             shared = torch.cat([v, stand_in(v, *bank.recall(name, site.on("cond")))], 2)
             return attend(shared, shared, shared)[:, :, : v.shape[2]]
-        q_ref, k_ref, v_ref = recalled(bank, name, site, len(q))
+        q_ref, k_ref, v_ref = recall_image(bank, name, site, len(q))
         q_image, keys = q[:, :, site.image], k
         if sharing.normalised:
             q_image = adain(q_image, q_ref)
@@ -75,7 +75,7 @@ def style_aligned(
         image = attend(q_image, keys, values) if sharing.shift == 0 else weighted(attend, q_image, keys, values, counts)
         return image_rows(attend, q, k, v, site, image)
 
-    reference = shown(name, trajectory, cond, chosen, norms=sharing.norms)
+    reference = reference_of(name, trajectory, cond, chosen, norms=sharing.norms)
     return Technique(inject=Pass("StyleAligned", chosen, inject, norms=sharing.norms), reference=reference)
 
 
@@ -85,5 +85,5 @@ def stand_in(values: Heads, mean: Moments, spread: Moments) -> Heads:
     signs = torch.ones(count, device=values.device)
     signs[1::2] = -1
     signs[count - count % 2 :] = 0
-    made = mean + spread * (signs / signs.square().mean().sqrt().clamp(min=1e-6))[:, None]
-    return made.to(values.dtype).expand_as(values)
+    tokens = mean + spread * (signs / signs.square().mean().sqrt().clamp(min=1e-6))[:, None]
+    return tokens.to(values.dtype).expand_as(values)

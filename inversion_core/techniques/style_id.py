@@ -7,7 +7,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..attention.bank import Bank
-from ..attention.reference import image_rows, latent_adain, name_for, recalled, record_image, shown, with_image
+from ..attention.reference import (
+    image_rows,
+    latent_adain,
+    name_for,
+    recall_image,
+    record_image,
+    reference_of,
+    with_image,
+)
 from ..attention.site import Attend, Site
 from ..attention.technique import Pass, Technique
 from ..shapes import Heads, Latent
@@ -55,7 +63,7 @@ def style_id(
 ) -> Technique:
     """The style's keys and values in the place of the image's own, in the steps of `active` (arXiv:2312.09008, eq. 4-6).
 
-    `softmax(T (g Q_content + (1 - g) Q) K_style^T) V_style`, and the target starts at `styled(x, x_style)`. The content
+    `softmax(T (g Q_content + (1 - g) Q) K_style^T) V_style`, and the target starts at `match_style(x, x_style)`. The content
     is what the source pass records; both branches of guidance see the conditional ones. Published without any prompts. In UNets it acts from the decoder's
     `layer` on, in transformers on all joint attention.
     """
@@ -67,25 +75,25 @@ def style_id(
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma not in active:
             return attend(q, k, v)
-        own = q[:, :, site.image]
-        q_content = own if injection.query == 0 else recalled(bank, content, site, len(q))[0]
-        _, k_style, v_style = recalled(bank, style, site, len(q))
-        blended = own.lerp(q_content.to(own), injection.query)
+        q_image = q[:, :, site.image]
+        q_content = q_image if injection.query == 0 else recall_image(bank, content, site, len(q))[0]
+        _, k_style, v_style = recall_image(bank, style, site, len(q))
+        blended = q_image.lerp(q_content.to(q_image), injection.query)
         keys, values = with_image(k, site, k_style), with_image(v, site, v_style)
         image = attend(injection.temperature * blended, keys, values)
         return image_rows(attend, q, k, v, site, image)
 
     def begin(x: Latent, sigma: float) -> Latent:
-        return styled(x, trajectory.xs[trajectory.sigmas.tolist().index(sigma)])
+        return match_style(x, trajectory.xs[trajectory.sigmas.tolist().index(sigma)])
 
     return Technique(
         record=record_image(content, where),
         inject=Pass("StyleID", where, inject),
-        reference=shown(style, trajectory, cond, where),
+        reference=reference_of(style, trajectory, cond, where),
         begin=begin if injection.start else None,
     )
 
 
-def styled(content: Latent, style: Float[Tensor, "pictures channels *other"]) -> Latent:
+def match_style(content: Latent, style: Float[Tensor, "pictures channels *other"]) -> Latent:
     """The noisy latent of the content with the style's mean and spread in every channel: AdaIN (arXiv:2312.09008, eq. 8)."""
     return latent_adain(content, style)

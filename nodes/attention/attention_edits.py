@@ -14,7 +14,7 @@ from ...inversion_core.prompts.tokens import PromptTokens
 from ...inversion_core.techniques.local_blend import mask_blend
 from ...inversion_core.techniques.settings import Ground, Setting, nested
 from ...inversion_core.types import Cond
-from ..kit.common import blend_mask, fitted, latent_mask
+from ..kit.common import blend_mask, latent_mask, latent_mask_for
 from ..run.prompt_places import Text, placed
 from ..sockets import LatentTrajectory
 
@@ -70,7 +70,7 @@ class SharingPlan(Plan):
     def check(self, model: Any, record: LatentTrajectory) -> None:
         super().check(model, record)
         for mask in self._comfy_cache_tensors():
-            fitted(mask, record)
+            latent_mask_for(mask, record)
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ class Plans:
         for plan in self.plans:
             plan.check(model, record)
         given = [m for m in (mask, *(m for plan in self.plans for m in plan.masks)) if m is not None]
-        masks = [blend_mask(one, record.frame) for one in given]
+        masks = [blend_mask(region, record.frame) for region in given]
         if mask is None and record.mask is not None:
             masks.append(record.mask)
-        blends = [mask_blend(latent_mask(one, record.trajectory.shape)) for one in masks]
+        blends = [mask_blend(latent_mask(region, record.trajectory.shape)) for region in masks]
 
         def techniques(prepared: Any) -> list[Technique]:
             if not self.plans:
@@ -106,8 +106,8 @@ class Plans:
             check_alike(edited["source"].cond, edited["target"].cond, sigmas[:-1].tolist())
             ground, settings = Ground(sigmas, blocks_of(model.model.diffusion_model), turned), []
             for number, plan in enumerate(self.plans):
-                own = Ready(record, ground, lambda name, number=number: prepared(f"{number} {name}"), edited)
-                settings += plan.settings(own)
+                ready = Ready(record, ground, lambda name, number=number: prepared(f"{number} {name}"), edited)
+                settings += plan.settings(ready)
             return [*nested(settings, ground), *blends]
 
         return techniques

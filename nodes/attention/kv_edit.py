@@ -9,7 +9,7 @@ from torch import Tensor
 from ...inversion_core.dial import Span
 from ...inversion_core.techniques.settings import KVEdit
 from ..kit.checks import require_painted, span
-from ..kit.common import fitted, fraction, schema
+from ..kit.common import fraction, latent_mask_for, schema
 from ..sockets import LatentTrajectory, all_edits, another_edit
 from .attention_edits import Ready, SharingPlan, add_edit
 
@@ -58,4 +58,4 @@ class KVEditPlan(SharingPlan):
             )
 
     def settings(self, ready: Ready) -> list[KVEdit]:
-        return [KVEdit(fitted(self.mask, ready.record), self.span)]
+        return [KVEdit(latent_mask_for(self.mask, ready.record), self.span)]

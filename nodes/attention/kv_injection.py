@@ -13,7 +13,7 @@ from ...inversion_core.techniques.injection import inject_keys_values, inject_va
 from ...inversion_core.techniques.presets import LATE, PRESETS, Preset, by_depth, preset_for
 from ...inversion_core.techniques.settings import KVInjection
 from ..kit.checks import require_painted, span
-from ..kit.common import fitted, fraction, schema
+from ..kit.common import fraction, latent_mask_for, schema
 from ..sockets import LatentTrajectory, all_edits, another_edit
 from .attention_edits import Ready, SharingPlan, add_edit
 
@@ -91,5 +91,5 @@ class KVInjectionPlan(SharingPlan):
         return by_depth(blocks, INJECTIONS[self.inject], start=start, end=end, span=self.span)
 
     def settings(self, ready: Ready) -> list[KVInjection]:
-        mask = None if self.mask is None else fitted(self.mask, ready.record)
+        mask = None if self.mask is None else latent_mask_for(self.mask, ready.record)
         return [KVInjection(self.preset_on(ready.ground.blocks), mask)]

@@ -10,7 +10,7 @@ from ...inversion_core.dial import Span
 from ...inversion_core.techniques import masactrl
 from ...inversion_core.techniques.settings import MutualAttention, WordPair
 from ..kit.checks import NOT_CONNECTED, check_foreground, check_words, require_painted, span
-from ..kit.common import fitted, fraction, schema
+from ..kit.common import fraction, latent_mask_for, schema
 from ..kit.prompt_text import word_list
 from ..run.prompt_places import Text, text_of
 from ..run.prompt_tokens import look_up
@@ -139,5 +139,8 @@ class MutualAttentionPlan(SharingPlan):
         if self.foreground is not None:
             words = WordPair(*ready.placed(*self.foreground.texts), *self.foreground.words)
             return [MutualAttention(self.span, self.depth, words=words)]
-        masks = (None if mask is None else fitted(mask, ready.record) for mask in (self.source_mask, self.target_mask))
+        masks = (
+            None if mask is None else latent_mask_for(mask, ready.record)
+            for mask in (self.source_mask, self.target_mask)
+        )
         return [MutualAttention(self.span, self.depth, *masks)]
