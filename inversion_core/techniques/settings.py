@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..attention.blocks import blocks_between, in_blocks
 from ..attention.maps import legible
@@ -42,6 +42,7 @@ class Ground:
         return self.kept(span).low > self.kept(span).high
 
 
+@runtime_checkable
 class Setting(Protocol):
     """A person's settings of one kind of edit."""
 
