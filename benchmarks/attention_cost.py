@@ -21,16 +21,17 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.budget import Ledger
-from latent_inversion.inversion_core.attention.site import Attend, AttentionEdit, Site
-from latent_inversion.inversion_core.attention.technique import Technique
+from latent_inversion.inversion_core.attention.site import Attend, Site
+from latent_inversion.inversion_core.attention.technique import Pass, Technique
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, levels_of
 from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
 from latent_inversion.inversion_core.backends.diffusers.network import NetworkDenoiser, Prompt
 from latent_inversion.inversion_core.loops.edit import Edit, Target
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine, replace
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine, align_replace
 from latent_inversion.inversion_core.schedules import flow_shift, leading, window
 from latent_inversion.inversion_core.shapes import Sigmas
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import coarse, prompt_to_prompt, usual_shares
@@ -116,7 +117,7 @@ def controlled(setup: Setup, form: str, cross: SigmaRange, own: SigmaRange) -> l
     """Prompt-to-Prompt in a prompt of eight words, of which the last one changes."""
     texts = [["a", "photo", "of", "a", "white", "cat", "in", last] for last in ("grass", "snow")]
     tokens = [PromptTokens(tuple(Word(t, (n + 1,)) for n, t in enumerate(text)), setup.length) for text in texts]
-    align = replace if form == "replace" else refine
+    align = align_replace if form == "replace" else align_refine
     technique = prompt_to_prompt(align(*tokens), cross=cross, self_attention=own)
     return [technique, written_out()] if form == "written out" else [technique]
 
@@ -127,11 +128,11 @@ def written_out() -> Technique:
     def where(site: Site) -> bool:
         return site.branch == "cond" and (site.kind != "self" or coarse(site))
 
-    def apply(attend: Attend, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, site: Site) -> torch.Tensor:
+    def apply(bank: Bank, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site) -> Tensor:
         return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1) @ v
 
-    edit = AttentionEdit("written out", where, apply)
-    return Technique(record=lambda bank: edit, inject=lambda bank: edit)
+    written = Pass("written out", where, apply)
+    return Technique(record=written, inject=written)
 
 
 def steps_of(shares: Shares) -> dict[Shares, float]:

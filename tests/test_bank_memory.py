@@ -12,15 +12,15 @@ from latent_inversion.inversion_core.attention import budget, free
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.budget import BankTooLarge, Ledger, Memory
 from latent_inversion.inversion_core.attention.kept import Storage
-from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
-from latent_inversion.inversion_core.attention.technique import Technique
+from latent_inversion.inversion_core.attention.site import Site, UnmatchedEdit
+from latent_inversion.inversion_core.attention.technique import Pass, Technique
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.clip import edit_clip, windows
 from latent_inversion.inversion_core.loops.direct import direct
 from latent_inversion.inversion_core.loops.edit import Edit, Target, unanchored
 from latent_inversion.inversion_core.methods import EDITORS, EditJob
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, window
 from latent_inversion.inversion_core.techniques.injection import inject_keys_values
@@ -65,7 +65,7 @@ def path(paths):
 
 def ptp(part=1.0):
     return prompt_to_prompt(
-        refine(WORDS, WORDS), cross=window(SIGMAS, 0, part), self_attention=window(SIGMAS, 0, part / 2)
+        align_refine(WORDS, WORDS), cross=window(SIGMAS, 0, part), self_attention=window(SIGMAS, 0, part / 2)
     )
 
 
@@ -323,16 +323,19 @@ def test_an_edit_beyond_its_budget_is_refused_in_its_first_step(denoiser, path):
 
 
 def test_a_later_step_that_needs_more_is_told_and_may_be_refused(denoiser, path):
-    def record(bank):
-        def apply(attend, q, k, v, site):
-            if site.sigma <= float(SIGMAS[2]):
-                bank.record("late", site, k)
-            return attend(q, k, v)
-
-        return AttentionEdit("late", everywhere, apply)
+    def record(bank, attend, q, k, v, site):
+        if site.sigma <= float(SIGMAS[2]):
+            bank.record("late", site, k)
+        return attend(q, k, v)
 
     (kept,) = techniques("masactrl", path)
-    edit, said, told = Edit(path, denoiser, Cond(SOURCE), [Target(GUIDED, [kept, Technique(record)])], direct), [], []
+    edit, said, told = (
+        Edit(
+            path, denoiser, Cond(SOURCE), [Target(GUIDED, [kept, Technique(Pass("late", everywhere, record))])], direct
+        ),
+        [],
+        [],
+    )
     _, steps = run(edit, Memory(tell=said.append))
     assert steps[0] == steps[1] < steps[2] == steps[3]
     assert [line.split(" (")[0] for line in said] == [line_of(steps[0]), line_of(steps[2])]
@@ -352,14 +355,11 @@ def test_half_precision_where_it_must_be_is_half_of_what_is_recorded(denoiser, p
 def test_what_depends_on_what_was_recorded_is_counted_too(denoiser, path):
     """An attention edit that judges by values, and a wrapped network that looks at its own bank."""
 
-    def inject(bank):
-        def apply(attend, q, k, v, site):
-            bank.record("before", site, q)
-            return attend(q, k, v) if q.sum() > 0 else v
+    def inject(bank, attend, q, k, v, site):
+        bank.record("before", site, q)
+        return attend(q, k, v) if q.sum() > 0 else v
 
-        return AttentionEdit("judges", everywhere, apply)
-
-    said, target = [], Target(GUIDED, [ptp(), Technique(inject=inject)])
+    said, target = [], Target(GUIDED, [ptp(), Technique(inject=Pass("judges", everywhere, inject))])
     _, steps = run(Edit(path, denoiser, Cond(SOURCE), [target], direct), Memory(tell=said.append))
     assert line_of(max(steps)) in said[-1] and "before" in said[-1]
 
@@ -375,13 +375,10 @@ def test_an_edit_that_meets_no_site_says_so_in_its_first_step():
 
 
 def test_running_out_of_memory_tells_the_need_and_empties_the_bank(denoiser, path):
-    def inject(bank):
-        def apply(attend, q, k, v, site):
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+    def inject(bank, attend, q, k, v, site):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
 
-        return AttentionEdit("greedy", everywhere, apply)
-
-    greedy, ledger = Technique(inject=inject), Ledger()
+    greedy, ledger = Technique(inject=Pass("greedy", everywhere, inject)), Ledger()
     edit = Edit(path, denoiser, Cond(SOURCE), [Target(GUIDED, [ptp(), greedy])], direct)
     with pytest.raises(
         torch.OutOfMemoryError, match=r"CUDA out of memory\.\nThe edit's attention bank held .* kB by then"

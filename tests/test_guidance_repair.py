@@ -12,7 +12,7 @@ from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.negative_prompt import negative_prompt
 from latent_inversion.inversion_core.methods.prox_npi import PULL_BELOW, hard_threshold, prox_npi, soft_threshold
 from latent_inversion.inversion_core.paths import RF, VE
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.types import Cond
@@ -44,7 +44,7 @@ def edited(family, target, *, techniques=(), denoiser=None, wrap=None, **setting
 def controlled(family):
     tokens = PromptTokens(tuple(Word(str(i), (i,)) for i in range(1, 4)), 5)
     whole = window(GRIDS[family][1], 0, 1)
-    return [prompt_to_prompt(refine(tokens, tokens), cross=whole, self_attention=whole)]
+    return [prompt_to_prompt(align_refine(tokens, tokens), cross=whole, self_attention=whole)]
 
 
 @FAMILIES

@@ -15,7 +15,7 @@ from latent_inversion.inversion_core.loops.chunked import Chunked, chunks_of
 from latent_inversion.inversion_core.loops.clip import edit_clip, windows
 from latent_inversion.inversion_core.loops.direct import direct
 from latent_inversion.inversion_core.loops.edit import Edit, Target
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques import cross_frame as across
 from latent_inversion.inversion_core.techniques import token_flow as flow
@@ -47,7 +47,7 @@ def still_techniques():
     whole = window(SIGMAS, 0, 1)
     blend = local_blend(TOKENS, TOKENS, source_words=["1"], target_words=["2"], active=whole)
     half = window(SIGMAS, 0, 0.5)
-    return [blend, prompt_to_prompt(refine(TOKENS, TOKENS), cross=whole, self_attention=half)]
+    return [blend, prompt_to_prompt(align_refine(TOKENS, TOKENS), cross=whole, self_attention=half)]
 
 
 def edited(trajectory, way="token flow", techniques=(), *, spacing=2, most=24, together=2, target=None, on_step=None):

@@ -1,26 +1,26 @@
 """Attention Edit: what a changed prompt may change, as a value for the edit sampler."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...inversion_core.prompts import tokens as alignments
+from ...inversion_core.dial import Span
+from ...inversion_core.prompts.tokens import Alignment, PromptTokens, align_refine, align_replace
 from ...inversion_core.techniques.local_blend import START, THRESHOLD
 from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
-from ..kit.checks import mistaken_words, ordered, painted
+from ...inversion_core.techniques.settings import Ground, LocalBlend, PromptToPrompt, Setting, WordPair
+from ..kit.checks import check_words, require_painted, span
 from ..kit.common import advanced, fraction, schema
 from ..kit.prompt_text import weights_of, word_list
-from ..run.prompt_places import text_of
+from ..run.prompt_places import Text, text_of
 from ..run.prompt_tokens import look_up
-from ..sockets import all_edits, another_edit
-from .attention_edits import AttentionPlan, BlendWords, after
+from ..sockets import LatentTrajectory, all_edits, another_edit
+from .attention_edits import Plan, Ready, add_edit
 
-MODES = {
-    "replace": alignments.replace,
-    "refine": alignments.refine,
-    "blend only": alignments.refine,
-}
+MODES = {"replace": align_replace, "refine": align_refine, "blend only": align_refine}
 WHAT_MODES_DO = (
     "replace: words of the target that stand in another word's place take over its attention (cat -> dog). refine: only "
     "shared words take the source's attention, new words keep their own. blend only: attention is left alone, the words "
@@ -43,7 +43,24 @@ class InversionAttentionEdit(io.ComfyNode):
                 io.String.Input("source_prompt", multiline=True, tooltip="What the picture shows."),
                 io.String.Input("target_prompt", multiline=True, tooltip="What it is to show; change few words."),
                 io.Combo.Input("mode", options=list(MODES), default="replace", tooltip=WHAT_MODES_DO),
-                *windows(),
+                advanced(
+                    fraction("cross_start", 0.0, "Fraction of the steps after which words' attention is controlled.")
+                ),
+                fraction(
+                    "cross_end",
+                    CROSS_END,
+                    "Fraction of the steps up to which words' attention is controlled. Higher keeps more of the original layout; 0.4 was published.",
+                ),
+                advanced(
+                    fraction(
+                        "self_start", 0.0, "Fraction of the steps after which self-attention is taken from the source."
+                    )
+                ),
+                fraction(
+                    "self_end",
+                    SELF_END,
+                    "Fraction of the steps up to which self-attention is taken from the source. Higher keeps more of the shapes. Transformers (SD3, Flux, Qwen-Image, Wan) want less: 0.4.",
+                ),
                 io.String.Input(
                     "word_weights",
                     default="",
@@ -51,7 +68,24 @@ class InversionAttentionEdit(io.ComfyNode):
                     tooltip="Strengthens or weakens words of the target prompt, one a line: 'smiling: 2.5'. They act "
                     "while words' attention is controlled.",
                 ),
-                *blending(),
+                io.String.Input(
+                    "blend_source_words",
+                    default="",
+                    tooltip="Local blend: words of the source prompt, with commas between, whose region may change.",
+                ),
+                io.String.Input(
+                    "blend_target_words", default="", tooltip="Local blend: words of the target prompt, likewise."
+                ),
+                advanced(
+                    fraction(
+                        "blend_start", START, "Fraction of the steps after which the rest is kept from the source."
+                    )
+                ),
+                advanced(
+                    fraction(
+                        "blend_threshold", THRESHOLD, "How much of a word's strongest attention counts as its region."
+                    )
+                ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -70,49 +104,13 @@ class InversionAttentionEdit(io.ComfyNode):
     def validate_inputs(
         cls, source_prompt="", target_prompt="", word_weights="", blend_source_words="", blend_target_words=""
     ) -> bool | str:
-        words = source_prompt, target_prompt, blend_source_words, blend_target_words, word_weights
-        return mistaken_words(*words) or True
+        check_words(source_prompt, target_prompt, blend_source_words, blend_target_words, word_weights)
+        return True
 
     @classmethod
     def execute(cls, clip, source_prompt, target_prompt, mask=None, attention_edit=None, **settings) -> io.NodeOutput:
         plan = plan_of(clip, source_prompt, target_prompt, mask, **settings)
-        return io.NodeOutput(after(attention_edit, plan), plan.source.encoded, plan.target.encoded)
-
-
-def windows() -> list[io.Input]:
-    """The inputs that say how long the source's attention is kept."""
-    return [
-        advanced(fraction("cross_start", 0.0, "Fraction of the steps after which words' attention is controlled.")),
-        fraction(
-            "cross_end",
-            CROSS_END,
-            "Fraction of the steps up to which words' attention is controlled. Higher keeps more of the original layout; 0.4 was published.",
-        ),
-        advanced(
-            fraction("self_start", 0.0, "Fraction of the steps after which self-attention is taken from the source.")
-        ),
-        fraction(
-            "self_end",
-            SELF_END,
-            "Fraction of the steps up to which self-attention is taken from the source. Higher keeps more of the shapes. Transformers (SD3, Flux, Qwen-Image, Wan) want less: 0.4.",
-        ),
-    ]
-
-
-def blending() -> list[io.Input]:
-    """The inputs of local blend."""
-    return [
-        io.String.Input(
-            "blend_source_words",
-            default="",
-            tooltip="Local blend: words of the source prompt, with commas between, whose region may change.",
-        ),
-        io.String.Input("blend_target_words", default="", tooltip="Local blend: words of the target prompt, likewise."),
-        advanced(fraction("blend_start", START, "Fraction of the steps after which the rest is kept from the source.")),
-        advanced(
-            fraction("blend_threshold", THRESHOLD, "How much of a word's strongest attention counts as its region.")
-        ),
-    ]
+        return io.NodeOutput(add_edit(attention_edit, plan), plan.source.encoded, plan.target.encoded)
 
 
 def plan_of(
@@ -134,9 +132,9 @@ def plan_of(
 ) -> AttentionPlan:
     """The edit of two prompts. Raises ValueError if a word is in none of them or there is nothing to do."""
     source, target = (text_of(clip, text) for text in (source_prompt, target_prompt))
-    ours, theirs, weights = word_list(blend_source_words), word_list(blend_target_words), weights_of(word_weights)
-    look_up((source.tokens, ours), (target.tokens, (*theirs, *weights)))
-    blends = bool(ours or theirs)
+    source_words, target_words = word_list(blend_source_words), word_list(blend_target_words)
+    weights, blends = weights_of(word_weights), bool(source_words or target_words)
+    look_up((source.tokens, source_words), (target.tokens, (*target_words, *weights)))
     if mode == "blend only" and not blends and mask is None:
         raise ValueError(
             "The mode 'blend only' needs a word of the source or the target prompt, or a mask: fill in 'blend_source_words' "
@@ -147,9 +145,68 @@ def plan_of(
         target,
         MODES[mode],
         mode != "blend only",
-        ordered(cross_start, cross_end, "cross_"),
-        ordered(self_start, self_end, "self_"),
+        span(cross_start, cross_end, "cross_"),
+        span(self_start, self_end, "self_"),
         weights,
-        BlendWords(ours, theirs, (blend_start, 1.0), blend_threshold) if blends else None,
-        painted(mask),
+        BlendWords(source_words, target_words, (blend_start, 1.0), blend_threshold) if blends else None,
+        require_painted(mask),
     )
+
+
+@dataclass(frozen=True)
+class BlendWords:
+    """The words whose attention shows where an edit may act."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    span: Span
+    threshold: float
+
+
+NO_STEP = "at this strength no step lies in the window"
+
+
+@dataclass(frozen=True)
+class AttentionPlan(Plan):
+    """An attention edit before the sigma grid is known; without `inject` the words only say where the edit may act."""
+
+    source: Text
+    target: Text
+    align: Callable[[PromptTokens, PromptTokens], Alignment]
+    inject: bool
+    cross: Span
+    self_attention: Span
+    weights: Mapping[str, float]
+    blend: BlendWords | None = None
+    mask: Tensor | None = None
+
+    @property
+    def masks(self) -> Sequence[Tensor]:
+        return [] if self.mask is None else [self.mask]
+
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        if self.inject or self.blend is not None:
+            super().check(model, record)
+
+    def idle(self, ground: Ground) -> list[str]:
+        if not self.inject:
+            return []
+        if self.weights and ground.keeps_none(self.cross):
+            return [f"The word weights of Attention Edit do not act: {NO_STEP} of cross_end."]
+        if ground.keeps_none(self.cross) and ground.keeps_none(self.self_attention):
+            return [f"Attention Edit takes no attention from the source: {NO_STEP} of cross_end and self_end."]
+        return []
+
+    def settings(self, ready: Ready) -> list[Setting]:
+        if not self.inject and self.blend is None:
+            return []
+        tokens, settings = ready.placed(self.source, self.target), list[Setting]()
+        if self.inject:
+            settings.append(PromptToPrompt(*tokens, self.align, self.cross, self.self_attention, self.weights))
+        if self.blend is not None:
+            words = WordPair(*tokens, self.blend.source, self.blend.target)
+            settings.append(LocalBlend(words, self.blend.span, self.blend.threshold))
+        return settings
+
+    def _comfy_cache_tensors(self) -> list[Tensor]:
+        return [*self.source.embeddings, *self.target.embeddings, *self.masks]

@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ...inversion_core.dial import FEW_STEPS, PRESETS
 from ...inversion_core.loops.direct import ANCHORS
-from ..kit.checks import painted
+from ..kit.checks import require_painted
 from ..kit.common import advanced, fraction, schema
 from ..kit.outputs import outcome, outcomes
 from ..run.guidance import GUIDANCE
@@ -51,7 +51,7 @@ class InversionEditSampler(io.ComfyNode):
         cls, model, trajectory, source, target, negative, null_text=None, attention_edit=None, mask=None, **settings
     ) -> io.NodeOutput:
         words = {"source": source, "target": target, "negative": negative}
-        setup = Setup(trajectory, null_text and null_text.null_text, attention_edit, painted(mask), **settings)
+        setup = Setup(trajectory, null_text and null_text.null_text, attention_edit, require_painted(mask), **settings)
         setup, said = fitted_setup(model, setup, words)
         edited = sample(model, setup, words, said.append)
         return outcome(edited, trajectory, said)

@@ -17,7 +17,7 @@ from ...inversion_core.loops.edit import Edited
 from ...inversion_core.trajectory import Provenance
 from ..attention.attention_edits import Plans
 from ..inverting.invert_latent import decreasing, scale_of
-from ..kit.checks import painted
+from ..kit.checks import require_painted
 from ..kit.common import check_model, schema
 from ..kit.latents import mask_of, taken
 from ..kit.outputs import outcome
@@ -91,7 +91,9 @@ class InversionVideoEdit(io.ComfyNode):
     ) -> io.NodeOutput:
         prompts = {"source": source, "target": target, "negative": negative}
         settings["guidance"], said = suited(model, prompts, settings["guidance"])
-        edited = edit_frames(model, trajectory, prompts, attention_edit or Plans(), painted(mask), Settings(**settings))
+        edited = edit_frames(
+            model, trajectory, prompts, attention_edit or Plans(), require_painted(mask), Settings(**settings)
+        )
         return outcome(edited, trajectory, said)
 
 

@@ -43,7 +43,7 @@ def rgb(image: Tensor) -> Tensor:
     return image.expand(*image.shape[:-1], 3) if channels == 1 else image[..., :3]
 
 
-def painted(mask: Tensor | None, name: str = "mask") -> Tensor | None:
+def require_painted(mask: Tensor | None, name: str = "mask") -> Tensor | None:
     """The mask, if there is one. Raises ValueError if nothing is painted in it, or its values are not finite."""
     if mask is None:
         return None
@@ -56,8 +56,8 @@ def painted(mask: Tensor | None, name: str = "mask") -> Tensor | None:
     return mask
 
 
-def ordered(start: float, end: float, name: str = "") -> tuple[float, float]:
-    """A span of fractions. Raises ValueError if it ends before it starts."""
+def span(start: float, end: float, name: str = "") -> tuple[float, float]:
+    """A span of fractions, of the inputs whose names begin with `name`. Raises ValueError if it ends before it starts."""
     if start > end:
         raise ValueError(
             f"{name}start is {start:g} and {name}end {end:g}, so nothing lies between: set {name}start below {name}end."
@@ -96,49 +96,45 @@ def decoding(vae: Any, samples: Tensor) -> Iterator[None]:
         ) from error
 
 
-def absent(prompt: str | None, words: Iterable[str], name: str) -> str:
-    """The sentence about the first word that is not in a prompt as it is read; empty if there is none, or if the prompt is linked."""
-    said = unweighted(prompt or "")
-    for word in () if prompt is None else words:
-        if not occurrences(said, word):
-            there = ", ".join(words_of(said))
-            return f"The prompt at '{name}' has no word '{word}'. " + (
-                f"Its words are: {there}." if there else "It is empty."
-            )
-    return ""
+def require_words(prompt: str | None, words: Iterable[str], name: str) -> None:
+    """Raises ValueError at the first word that is not in the prompt of the input `name`, as it is read; None is a prompt that is linked."""
+    if prompt is None:
+        return
+    read = unweighted(prompt)
+    for word in words:
+        if not occurrences(read, word):
+            known = ", ".join(words_of(read))
+            answer = f"Its words are: {known}." if known else "It is empty."
+            raise ValueError(f"The prompt at '{name}' has no word '{word}'. {answer}")
 
 
-def mistaken_words(
+def check_words(
     source: str | None, target: str | None, source_words: str | None, target_words: str | None, weights: str | None = ""
-) -> str:
-    """The sentence about words and weights that do not fit their prompts; None is what is linked, and not judged."""
-    try:
-        weighed = weights_of(weights or "")
-    except ValueError as error:
-        return str(error)
-    ours, theirs = (word_list(words or "") for words in (source_words, target_words))
-    return absent(source, ours, "source_prompt") or absent(target, (*theirs, *weighed), "target_prompt")
+) -> None:
+    """Raises ValueError at words and weights that do not fit their prompts; None is what is linked, and not judged."""
+    weighed = weights_of(weights or "")
+    require_words(source, word_list(source_words or ""), "source_prompt")
+    require_words(target, (*word_list(target_words or ""), *weighed), "target_prompt")
 
 
-def mistaken_foreground(
-    clip: bool,
-    source_mask: bool,
-    target_mask: bool,
-    source_prompt: str | None,
-    target_prompt: str | None,
-    source_words: str | None,
-    target_words: str | None,
-) -> str:
-    """The sentence about inputs that do not belong together: which are connected, and what is written (None: linked)."""
-    named = [None if words is None else word_list(words) for words in (source_words, target_words)]
+def check_foreground(
+    source_mask: bool, target_mask: bool, source_words: str | None, target_words: str | None, *, clip: bool = True
+) -> None:
+    """Raises ValueError at inputs that do not belong together: which are connected, and what is written (None: linked)."""
+    words = [None if text is None else word_list(text) for text in (source_words, target_words)]
     if target_mask and not source_mask:
-        return "MasaCtrl needs a source mask beside the one at 'target_mask': connect 'source_mask', alone if there is only one mask."
-    if not any(named):
-        return ""
+        raise ValueError(
+            "MasaCtrl needs a source mask beside the one at 'target_mask': connect 'source_mask', alone if there is only one mask."
+        )
+    if not any(words):
+        return
     if source_mask:
-        return "MasaCtrl takes its foreground from masks or from words, not from both: disconnect the masks or empty the words."
-    if () in named:
-        return "Foregrounds by words need words of both prompts: fill in both 'source_words' and 'target_words'."
+        raise ValueError(
+            "MasaCtrl takes its foreground from masks or from words, not from both: disconnect the masks or empty the words."
+        )
+    if () in words:
+        raise ValueError(
+            "Foregrounds by words need words of both prompts: fill in both 'source_words' and 'target_words'."
+        )
     if not clip:
-        return "Foregrounds by words need the text encoder: connect it at 'clip'."
-    return mistaken_words(source_prompt, target_prompt, source_words, target_words)
+        raise ValueError("Foregrounds by words need the text encoder: connect it at 'clip'.")

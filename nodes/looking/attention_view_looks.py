@@ -22,7 +22,7 @@ from ...inversion_core.attention.site import Site
 from ...inversion_core.backends.comfy.denoiser import blocks_of, check_editable
 from ...inversion_core.prompts.reading import label
 from ...inversion_core.schedules import window
-from ..kit.checks import ordered
+from ..kit.checks import span
 from ..kit.common import check_model
 from ..kit.prompt_text import word_list
 from ..run.progress import reporter, run
@@ -88,7 +88,7 @@ def look(model: Any, record: LatentTrajectory, clip: Any, image: Tensor, prompt:
     shown = word_list(looks.words) or tuple(distinct_words(tokens))
     chosen = word_list(looks.mask_words) or word_list(looks.words) or shown[:1]
     numbers = {word: numbers_of(tokens, word) for word in (*shown, *chosen)}
-    active = window(trajectory.sigmas, *ordered(looks.start, looks.end))
+    active = window(trajectory.sigmas, *span(looks.start, looks.end))
     padded, size = sizes(record, image)
     where = looks.where(blocks_of(model.model.diffusion_model))
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from harness import conformance, control_reference, tiny_comfy
 from harness.control_reference import INDEX, STRENGTH, normal
 from harness.edits import edit
-from latent_inversion.inversion_core.attention.technique import Technique
+from latent_inversion.inversion_core.attention.technique import Pass, Technique
 from latent_inversion.inversion_core.backends.comfy.denoiser import run, sigmas_of
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
@@ -195,27 +195,22 @@ def test_source_attention_is_lent_between_passes_of_other_hints(model: Any, stee
     """What the source pass records under its hint is what the target pass, under another, is handed."""
     sigmas, handed = sigmas_of(model, "ddim_uniform", STEPS), []
 
-    def record(bank: Any) -> Any:
-        def apply(attend: Any, q: Any, k: Any, v: Any, site: Any) -> Any:
-            bank_of[site.block, site.kind, site.branch] = q.clone()
-            return attend(q, k, v)
+    def record(bank: Any, attend: Any, q: Any, k: Any, v: Any, site: Any) -> Any:
+        bank_of[site.block, site.kind, site.branch] = q.clone()
+        return attend(q, k, v)
 
-        return conformance.AttentionEdit("record", lambda site: True, apply)
+    def inject(bank: Any, attend: Any, q: Any, k: Any, v: Any, site: Any) -> Any:
+        lent = bank_of[site.block, site.kind, site.branch]
+        handed.append(far(lent, q))
+        return attend(lent, k, v)
 
-    def inject(bank: Any) -> Any:
-        def apply(attend: Any, q: Any, k: Any, v: Any, site: Any) -> Any:
-            lent = bank_of[site.block, site.kind, site.branch]
-            handed.append(far(lent, q))
-            return attend(lent, k, v)
-
-        return conformance.AttentionEdit("inject", lambda site: True, apply)
-
+    lending = Technique(Pass("record", lambda site: True, record), Pass("inject", lambda site: True, inject))
     bank_of: dict[Any, torch.Tensor] = {}
 
     def body(denoiser: Any, x: torch.Tensor, ready: Any) -> Any:
         trajectory = invert(INVERSIONS["ddim"], denoiser, x, sigmas, ready("source"))
         source, target = (ready(name, "empty", 4.0) for name in ("source", "target"))
-        with_it = edit(trajectory, denoiser, source, target, techniques=[Technique(record=record, inject=inject)])
+        with_it = edit(trajectory, denoiser, source, target, techniques=[lending])
         return with_it.target, edit(trajectory, denoiser, source, target).target
 
     with_it, without = inside(model, body, source=steered(SOURCE, 6), target=steered(TARGET, 7))

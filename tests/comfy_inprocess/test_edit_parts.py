@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from harness import tiny_comfy
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
-from latent_inversion.nodes.attention.attention_edits import AttentionPlan, BlendWords, Plans
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
+from latent_inversion.nodes.attention.attention_edit import AttentionPlan, BlendWords
+from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
 from latent_inversion.nodes.inverting.invert_latent import invert_latent
 from latent_inversion.nodes.kit.noise import InvertedNoise
@@ -32,7 +33,7 @@ def record(model: Any) -> Any:
 
 def plans(**changes: Any) -> Plans:
     known = {"inject": True, "cross": (0.0, 0.8), "self_attention": (0.0, 0.6), "weights": {}}
-    return Plans((AttentionPlan(Text(WORDS), Text(WORDS), refine, **known | changes),))
+    return Plans((AttentionPlan(Text(WORDS), Text(WORDS), align_refine, **known | changes),))
 
 
 def setup(record: Any, **changes: Any) -> Setup:

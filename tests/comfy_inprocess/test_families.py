@@ -14,9 +14,10 @@ from harness.tiny_comfy import FAMILIES, FLUX, TABLE, WAN_FP8, Family, StubVae, 
 from latent_inversion.inversion_core.backends.comfy.denoiser import fingerprint_of, is_guidance_distilled, run
 from latent_inversion.inversion_core.files.storage import StorageError
 from latent_inversion.inversion_core.loops.integrate import replay
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.quality.metrics import drift
-from latent_inversion.nodes.attention.attention_edits import AttentionPlan, BlendWords, Plans
+from latent_inversion.nodes.attention.attention_edit import AttentionPlan, BlendWords
+from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, SOURCE, Setup, sample
 from latent_inversion.nodes.files import trajectory_folder as saved
 from latent_inversion.nodes.inverting import decode, encode
@@ -371,7 +372,10 @@ SIX = PromptTokens(tuple(Word(f"word{n}", (n + 1,)) for n in range(3)), 6)
 @transformers
 def test_prompt_to_prompt_on_transformers(family: Family) -> None:
     """Under the source's own attention an equal prompt gives the source, and another one something of its own."""
-    case, plans = plain(family), Plans((AttentionPlan(Text(SIX), Text(SIX), refine, True, (0.0, 0.8), (0.0, 0.6), {}),))
+    case, plans = (
+        plain(family),
+        Plans((AttentionPlan(Text(SIX), Text(SIX), align_refine, True, (0.0, 0.8), (0.0, 0.6), {}),)),
+    )
     same = case.edit(same=True, plans=plans)
     torch.testing.assert_close(same.target, same.source[-1], rtol=1e-4, atol=1e-4)
     free, held = (case.edit(plans=p, guidance=3.0).target for p in (None, plans))
@@ -388,7 +392,7 @@ def test_words_say_where_an_edit_of_a_transformer_may_act(name: str) -> None:
     record, found = case.invert(latent=latent, method="ddim"), []
     for threshold in (0.999, 0.0):
         blend = BlendWords(("word1",), ("word1",), (0.0, 1.0), threshold)
-        plan = AttentionPlan(Text(SIX), Text(SIX), refine, False, (0.0, 0.0), (0.0, 0.0), {}, blend)
+        plan = AttentionPlan(Text(SIX), Text(SIX), align_refine, False, (0.0, 0.0), (0.0, 0.0), {}, blend)
         edited = case.edit(record=record, plans=Plans((plan,)), anchor="direct")
         found.append((edited.target == record.trajectory.xs[-1]).float().mean())
     assert found[0] > 0.5 and found[1] < 0.1
@@ -398,7 +402,7 @@ def test_words_say_where_an_edit_of_a_transformer_may_act(name: str) -> None:
 def test_attention_edits_out_of_reach_are_refused_before_the_model_runs(inject: bool) -> None:
     case = plain(FAMILIES["hunyuan"])
     blend = None if inject else BlendWords(("word1",), ("word1",), (0.0, 1.0), 0.3)
-    plan = AttentionPlan(Text(SIX), Text(SIX), refine, inject, (0.0, 0.8), (0.0, 0.6), {}, blend)
+    plan = AttentionPlan(Text(SIX), Text(SIX), align_refine, inject, (0.0, 0.8), (0.0, 0.6), {}, blend)
     record = case.record
     management.unload_all_models()
     with pytest.raises(ValueError, match=r"this network, HunyuanVideo, is none of them.*direct.*mask"):
@@ -422,7 +426,7 @@ def test_merged_tokens_are_merged_alike_in_every_evaluation() -> None:
     before = torch.random.get_rng_state()
     assert case.edit(same=True).target.equal(case.edit(same=True).source[-1])
     assert torch.equal(torch.random.get_rng_state(), before), "ComfyUI's own draws were disturbed"
-    plan = AttentionPlan(Text(words), Text(words), refine, True, (0.0, 0.8), (0.0, 0.6), {})
+    plan = AttentionPlan(Text(words), Text(words), align_refine, True, (0.0, 0.8), (0.0, 0.6), {})
     free, held = (case.edit(plans=p, guidance=3.0).target for p in (None, Plans((plan,))))
     assert not torch.equal(free, held) and bool(torch.isfinite(held).all())
     assert not torch.equal(free, plain(family).edit(guidance=3.0, record=case.record).target)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from harness.tiny_comfy import FAMILIES
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, replace
-from latent_inversion.nodes.attention.attention_edits import AttentionPlan, BlendWords, Plans
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_replace
+from latent_inversion.nodes.attention.attention_edit import AttentionPlan, BlendWords
+from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.editing.edit_sampler import InversionEditSampler
 from latent_inversion.nodes.editing.free_edit import InversionFreeEdit
 from latent_inversion.nodes.editing.method_edit import InversionAnchoredEdit
@@ -63,7 +64,9 @@ def plans(
     cross: float = 0.4, own: float = 0.6, weights: Any = None, blend: BlendWords | None = None, mask: Any = None
 ) -> Plans:
     source, target = (Text(words("a", word)) for word in ("cat", "dog"))
-    return Plans((AttentionPlan(source, target, replace, True, (0.0, cross), (0.0, own), weights or {}, blend, mask),))
+    return Plans(
+        (AttentionPlan(source, target, align_replace, True, (0.0, cross), (0.0, own), weights or {}, blend, mask),)
+    )
 
 
 def far_mask() -> torch.Tensor:

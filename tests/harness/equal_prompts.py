@@ -16,8 +16,9 @@ import nodes as host
 from latent_inversion.nodes.attention.attention_edit import InversionAttentionEdit
 from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.attention.kv_edit import InversionKVEdit
+from latent_inversion.nodes.attention.kv_injection import InversionKVInjection
+from latent_inversion.nodes.attention.mutual_attention import InversionMutualAttention
 from latent_inversion.nodes.attention.plug_and_play import InversionPlugAndPlay
-from latent_inversion.nodes.attention.shared_attention import InversionKVInjection, InversionMutualAttention
 from latent_inversion.nodes.attention.style_reference import InversionStyleReference
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
 from latent_inversion.nodes.inverting.invert_latent import invert_latent

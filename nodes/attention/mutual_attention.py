@@ -1,0 +1,146 @@
+"""MasaCtrl: the edit attends to the picture's own keys and values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...inversion_core.dial import Span
+from ...inversion_core.techniques import masactrl
+from ...inversion_core.techniques.settings import MutualAttention, WordPair
+from ..kit.checks import NOT_CONNECTED, check_foreground, check_words, require_painted, span
+from ..kit.common import fraction, latent_mask_for, schema
+from ..kit.prompt_text import word_list
+from ..run.prompt_places import Text, text_of
+from ..run.prompt_tokens import look_up
+from ..sockets import all_edits, another_edit
+from .attention_edits import Ready, SharingPlan, add_edit
+
+
+class InversionMutualAttention(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="InversionMutualAttention",
+            display_name="MasaCtrl",
+            category="inversion/edit",
+            description="The edit's self-attention asks the picture's own keys and values: what things look like is kept, "
+            "while their form and pose may follow the target prompt.",
+            search_aliases=["masactrl", "mutual self-attention", "pose"],
+            inputs=[
+                fraction(
+                    "start", masactrl.START, "Fraction of the steps after which it acts; later leaves more freedom."
+                ),
+                fraction("end", 1.0, "Fraction of the steps up to which it acts."),
+                fraction(
+                    "depth",
+                    masactrl.DEPTH,
+                    "Fraction of the network's self-attention after which it acts. 0.63 was published for SD 1 and SDXL; "
+                    "less keeps more of the picture.",
+                ),
+                io.Mask.Input(
+                    "source_mask",
+                    optional=True,
+                    tooltip="The foreground of the picture, in its size: foreground then asks foreground only, and "
+                    "background background.",
+                ),
+                io.Mask.Input(
+                    "target_mask",
+                    optional=True,
+                    tooltip="The foreground of the edited picture, if it is elsewhere than the source mask's.",
+                ),
+                io.Clip.Input("clip", optional=True, tooltip="The text encoder; for foregrounds by words."),
+                io.String.Input(
+                    "source_prompt", default="", optional=True, tooltip="The source prompt; for foregrounds by words."
+                ),
+                io.String.Input(
+                    "target_prompt", default="", optional=True, tooltip="The target prompt; for foregrounds by words."
+                ),
+                io.String.Input(
+                    "source_words",
+                    default="",
+                    optional=True,
+                    tooltip="Instead of masks: words of the source prompt, with commas between, that name the foreground.",
+                ),
+                io.String.Input(
+                    "target_words", default="", optional=True, tooltip="Words of the target prompt, likewise."
+                ),
+                another_edit(),
+            ],
+            outputs=[all_edits()],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        source_prompt="",
+        target_prompt="",
+        source_words="",
+        target_words="",
+        clip=NOT_CONNECTED,
+        source_mask=NOT_CONNECTED,
+        target_mask=NOT_CONNECTED,
+    ) -> bool | str:
+        connected, words = (
+            (one is not NOT_CONNECTED for one in (source_mask, target_mask)),
+            (source_words, target_words),
+        )
+        check_foreground(*connected, *words, clip=clip is not NOT_CONNECTED)
+        if any(words):
+            check_words(source_prompt, target_prompt, *words)
+        return True
+
+    @classmethod
+    def execute(
+        cls, start, end, depth, source_mask=None, target_mask=None, attention_edit=None, **words
+    ) -> io.NodeOutput:
+        masks = require_painted(source_mask, "source_mask"), require_painted(target_mask, "target_mask")
+        check_foreground(*(mask is not None for mask in masks), words.get("source_words"), words.get("target_words"))
+        plan = MutualAttentionPlan(span(start, end), depth, *masks, named_foreground(**words))
+        return io.NodeOutput(add_edit(attention_edit, plan))
+
+
+@dataclass(frozen=True)
+class NamedForeground:
+    """The words that name the foreground, and the texts that they are of."""
+
+    texts: tuple[Text, Text]
+    words: tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def named_foreground(
+    clip: Any = None,
+    source_prompt: str = "",
+    target_prompt: str = "",
+    source_words: str = "",
+    target_words: str = "",
+) -> NamedForeground | None:
+    """The words that name the foreground, if any. Raises ValueError if one is not in its prompt."""
+    words = word_list(source_words), word_list(target_words)
+    if not any(words):
+        return None
+    texts = text_of(clip, source_prompt), text_of(clip, target_prompt)
+    look_up((texts[0].tokens, words[0]), (texts[1].tokens, words[1]))
+    return NamedForeground(texts, words)
+
+
+@dataclass(frozen=True)
+class MutualAttentionPlan(SharingPlan):
+    """MasaCtrl before the grid and the prompts are ready."""
+
+    span: Span
+    depth: float
+    source_mask: Tensor | None = None
+    target_mask: Tensor | None = None
+    foreground: NamedForeground | None = None
+
+    def settings(self, ready: Ready) -> list[MutualAttention]:
+        if self.foreground is not None:
+            words = WordPair(*ready.placed(*self.foreground.texts), *self.foreground.words)
+            return [MutualAttention(self.span, self.depth, words=words)]
+        masks = (
+            None if mask is None else latent_mask_for(mask, ready.record)
+            for mask in (self.source_mask, self.target_mask)
+        )
+        return [MutualAttention(self.span, self.depth, *masks)]
