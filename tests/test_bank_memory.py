@@ -324,15 +324,13 @@ def test_an_edit_beyond_its_budget_is_refused_in_its_first_step(denoiser, path):
 
 def test_a_later_step_that_needs_more_is_told_and_may_be_refused(denoiser, path):
     def record(bank, attend, q, k, v, site):
+        bank.record("kept", site, q)
         if site.sigma <= float(SIGMAS[2]):
             bank.record("late", site, k)
         return attend(q, k, v)
 
-    (kept,) = techniques("masactrl", path)
     edit, said, told = (
-        Edit(
-            path, denoiser, Cond(SOURCE), [Target(GUIDED, [kept, Technique(Pass("late", everywhere, record))])], direct
-        ),
+        Edit(path, denoiser, Cond(SOURCE), [Target(GUIDED, [Technique(Pass("late", everywhere, record))])], direct),
         [],
         [],
     )

@@ -16,14 +16,15 @@ from ..shapes import Latent, Sigmas
 from ..trajectory import NullText, Trajectory
 from ..types import Cond, EditableDenoiser, require_unconditional
 from .settings import USUAL, Settings, kind_of
+from .with_null_text import with_null_text
 
 
 @dataclass(frozen=True)
 class EditJob:
     """A clean latent and the change asked for. `source` and `target` carry guidance and the unconditional prompt.
 
-    `strength` is the share of the steps that are edited, from 0 (hardly) to 1 (from pure noise). `null_text` saves the
-    method of that name its optimisation. `memory` says how attention banks are kept and who is told; without, they are
+    `strength` is the share of the steps that are edited, from 0 (hardly) to 1 (from pure noise). `null_text` holds a
+    guided edit on the trajectory, and saves the method of that name its optimisation. `memory` says how attention banks are kept and who is told; without, they are
     kept as recorded.
     """
 
@@ -124,16 +125,18 @@ def edit_along(
     target: Target | None = None,
     *,
     source: Cond | None = None,
-    denoiser: EditableDenoiser | None = None,
     anchor: Anchor = unanchored,
+    start: int | None = None,
     spent: float = 0.0,
 ) -> Edited:
     """The job done by source and target side by side along the trajectory, the share `spent` of the run being over.
 
-    What is None is the job's: the target is its prompt with its techniques, sampled as the source is.
+    What is None is the job's: the target is its prompt with its techniques, sampled as the source is. With the job's
+    null-text result its embeddings stand for the unconditional prompt.
     """
     targets = [target or Target(job.target, job.techniques)]
-    edit = Edit(trajectory, denoiser or job.denoiser, source or job.source, targets, anchor, job.start)
+    denoiser = job.denoiser if job.null_text is None else with_null_text(job.denoiser, job.null_text)
+    edit = Edit(trajectory, denoiser, source or job.source, targets, anchor, job.start if start is None else start)
     return edit.run(job.memory, within(job.on_step, spent, 1 - spent))[0]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...inversion_core.attention.bank import Storage
+from ...inversion_core.attention.kept import Storage
 from ...inversion_core.attention.technique import Technique
 from ...inversion_core.backends.comfy.denoiser import blocks_of, check_alike, check_editable
 from ...inversion_core.dial import AS_SET, Turned

@@ -25,7 +25,8 @@ from ...inversion_core.schedules import window
 from ..kit.checks import span
 from ..kit.common import check_model
 from ..kit.prompt_text import word_list
-from ..run.progress import reporter, run
+from ..run.along import along
+from ..run.progress import reporter
 from ..run.prompt_tokens import prompt_tokens
 from ..sockets import LatentTrajectory
 
@@ -92,12 +93,12 @@ def look(model: Any, record: LatentTrajectory, clip: Any, image: Tensor, prompt:
     padded, size = sizes(record, image)
     where = looks.where(blocks_of(model.model.diffusion_model))
 
-    def body(denoiser: Any, x: Tensor, prepared: Any) -> Tensor:
+    def body(denoiser: Any, prepared: Any) -> Tensor:
         options = {"active": active, "looks": looks.looks, "spreads": looks.spread, "where": where}
         return word_attention(trajectory, denoiser, prepared("prompt"), tokens, **options, on_step=reporter())
 
     prompts = {"prompt": clip.encode_from_tokens_scheduled(clip.tokenize(prompt))}
-    raw = run(model, prompts, record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
+    raw = along(record, model, prompts, body)
     pixels = Cut(WAYS[looks.show], looks.threshold, looks.softness, padded, size)
     maps, masks = pixels.of(raw, [numbers[word] for word in shown])
     labels = tuple(label(tokens, word) for word in shown)

@@ -15,7 +15,6 @@ WORDS = {
     "refine": "refining the latent",
     "invert": "inverting",
     "null-text": "optimising",
-    "rehearse": "measuring the memory that the edit takes",
     "edit": "editing",
     "look": "looking for the words",
     "mask": "comparing the prompts",

@@ -27,7 +27,7 @@ from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.nodes.editing.edit_sampler import InversionEditSampler
 from latent_inversion.nodes.inverting.ddim_invert import InversionDDIMInvert
 from latent_inversion.nodes.kit.common import padded
-from latent_inversion.nodes.run.control_hints import framed
+from latent_inversion.nodes.run.control_hints import pad_hints
 from latent_inversion.nodes.sockets import Frame
 from latent_inversion.toybox.hosts import comfy_control, comfy_models
 from nodes import ControlNetApply, ControlNetApplyAdvanced
@@ -256,14 +256,14 @@ def test_prompts_share_their_hint_also_when_it_is_continued(control_net: Any) ->
     small = picture(6)[:, :60, :90]
     first = node.apply_controlnet(TARGET, EMPTY, control_net, small, 0.3, 0.0, 1.0)
     target, empty = node.apply_controlnet(*first, control_net, picture(7), 0.3, 0.0, 1.0)
-    laid = framed({"target": target, "empty": empty, "bare": SOURCE}, frame)
+    laid = pad_hints({"target": target, "empty": empty, "bare": SOURCE}, frame)
     control, other = (laid[name][0][1]["control"] for name in ("target", "empty"))
     assert control is other and "control" not in laid["bare"][0][1]
     assert (
         control.cond_hint_original.shape[-2:] == (64, 96) == control.previous_controlnet.cond_hint_original.shape[-2:]
     )
     assert target[0][1]["control"].previous_controlnet.cond_hint_original.shape[-2:] == (60, 90)
-    assert framed({"target": target}, Frame(64, 96, 64, 96))["target"] is target
+    assert pad_hints({"target": target}, Frame(64, 96, 64, 96))["target"] is target
 
 
 # The toybox's

@@ -18,7 +18,8 @@ from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, a
 from latent_inversion.inversion_core.quality.metrics import drift
 from latent_inversion.nodes.attention.attention_edit import AttentionPlan, BlendWords
 from latent_inversion.nodes.attention.attention_edits import Plans
-from latent_inversion.nodes.editing.edit_setup import NEGATIVE, SOURCE, Setup, sample
+from latent_inversion.nodes.editing.edit_setup import NEGATIVE, SOURCE, Setup
+from latent_inversion.nodes.editing.run_edit import edit_along
 from latent_inversion.nodes.files import trajectory_folder as saved
 from latent_inversion.nodes.inverting import decode, encode
 from latent_inversion.nodes.inverting.invert_latent import invert_latent, scale_of
@@ -59,10 +60,17 @@ class Case:
         known |= {"model": self.model, "source": self.prompts["source"], "negative": None}
         return invert_latent(**known | {"guidance": 1.0, "method": "fixed point"} | changes)
 
-    def edit(self, same: bool = False, record: LatentTrajectory | None = None, **changes: Any) -> Any:
-        known = {"null_text": None, "plans": None, "mask": None, "guidance": 1.0, "anchor": "none", "start": 0.0}
-        setup = Setup(record or self.record, **known | {"unconditional": NEGATIVE} | changes)
-        return sample(self.model, setup, self.prompts | ({"target": self.prompts["source"]} if same else {}))
+    def edit(
+        self,
+        same: bool = False,
+        record: LatentTrajectory | None = None,
+        plans: Plans | None = None,
+        mask: Any = None,
+        **changes: Any,
+    ) -> Any:
+        setup = Setup(**{"guidance": 1.0, "anchor": "none", "unconditional": NEGATIVE, "start": 0.0} | changes)
+        prompts = self.prompts | ({"target": self.prompts["source"]} if same else {})
+        return edit_along(self.model, record or self.record, prompts, setup, plans, mask)
 
     def inside(self, body: Callable[..., Any]) -> Any:
         return run(self.model, self.prompts, self.family.latent()["samples"], self.record.trajectory.sigmas, body)
@@ -133,7 +141,7 @@ def test_ddim_stays_finite_from_the_models_last_level(case: Case) -> None:
     largest = float(case.model.get_model_object("model_sampling").sigma_max)
     top = float(trajectory.sigmas[0])
     assert top == pytest.approx(largest) and (top == 1 if case.family.path == "rf" else top > 14)
-    edited = case.edit(record=LatentTrajectory(trajectory, case.record.scale, case.record.shift))
+    edited = case.edit(record=LatentTrajectory(trajectory, case.record.scale))
     assert all(bool(torch.isfinite(x).all()) for x in (*trajectory.xs, *edited.source, edited.target))
 
 
@@ -249,7 +257,7 @@ def test_pictures_for_video_models_are_videos_of_one_frame() -> None:
     flat = family.latent()["samples"][:, :, 0]
     record = case.invert(latent={"samples": flat})
     assert record.trajectory.shape == family.shape
-    assert (record.scale, record.shift) == scale_of(case.model, flat) and len(record.scale) == 16
+    assert record.scale == scale_of(case.model, flat, record.frame) and len(record.scale.scale) == 16
     assert all(torch.equal(a, b) for a, b in zip(record.trajectory.xs, case.record.trajectory.xs, strict=True))
 
 
