@@ -73,11 +73,15 @@ class Ledger:
 
     @property
     def calls(self) -> Mapping[tuple[Any, ...], Sequence[Call]]:
-        """What is kept, by key. Raises BankTooLarge if it found no place."""
+        """What is kept, by key. Raises as `check`."""
+        self.check()
+        return self._calls
+
+    def check(self) -> None:
+        """Raises BankTooLarge if what was recorded found no place."""
         if len(self._ways) == 1:
             limits = ", ".join(f"{size(budget)} on {device}" for device, budget in self._budgets.items())
             raise BankTooLarge(f"This edit keeps at least {self} of attention, and may use {limits}. {ADVICE}")
-        return self._calls
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -108,11 +112,12 @@ class Ledger:
     def step(self) -> Iterator[None]:
         """A context for one step: it forgets all at its end, and tells what was kept if that is more than before.
 
-        A torch.OutOfMemoryError then says what was kept by then and what to do. Raises BankTooLarge as `calls`.
+        A torch.OutOfMemoryError then says what was kept by then and what to do. Raises as `check`.
         """
         try:
             yield
-            if self.calls and self._held > self._told:
+            self.check()
+            if self._held > self._told:
                 self._told = self._held
                 self._memory.tell(f"attention bank  {self}{self._place}")
         except torch.OutOfMemoryError as error:

@@ -100,6 +100,7 @@ class Edit:
                 )
                 for branch in branches:
                     show_references(branch.target.techniques, self.denoiser, branch.bank, index)
+                ledger.check()
                 branches = [branch.moved(self, x_source, index) for branch in branches]
                 xs_source.append(x_source.cpu())
                 if on_step is not None:
