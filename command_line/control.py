@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from ..inversion_core.attention.maps import clearest, record_maps
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers.features import decoder_layers
 from ..inversion_core.backends.diffusers.studio import Studio
+from ..inversion_core.dial import AS_SET
 from ..inversion_core.prompts.tokens import Alignment, PromptTokens, align_refine, align_replace
 from ..inversion_core.shapes import Sigmas
 from ..inversion_core.techniques.injection import inject_keys_values, inject_values
@@ -25,7 +27,6 @@ from ..inversion_core.techniques.settings import (
     PlugAndPlay,
     PromptToPrompt,
     Setting,
-    WordPair,
     nested,
 )
 from .errors import Mistake
@@ -35,12 +36,12 @@ ALIGNMENTS: dict[str, Callable[[PromptTokens, PromptTokens], Alignment]] = {
     "refine": align_refine,
     "replace": align_replace,
 }
-SHARES: dict[str, Callable[[Sequence[str], Tensor | None], Setting]] = {
-    "masactrl": lambda blocks, mask: MutualAttention(),
-    "kv": lambda blocks, mask: KVInjection(preset_with(blocks, inject_keys_values), mask),
-    "values": lambda blocks, mask: KVInjection(preset_with(blocks, inject_values), mask),
+SHARES: dict[str, Callable[[Tensor | None], Setting]] = {
+    "masactrl": lambda mask: MutualAttention(),
+    "kv": lambda mask: KVInjection(partial(preset_with, inject=inject_keys_values), mask),
+    "values": lambda mask: KVInjection(partial(preset_with, inject=inject_values), mask),
 }
-"""What of the source's self-attention an edit shares, in a network of such blocks, outside of a mask if there is one."""
+"""What of the source's self-attention an edit shares, outside of a mask if there is one."""
 
 
 @dataclass(frozen=True)
@@ -70,30 +71,26 @@ NO_CONTROL = Control(cross=0, self_attention=0)
 
 def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control) -> list[Technique]:
     """The core's techniques for a control, outermost first. Raises Mistake if a word is in neither prompt."""
-    blocks, mask = studio.denoiser.blocks, control.mask
-    settings: list[Setting | Technique] = [*_guided(studio, source, target, control)]
-    settings += [] if control.plug_and_play is None else [_plugged(studio, control.plug_and_play)]
-    settings += [] if mask is None else [mask_blend(mask)]
-    settings += [] if control.share is None else [SHARES[control.share](blocks, mask)]
-    settings += [KVEdit(mask)] if control.kv_edit and mask is not None else []
-    return nested(settings, Ground(sigmas, blocks))
-
-
-def _guided(studio: Studio, source: str, target: str, control: Control) -> list[Setting]:
-    """What follows the words of the prompts."""
-    if not (control.words or control.cross or control.self_attention):
-        return []
-    tokens, settings = (studio.prompt_tokens(source), studio.prompt_tokens(target)), list[Setting]()
+    settings: list[Setting | Technique] = []
     if control.words:
         words = words_in(studio, source, target, control.words)
-        for prompt, named in zip(tokens, words, strict=True):
-            tell(prompt, named)
-        where = clearest(studio.denoiser.blocks)
-        settings.append(LocalBlend(WordPair(*tokens, *words), (control.blend_start, 1.0), control.threshold, where))
+        for text, named in zip((source, target), words, strict=True):
+            tell(studio.prompt_tokens(text), named)
+        span, where = (control.blend_start, 1.0), clearest(studio.denoiser.blocks)
+        settings.append(LocalBlend(*words, span, control.threshold, where))
     if control.cross or control.self_attention:
         spans = (0.0, control.cross), (0.0, control.self_attention)
-        settings.append(PromptToPrompt(*tokens, ALIGNMENTS[control.alignment], *spans, control.weights))
-    return settings
+        settings.append(PromptToPrompt(ALIGNMENTS[control.alignment], *spans, control.weights))
+    if control.plug_and_play is not None:
+        settings.append(_plugged(studio, control.plug_and_play))
+    if control.share is not None:
+        settings.append(SHARES[control.share](control.mask))
+    if control.mask is not None:
+        settings += [KVEdit(control.mask)] if control.kv_edit else []
+        settings.append(mask_blend(control.mask))
+    prompts = cache(lambda: (studio.prompt_tokens(source), studio.prompt_tokens(target)))
+    ground = Ground(sigmas, AS_SET, studio.denoiser.blocks, prompts, lambda mask: mask)
+    return nested([(setting, ground) for setting in settings])
 
 
 def _plugged(studio: Studio, layer: int) -> PlugAndPlay:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from latent_inversion.inversion_core.attention.technique import Technique
-from latent_inversion.inversion_core.dial import Turned
+from latent_inversion.inversion_core.dial import AS_SET, Turned
 from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word
 from latent_inversion.inversion_core.schedules import window
 from latent_inversion.inversion_core.techniques.presets import PRESETS
@@ -17,7 +17,7 @@ from latent_inversion.inversion_core.techniques.settings import (
     MutualAttention,
     PlugAndPlay,
     PromptToPrompt,
-    WordPair,
+    Steps,
     nested,
 )
 
@@ -27,9 +27,9 @@ WORDS = PromptTokens((Word("cat", (1,)),), 3)
 MASK = torch.ones(1, 1, 4, 4)
 SETTINGS = {
     "KV-Edit": KVEdit(MASK),
-    "MasaCtrl": MutualAttention(words=WordPair(WORDS, WORDS, ["cat"], ["cat"])),
-    "values of the source": KVInjection(PRESETS["Stable Flow (SD3)"]),
-    "prompt-to-prompt": PromptToPrompt(WORDS, WORDS),
+    "MasaCtrl": MutualAttention(source_words=["cat"], target_words=["cat"]),
+    "values of the source": KVInjection(PRESETS["Stable Flow (SD3)"].on),
+    "prompt-to-prompt": PromptToPrompt(),
     "plug-and-play": PlugAndPlay(),
     "style": Technique(),
 }
@@ -37,7 +37,8 @@ SETTINGS = {
 
 def order(*names: str) -> list[str]:
     """What the techniques of settings given in this order are, the outermost first, each named once."""
-    found = nested([SETTINGS[name] for name in names], Ground(SIGMAS, BLOCKS))
+    ground = Ground(SIGMAS, AS_SET, BLOCKS, lambda: (WORDS, WORDS), lambda mask: mask)
+    found = nested([(SETTINGS[name], ground) for name in names])
     kinds = ["style" if t.inject is None else t.inject.name.split(",")[0] for t in found]
     return list(dict.fromkeys(kind.removeprefix("maps of ").replace("keys and values", "values") for kind in kinds))
 
@@ -58,8 +59,7 @@ def test_of_two_that_bring_keys_and_values_the_later_lies_outside():
 
 
 def test_the_dial_turns_what_is_kept_of_the_source_alone():
-    ground = Ground(SIGMAS, dial=Turned(start=0.5, windows=0.0))
-    assert ground.window((0.0, 1.0)) == window(SIGMAS, 0.0, 1.0)
-    assert ground.keeps_none((0.0, 0.6)) and not Ground(SIGMAS).keeps_none((0.0, 0.6))
-    assert Ground(SIGMAS).kept((0.2, 0.6)) == window(SIGMAS, 0.2, 0.6)
-    assert Ground(SIGMAS).keeps_none((0.3, 0.3))
+    turned, plain = Steps(SIGMAS, Turned(start=0.5, windows=0.0)), Steps(SIGMAS, AS_SET)
+    assert turned.window((0.0, 1.0)) == window(SIGMAS, 0.0, 1.0)
+    assert turned.keeps_none((0.0, 0.6)) and not plain.keeps_none((0.0, 0.6))
+    assert plain.kept((0.2, 0.6)) == window(SIGMAS, 0.2, 0.6) and plain.keeps_none((0.3, 0.3))

@@ -33,8 +33,8 @@ class Preset:
         parts, more = [(self.blocks, mask), (self.everywhere, None)], {"text": True} if self.text else {}
         return [self.inject(where=in_blocks(names), active=active, mask=part, **more) for names, part in parts if names]
 
-    def check(self, blocks: Sequence[str]) -> None:
-        """Raises ValueError if a network of these `blocks` lacks one of the preset's."""
+    def on(self, blocks: Sequence[str]) -> "Preset":
+        """The preset. Raises ValueError if a network of these `blocks` lacks one of its own."""
         missing = sorted({*self.blocks, *self.everywhere} - set(blocks))
         if missing:
             doubles, singles = self.network
@@ -42,6 +42,7 @@ class Preset:
                 f"This preset is for a transformer of {doubles} double and {singles} single blocks; this model has no "
                 f"block {missing[0]}. Take 'auto', or choose blocks by depth."
             )
+        return self
 
 
 def block_names(kind: str, *numbers: int) -> tuple[str, ...]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from torch import Tensor
 
 from ..attention.blocks import blocks_between, in_blocks
 from ..attention.maps import legible
 from ..attention.site import Site
 from ..attention.technique import Technique
-from ..dial import AS_SET, Span, Turned
+from ..dial import Span, Turned
 from ..prompts.tokens import Alignment, Parts, PromptTokens, align_refine, parts_of
 from ..schedules import window
 from ..shapes import LatentMask, Sigmas
@@ -18,16 +20,15 @@ from .kv_edit import kv_edit
 from .presets import Preset
 from .prompt_to_prompt import CROSS_END, SELF_END, prompt_to_prompt
 
-WHOLE = (0.0, 1.0)  # from the first step to the last
+Align: TypeAlias = Callable[[PromptTokens, PromptTokens], Alignment]
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What settings become techniques on: the noise levels of the edit, the blocks of the network, and the dial's place."""
+class Steps:
+    """The noise levels of an edit, and the dial that turns how long the source's attention is kept."""
 
     sigmas: Sigmas
-    blocks: Sequence[str] = ()
-    dial: Turned = AS_SET
+    dial: Turned
 
     def window(self, span: Span) -> SigmaRange:
         """The noise levels of a span of the steps."""
@@ -42,6 +43,15 @@ class Ground:
         return self.kept(span).low > self.kept(span).high
 
 
+@dataclass(frozen=True)
+class Ground(Steps):
+    """Where settings become techniques: also the network's blocks, the words of both prompts, and a host's masks as the latents want them."""
+
+    blocks: Sequence[str]
+    words: Callable[[], tuple[Parts, Parts]]
+    latent_mask: Callable[[Tensor], LatentMask]
+
+
 @runtime_checkable
 class Setting(Protocol):
     """A person's settings of one kind of edit."""
@@ -49,44 +59,33 @@ class Setting(Protocol):
     def techniques(self, ground: Ground) -> list[Technique]: ...
 
 
-def nested(settings: Sequence[Setting | Technique], ground: Ground) -> list[Technique]:
-    """The techniques of all settings, the first outermost.
+def nested(settings: Sequence[tuple[Setting | Technique, Ground]]) -> list[Technique]:
+    """The techniques of settings, each on its ground, the first outermost.
 
     KV-Edit lies outside of all. What brings other keys and values lies outside of what splits values, and the later it was
     given the further: it brings them to all that was there. The others stay in order. (What only reads attention lies
     outside of these wherever it is given: `EditedCall`.)
     """
-    outside = [s for s in reversed(settings) if isinstance(s, KVEdit)]
-    bringing = [s for s in reversed(settings) if isinstance(s, MutualAttention | KVInjection)]
-    inside = [s for s in settings if not isinstance(s, KVEdit | MutualAttention | KVInjection)]
-    parts = ([s] if isinstance(s, Technique) else s.techniques(ground) for s in (*outside, *bringing, *inside))
-    return [technique for part in parts for technique in part]
-
-
-@dataclass(frozen=True)
-class WordPair:
-    """Words of the source prompt and of the target prompt that name the same thing in their pictures."""
-
-    source: Parts
-    target: Parts
-    source_words: Sequence[str]
-    target_words: Sequence[str]
+    outside = [pair for pair in reversed(settings) if isinstance(pair[0], KVEdit)]
+    bringing = [pair for pair in reversed(settings) if isinstance(pair[0], MutualAttention | KVInjection)]
+    inside = [pair for pair in settings if not isinstance(pair[0], KVEdit | MutualAttention | KVInjection)]
+    techniques = []
+    for setting, ground in (*outside, *bringing, *inside):
+        techniques += [setting] if isinstance(setting, Technique) else setting.techniques(ground)
+    return techniques
 
 
 @dataclass(frozen=True)
 class PromptToPrompt:
     """Attention from the source in two spans of the steps: to the words of both prompts, and of the picture to itself."""
 
-    source: Parts
-    target: Parts
-    align: Callable[[PromptTokens, PromptTokens], Alignment] = align_refine
+    align: Align = align_refine
     cross: Span = (0.0, CROSS_END)
     self_attention: Span = (0.0, SELF_END)
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def techniques(self, ground: Ground) -> list[Technique]:
-        pairs = zip(parts_of(self.source), parts_of(self.target), strict=True)
-        alignments = [self.align(source, target) for source, target in pairs]
+        alignments = [self.align(*pair) for pair in zip(*map(parts_of, ground.words()), strict=True)]
         cross, self_attention = ground.kept(self.cross), ground.kept(self.self_attention)
         return [prompt_to_prompt(alignments, cross=cross, self_attention=self_attention, weights=self.weights)]
 
@@ -95,54 +94,71 @@ class PromptToPrompt:
 class LocalBlend:
     """The source outside the region of words, which are read at the sites of `where`; the dial does not turn its span."""
 
-    words: WordPair
+    source_words: Sequence[str]
+    target_words: Sequence[str]
     span: Span = (local_blend.START, 1.0)
     threshold: float = local_blend.THRESHOLD
     where: Callable[[Site], bool] = legible
 
     def techniques(self, ground: Ground) -> list[Technique]:
-        active = ground.window(self.span)
-        return [local_blend.local_blend(**vars(self.words), active=active, threshold=self.threshold, where=self.where)]
+        blend = local_blend.local_blend(
+            *ground.words(),
+            source_words=self.source_words,
+            target_words=self.target_words,
+            active=ground.window(self.span),
+            threshold=self.threshold,
+            where=self.where,
+        )
+        return [blend]
 
 
 @dataclass(frozen=True)
 class MutualAttention:
-    """MasaCtrl from the fraction `depth` of the network on; its foregrounds are masks, or the regions of `words`."""
+    """MasaCtrl from the fraction `depth` of the network on; its foregrounds are masks, or the regions of words of both prompts."""
 
     span: Span = (masactrl.START, 1.0)
     depth: float = masactrl.DEPTH
-    source_mask: LatentMask | None = None
-    target_mask: LatentMask | None = None
-    words: WordPair | None = None
+    source_mask: Tensor | None = None
+    target_mask: Tensor | None = None
+    source_words: Sequence[str] = ()
+    target_words: Sequence[str] = ()
 
     def techniques(self, ground: Ground) -> list[Technique]:
         where, active = in_blocks(blocks_between(ground.blocks, self.depth)), ground.kept(self.span)
-        if self.words is not None:
-            return masactrl.masactrl_by_words(**vars(self.words), where=where, active=active)
-        masks = {"source_mask": self.source_mask, "target_mask": self.target_mask}
-        return [masactrl.masactrl(where=where, active=active, **masks)]
+        if self.source_words:
+            return masactrl.masactrl_by_words(
+                *ground.words(),
+                source_words=self.source_words,
+                target_words=self.target_words,
+                where=where,
+                active=active,
+            )
+        masks = (self.source_mask, self.target_mask)
+        source, target = (None if mask is None else ground.latent_mask(mask) for mask in masks)
+        return [masactrl.masactrl(where=where, active=active, source_mask=source, target_mask=target)]
 
 
 @dataclass(frozen=True)
 class KVInjection:
-    """Keys and values of the source as a preset says, outside of a mask."""
+    """Keys and values of the source as the preset for the network's blocks says, outside of a mask."""
 
-    preset: Preset
-    mask: LatentMask | None = None
+    preset: Callable[[Sequence[str]], Preset]
+    mask: Tensor | None = None
 
     def techniques(self, ground: Ground) -> list[Technique]:
-        return self.preset.techniques(ground.kept(self.preset.span), self.mask)
+        preset, mask = self.preset(ground.blocks), None if self.mask is None else ground.latent_mask(self.mask)
+        return preset.techniques(ground.kept(preset.span), mask)
 
 
 @dataclass(frozen=True)
 class KVEdit:
     """A region made anew; the dial does not turn how long it sees the source's background."""
 
-    mask: LatentMask
-    span: Span = WHOLE
+    mask: Tensor
+    span: Span = (0.0, 1.0)
 
     def techniques(self, ground: Ground) -> list[Technique]:
-        return [kv_edit(self.mask, active=ground.window(self.span))]
+        return [kv_edit(ground.latent_mask(self.mask), active=ground.window(self.span))]
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,16 @@
 """Attention Edit: what a changed prompt may change, as a value for the edit sampler."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...inversion_core.dial import Span
-from ...inversion_core.prompts.tokens import Alignment, PromptTokens, align_refine, align_replace
+from ...inversion_core.prompts.tokens import align_refine, align_replace
 from ...inversion_core.techniques.local_blend import START, THRESHOLD
 from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
-from ...inversion_core.techniques.settings import Ground, LocalBlend, PromptToPrompt, Setting, WordPair
+from ...inversion_core.techniques.settings import LocalBlend, PromptToPrompt, Setting, Steps
 from ..kit.checks import check_words, require_painted, span
 from ..kit.common import advanced, fraction, schema
 from ..kit.prompt_text import weights_of, word_list
@@ -20,7 +19,8 @@ from ..run.prompt_tokens import look_up
 from ..sockets import LatentTrajectory, all_edits, another_edit
 from .attention_edits import Plan, Ready, add_edit
 
-MODES = {"replace": align_replace, "refine": align_refine, "blend only": align_refine}
+BLEND_ONLY = "blend only"
+MODES = {"replace": align_replace, "refine": align_refine, BLEND_ONLY: None}
 WHAT_MODES_DO = (
     "replace: words of the target that stand in another word's place take over its attention (cat -> dog). refine: only "
     "shared words take the source's attention, new words keep their own. blend only: attention is left alone, the words "
@@ -110,7 +110,7 @@ class InversionAttentionEdit(io.ComfyNode):
     @classmethod
     def execute(cls, clip, source_prompt, target_prompt, mask=None, attention_edit=None, **settings) -> io.NodeOutput:
         plan = plan_of(clip, source_prompt, target_prompt, mask, **settings)
-        return io.NodeOutput(add_edit(attention_edit, plan), plan.source.encoded, plan.target.encoded)
+        return io.NodeOutput(add_edit(attention_edit, plan), *(text.encoded for text in plan.texts))
 
 
 def plan_of(
@@ -129,38 +129,20 @@ def plan_of(
     blend_target_words: str,
     blend_start: float,
     blend_threshold: float,
-) -> AttentionPlan:
+) -> "AttentionPlan":
     """The edit of two prompts. Raises ValueError if a word is in none of them or there is nothing to do."""
-    source, target = (text_of(clip, text) for text in (source_prompt, target_prompt))
-    source_words, target_words = word_list(blend_source_words), word_list(blend_target_words)
-    weights, blends = weights_of(word_weights), bool(source_words or target_words)
-    look_up((source.tokens, source_words), (target.tokens, (*target_words, *weights)))
-    if mode == "blend only" and not blends and mask is None:
+    texts = text_of(clip, source_prompt), text_of(clip, target_prompt)
+    words, weights = (word_list(blend_source_words), word_list(blend_target_words)), weights_of(word_weights)
+    look_up((texts[0].tokens, words[0]), (texts[1].tokens, (*words[1], *weights)))
+    blend = LocalBlend(*words, (blend_start, 1.0), blend_threshold) if any(words) else None
+    if mode == BLEND_ONLY and blend is None and mask is None:
         raise ValueError(
             "The mode 'blend only' needs a word of the source or the target prompt, or a mask: fill in 'blend_source_words' "
             "or 'blend_target_words', or connect 'mask'."
         )
-    return AttentionPlan(
-        source,
-        target,
-        MODES[mode],
-        mode != "blend only",
-        span(cross_start, cross_end, "cross_"),
-        span(self_start, self_end, "self_"),
-        weights,
-        BlendWords(source_words, target_words, (blend_start, 1.0), blend_threshold) if blends else None,
-        require_painted(mask),
-    )
-
-
-@dataclass(frozen=True)
-class BlendWords:
-    """The words whose attention shows where an edit may act."""
-
-    source: tuple[str, ...]
-    target: tuple[str, ...]
-    span: Span
-    threshold: float
+    spans = span(cross_start, cross_end, "cross_"), span(self_start, self_end, "self_")
+    control = None if mode == BLEND_ONLY else PromptToPrompt(MODES[mode], *spans, weights)
+    return AttentionPlan(texts, control, blend, require_painted(mask))
 
 
 NO_STEP = "at this strength no step lies in the window"
@@ -168,16 +150,11 @@ NO_STEP = "at this strength no step lies in the window"
 
 @dataclass(frozen=True)
 class AttentionPlan(Plan):
-    """An attention edit before the sigma grid is known; without `inject` the words only say where the edit may act."""
+    """An attention edit before the sigma grid is known; without `control` the words of `blend` only say where the edit may act."""
 
-    source: Text
-    target: Text
-    align: Callable[[PromptTokens, PromptTokens], Alignment]
-    inject: bool
-    cross: Span
-    self_attention: Span
-    weights: Mapping[str, float]
-    blend: BlendWords | None = None
+    texts: tuple[Text, Text]
+    control: PromptToPrompt | None = None
+    blend: LocalBlend | None = None
     mask: Tensor | None = None
 
     @property
@@ -185,28 +162,20 @@ class AttentionPlan(Plan):
         return [] if self.mask is None else [self.mask]
 
     def check(self, model: Any, record: LatentTrajectory) -> None:
-        if self.inject or self.blend is not None:
+        if self.control is not None or self.blend is not None:
             super().check(model, record)
 
-    def idle(self, ground: Ground) -> list[str]:
-        if not self.inject:
+    def idle(self, steps: Steps) -> list[str]:
+        if self.control is None or not steps.keeps_none(self.control.cross):
             return []
-        if self.weights and ground.keeps_none(self.cross):
+        if self.control.weights:
             return [f"The word weights of Attention Edit do not act: {NO_STEP} of cross_end."]
-        if ground.keeps_none(self.cross) and ground.keeps_none(self.self_attention):
+        if steps.keeps_none(self.control.self_attention):
             return [f"Attention Edit takes no attention from the source: {NO_STEP} of cross_end and self_end."]
         return []
 
     def settings(self, ready: Ready) -> list[Setting]:
-        if not self.inject and self.blend is None:
-            return []
-        tokens, settings = ready.placed(self.source, self.target), list[Setting]()
-        if self.inject:
-            settings.append(PromptToPrompt(*tokens, self.align, self.cross, self.self_attention, self.weights))
-        if self.blend is not None:
-            words = WordPair(*tokens, self.blend.source, self.blend.target)
-            settings.append(LocalBlend(words, self.blend.span, self.blend.threshold))
-        return settings
+        return [setting for setting in (self.control, self.blend) if setting is not None]
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
-        return [*self.source.embeddings, *self.target.embeddings, *self.masks]
+        return [*self.texts[0].embeddings, *self.texts[1].embeddings, *self.masks]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 
 from torch import Tensor
@@ -12,7 +13,7 @@ from ...inversion_core.backends.comfy.denoiser import blocks_of, check_alike, ch
 from ...inversion_core.dial import AS_SET, Turned
 from ...inversion_core.prompts.tokens import PromptTokens
 from ...inversion_core.techniques.local_blend import mask_blend
-from ...inversion_core.techniques.settings import Ground, Setting, nested
+from ...inversion_core.techniques.settings import Ground, Setting, Steps, nested
 from ...inversion_core.types import Cond
 from ..kit.common import blend_mask, latent_mask, latent_mask_for
 from ..run.prompt_places import Text, placed
@@ -21,26 +22,20 @@ from ..sockets import LatentTrajectory
 
 @dataclass(frozen=True)
 class Ready:
-    """What a plan may use once sampling has begun: the picture, the steps and blocks, its own prompts by name, and the edit's."""
+    """What a plan may use once sampling has begun: the picture's trajectory, and the plan's own prompts by name."""
 
     record: LatentTrajectory
-    ground: Ground
     prompt: Callable[[str], Cond]
-    edited: Mapping[str, Cond]
-
-    def placed(self, source: Text, target: Text) -> tuple[list[PromptTokens], list[PromptTokens]]:
-        """The words of two texts in each part of the edit's prompts. Raises as `prompt_places.placed`."""
-        return placed(source, self.edited["source"].cond, "source"), placed(
-            target, self.edited["target"].cond, "target"
-        )
 
 
 class Plan:
     """One attention edit before it is known what it will meet.
 
-    `prompts` are the CONDITIONINGs that it brings, by name; outside each of `masks`, MASKs of the picture's size, the
-    source is kept. `check` raises ValueError, before anything runs, if the edit fits neither model nor picture.
+    `texts` are what its words are of, `prompts` the CONDITIONINGs that it brings, by name; outside each of `masks`, MASKs
+    of the picture's size, the source is kept. `check` raises ValueError, before anything runs, if the edit fits neither model nor picture.
     """
+
+    texts: tuple[Text, Text] | None = None
 
     @property
     def prompts(self) -> Mapping[str, Any]:
@@ -56,7 +51,7 @@ class Plan:
     def settings(self, ready: Ready) -> Sequence[Setting | Technique]:
         raise NotImplementedError
 
-    def idle(self, ground: Ground) -> list[str]:
+    def idle(self, steps: Steps) -> list[str]:
         """What of it never acts, as no step lies in its spans."""
         return []
 
@@ -64,13 +59,23 @@ class Plan:
         return [value for value in vars(self).values() if isinstance(value, Tensor)]
 
 
-class SharingPlan(Plan):
-    """A plan that shares keys and values: its masks say which, and keep nothing by themselves."""
+@dataclass(frozen=True)
+class SettingPlan(Plan):
+    """One setting of the core: its masks say what it acts on, and keep nothing by themselves; its words are of `texts`."""
+
+    setting: Setting
+    texts: tuple[Text, Text] | None = None
 
     def check(self, model: Any, record: LatentTrajectory) -> None:
         super().check(model, record)
         for mask in self._comfy_cache_tensors():
             latent_mask_for(mask, record)
+
+    def settings(self, ready: Ready) -> list[Setting]:
+        return [self.setting]
+
+    def _comfy_cache_tensors(self) -> list[Tensor]:
+        return [value for value in vars(self.setting).values() if isinstance(value, Tensor)]
 
 
 @dataclass(frozen=True)
@@ -102,22 +107,28 @@ class Plans:
         def techniques(prepared: Any) -> list[Technique]:
             if not self.plans:
                 return blends
-            sigmas, edited = record.trajectory.sigmas, {name: prepared(name) for name in ("source", "target")}
-            check_alike(edited["source"].cond, edited["target"].cond, sigmas[:-1].tolist())
-            ground, settings = Ground(sigmas, blocks_of(model.model.diffusion_model), turned), []
+            sigmas, edited = record.trajectory.sigmas, [prepared(name).cond for name in ("source", "target")]
+            check_alike(*edited, sigmas[:-1].tolist())
+            blocks, fit, settings = blocks_of(model.model.diffusion_model), partial(latent_mask_for, record=record), []
             for number, plan in enumerate(self.plans):
-                ready = Ready(record, ground, lambda name, number=number: prepared(f"{number} {name}"), edited)
-                settings += plan.settings(ready)
-            return [*nested(settings, ground), *blends]
+                ground = Ground(sigmas, turned, blocks, cache(partial(words_of, plan.texts, edited)), fit)
+                ready = Ready(record, lambda name, number=number: prepared(f"{number} {name}"))
+                settings += [(setting, ground) for setting in plan.settings(ready)]
+            return [*nested(settings), *blends]
 
         return techniques
 
     def idle(self, record: LatentTrajectory, turned: Turned = AS_SET) -> list[str]:
         """What of the edits never acts."""
-        return [line for plan in self.plans for line in plan.idle(Ground(record.trajectory.sigmas, dial=turned))]
+        return [line for plan in self.plans for line in plan.idle(Steps(record.trajectory.sigmas, turned))]
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
         return [tensor for plan in self.plans for tensor in plan._comfy_cache_tensors()]
+
+
+def words_of(texts: tuple[Text, Text], edited: Sequence[Any]) -> tuple[list[PromptTokens], list[PromptTokens]]:
+    """The words of both texts in each part of the edit's prompts. Raises as `placed`."""
+    return placed(texts[0], edited[0], "source"), placed(texts[1], edited[1], "target")
 
 
 def add_edit(before: Plans | None, plan: Plan) -> Plans:

@@ -138,7 +138,7 @@ class GarmentReference(Plan):
     def settings(self, ready: Ready) -> list[Technique]:
         mask, region = self._masks_for(ready.record)
         worn = Worn(self.garment.trajectory, ready.prompt("garment"), mask, region)
-        return dressed(worn, ready.ground.sigmas, self.fit)
+        return dressed(worn, ready.record.trajectory.sigmas, self.fit)
 
     def _masks_for(self, record: LatentTrajectory) -> tuple[Tensor, Tensor]:
         """Both masks for the latents. Raises ValueError if one does not fit its picture."""

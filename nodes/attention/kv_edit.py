@@ -1,17 +1,12 @@
 """KV-Edit: the masked region made anew, in sight of the picture's own background."""
 
-from dataclasses import dataclass
-from typing import Any
-
 from comfy_api.latest import io
-from torch import Tensor
 
-from ...inversion_core.dial import Span
 from ...inversion_core.techniques.settings import KVEdit
 from ..kit.checks import require_painted, span
-from ..kit.common import fraction, latent_mask_for, schema
-from ..sockets import LatentTrajectory, all_edits, another_edit
-from .attention_edits import Ready, SharingPlan, add_edit
+from ..kit.common import fraction, schema
+from ..sockets import all_edits, another_edit
+from .attention_edits import SettingPlan, add_edit
 
 
 class InversionKVEdit(io.ComfyNode):
@@ -39,23 +34,9 @@ class InversionKVEdit(io.ComfyNode):
 
     @classmethod
     def execute(cls, mask, start, end, attention_edit=None) -> io.NodeOutput:
-        return io.NodeOutput(add_edit(attention_edit, KVEditPlan(require_painted(mask), span(start, end))))
-
-
-@dataclass(frozen=True)
-class KVEditPlan(SharingPlan):
-    """KV-Edit of a region before the grid is known."""
-
-    mask: Tensor
-    span: Span
-
-    def check(self, model: Any, record: LatentTrajectory) -> None:
-        super().check(model, record)
-        if bool((self.mask >= 1).all()):
+        if bool((require_painted(mask) >= 1).all()):
             raise ValueError(
                 "KV-Edit's mask covers the whole picture, so no background is left to keep: paint the region that may change "
                 "only, or leave KV-Edit out."
             )
-
-    def settings(self, ready: Ready) -> list[KVEdit]:
-        return [KVEdit(latent_mask_for(self.mask, ready.record), self.span)]
+        return io.NodeOutput(add_edit(attention_edit, SettingPlan(KVEdit(mask, span(start, end)))))

@@ -1,21 +1,18 @@
 """KV Injection: the picture's own keys and values in the edit's attention, in the blocks where they count."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from comfy_api.latest import io
-from torch import Tensor
 
 from ...inversion_core.backends.comfy.denoiser import blocks_of
-from ...inversion_core.dial import Span
 from ...inversion_core.techniques.injection import inject_keys_values, inject_values
-from ...inversion_core.techniques.presets import LATE, PRESETS, Preset, by_depth, preset_for
+from ...inversion_core.techniques.presets import LATE, PRESETS, by_depth, preset_for
 from ...inversion_core.techniques.settings import KVInjection
 from ..kit.checks import require_painted, span
-from ..kit.common import fraction, latent_mask_for, schema
+from ..kit.common import fraction, schema
 from ..sockets import LatentTrajectory, all_edits, another_edit
-from .attention_edits import Ready, SharingPlan, add_edit
+from .attention_edits import SettingPlan, add_edit
 
 AUTO, BY_DEPTH = "auto", "by depth"
 INJECTIONS = {"values": inject_values, "keys and values": inject_keys_values}
@@ -60,36 +57,19 @@ class InversionKVInjection(io.ComfyNode):
 
     @classmethod
     def execute(cls, preset, inject, mask=None, attention_edit=None, **spans) -> io.NodeOutput:
-        depth, steps = (span(spans[f"{name}start"], spans[f"{name}end"], name) for name in ("depth_", ""))
-        return io.NodeOutput(
-            add_edit(attention_edit, KVInjectionPlan(preset, inject, depth, steps, require_painted(mask)))
-        )
+        (start, end), steps = (span(spans[f"{name}start"], spans[f"{name}end"], name) for name in ("depth_", ""))
+        region = require_painted(mask)
+        choices = {name: published.on for name, published in PRESETS.items()}
+        choices[AUTO] = partial(preset_for, masked=region is not None)
+        choices[BY_DEPTH] = partial(by_depth, inject=INJECTIONS[inject], start=start, end=end, span=steps)
+        return io.NodeOutput(add_edit(attention_edit, KVInjectionPlan(KVInjection(choices[preset], region))))
 
 
-@dataclass(frozen=True)
-class KVInjectionPlan(SharingPlan):
-    """Injection by a preset's name, or into a share of the depth in a span of the steps, before the network is known."""
+class KVInjectionPlan(SettingPlan):
+    """Injection, for networks that have the blocks of its preset."""
 
-    preset: str
-    inject: str
-    depth: Span
-    span: Span
-    mask: Tensor | None = None
+    setting: KVInjection
 
     def check(self, model: Any, record: LatentTrajectory) -> None:
         super().check(model, record)
-        self.preset_on(blocks_of(model.model.diffusion_model))
-
-    def preset_on(self, blocks: Sequence[str]) -> Preset:
-        """The preset for a network of these blocks. Raises ValueError if it has others, or none lies in the depth."""
-        if self.preset in PRESETS:
-            PRESETS[self.preset].check(blocks)
-            return PRESETS[self.preset]
-        if self.preset == AUTO:
-            return preset_for(blocks, masked=self.mask is not None)
-        start, end = self.depth
-        return by_depth(blocks, INJECTIONS[self.inject], start=start, end=end, span=self.span)
-
-    def settings(self, ready: Ready) -> list[KVInjection]:
-        mask = None if self.mask is None else latent_mask_for(self.mask, ready.record)
-        return [KVInjection(self.preset_on(ready.ground.blocks), mask)]
+        self.setting.preset(blocks_of(model.model.diffusion_model))

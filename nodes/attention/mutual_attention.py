@@ -1,21 +1,20 @@
 """MasaCtrl: the edit attends to the picture's own keys and values."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...inversion_core.dial import Span
 from ...inversion_core.techniques import masactrl
-from ...inversion_core.techniques.settings import MutualAttention, WordPair
+from ...inversion_core.techniques.settings import MutualAttention
 from ..kit.checks import NOT_CONNECTED, check_foreground, check_words, require_painted, span
-from ..kit.common import fraction, latent_mask_for, schema
+from ..kit.common import fraction, schema
 from ..kit.prompt_text import word_list
 from ..run.prompt_places import Text, text_of
 from ..run.prompt_tokens import look_up
 from ..sockets import all_edits, another_edit
-from .attention_edits import Ready, SharingPlan, add_edit
+from .attention_edits import SettingPlan, add_edit
 
 
 class InversionMutualAttention(io.ComfyNode):
@@ -82,65 +81,35 @@ class InversionMutualAttention(io.ComfyNode):
         source_mask=NOT_CONNECTED,
         target_mask=NOT_CONNECTED,
     ) -> bool | str:
-        connected, words = (
-            (one is not NOT_CONNECTED for one in (source_mask, target_mask)),
-            (source_words, target_words),
-        )
-        check_foreground(*connected, *words, clip=clip is not NOT_CONNECTED)
-        if any(words):
-            check_words(source_prompt, target_prompt, *words)
+        masks = (mask is not NOT_CONNECTED for mask in (source_mask, target_mask))
+        check_foreground(*masks, source_words, target_words, clip=clip is not NOT_CONNECTED)
+        if source_words or target_words:
+            check_words(source_prompt, target_prompt, source_words, target_words)
         return True
 
     @classmethod
     def execute(
-        cls, start, end, depth, source_mask=None, target_mask=None, attention_edit=None, **words
+        cls, start, end, depth, source_mask=None, target_mask=None, attention_edit=None, **foreground
     ) -> io.NodeOutput:
         masks = require_painted(source_mask, "source_mask"), require_painted(target_mask, "target_mask")
-        check_foreground(*(mask is not None for mask in masks), words.get("source_words"), words.get("target_words"))
-        plan = MutualAttentionPlan(span(start, end), depth, *masks, named_foreground(**words))
+        texts, words = foreground_words(masks, **foreground)
+        plan = SettingPlan(MutualAttention(span(start, end), depth, *masks, *words), texts)
         return io.NodeOutput(add_edit(attention_edit, plan))
 
 
-@dataclass(frozen=True)
-class NamedForeground:
-    """The words that name the foreground, and the texts that they are of."""
-
-    texts: tuple[Text, Text]
-    words: tuple[tuple[str, ...], tuple[str, ...]]
-
-
-def named_foreground(
+def foreground_words(
+    masks: Sequence[Tensor | None],
     clip: Any = None,
     source_prompt: str = "",
     target_prompt: str = "",
     source_words: str = "",
     target_words: str = "",
-) -> NamedForeground | None:
-    """The words that name the foreground, if any. Raises ValueError if one is not in its prompt."""
+) -> tuple[tuple[Text, Text] | None, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The words that name the foreground, and the texts that they are of. Raises ValueError if one is not in its prompt, or if there are `masks` too."""
+    check_foreground(*(mask is not None for mask in masks), source_words, target_words)
     words = word_list(source_words), word_list(target_words)
     if not any(words):
-        return None
+        return None, words
     texts = text_of(clip, source_prompt), text_of(clip, target_prompt)
     look_up((texts[0].tokens, words[0]), (texts[1].tokens, words[1]))
-    return NamedForeground(texts, words)
-
-
-@dataclass(frozen=True)
-class MutualAttentionPlan(SharingPlan):
-    """MasaCtrl before the grid and the prompts are ready."""
-
-    span: Span
-    depth: float
-    source_mask: Tensor | None = None
-    target_mask: Tensor | None = None
-    foreground: NamedForeground | None = None
-
-    def settings(self, ready: Ready) -> list[MutualAttention]:
-        if self.foreground is not None:
-            words = WordPair(*ready.placed(*self.foreground.texts), *self.foreground.words)
-            return [MutualAttention(self.span, self.depth, words=words)]
-        masks = (
-            None if mask is None else latent_mask_for(mask, ready.record)
-            for mask in (self.source_mask, self.target_mask)
-        )
-        return [MutualAttention(self.span, self.depth, *masks)]
+    return texts, words

@@ -1,6 +1,5 @@
 """Plug-and-Play: the picture's own features and self-attention in the place of the edit's."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from comfy_api.latest import io
@@ -10,7 +9,7 @@ from ...inversion_core.techniques.plug_and_play import ATTENTION_END, FEATURE_EN
 from ...inversion_core.techniques.settings import PlugAndPlay
 from ..kit.common import fraction, schema
 from ..sockets import LatentTrajectory, all_edits, another_edit
-from .attention_edits import Plan, Ready, add_edit
+from .attention_edits import SettingPlan, add_edit
 
 
 class InversionPlugAndPlay(io.ComfyNode):
@@ -52,14 +51,10 @@ class InversionPlugAndPlay(io.ComfyNode):
         return io.NodeOutput(add_edit(attention_edit, PlugAndPlayPlan(PlugAndPlay(feature_end, attention_end, layer))))
 
 
-@dataclass(frozen=True)
-class PlugAndPlayPlan(Plan):
-    """Plug-and-Play before the sigma grid is known."""
+class PlugAndPlayPlan(SettingPlan):
+    """Plug-and-Play, for networks whose decoder has the layer."""
 
-    asked: PlugAndPlay
+    setting: PlugAndPlay
 
     def check(self, model: Any, record: LatentTrajectory) -> None:
-        check_layer(model.model.diffusion_model, self.asked.layer)
-
-    def settings(self, ready: Ready) -> list[PlugAndPlay]:
-        return [self.asked]
+        check_layer(model.model.diffusion_model, self.setting.layer)

@@ -128,7 +128,7 @@ class StyleReference(Plan):
             injection=injection,
             layer=self.layer,
         )
-        return [STYLINGS[self.method](style, ready.ground.sigmas)]
+        return [STYLINGS[self.method](style, ready.record.trajectory.sigmas)]
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
         return self.style._comfy_cache_tensors()

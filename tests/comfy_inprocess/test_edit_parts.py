@@ -1,13 +1,15 @@
 """Inversion and editing below the nodes, on a tiny model: equal prompts, batches, masks, noise."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import torch
 
 from harness import tiny_comfy
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
-from latent_inversion.nodes.attention.attention_edit import AttentionPlan, BlendWords
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word
+from latent_inversion.inversion_core.techniques.settings import LocalBlend, PromptToPrompt
+from latent_inversion.nodes.attention.attention_edit import AttentionPlan
 from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup
 from latent_inversion.nodes.editing.run_edit import edit_along
@@ -32,9 +34,9 @@ def record(model: Any) -> Any:
     return invert_latent(model, latent, PROMPTS["source"], None, 5, "ddim_uniform", 1.0, "ddim")
 
 
-def plans(**changes: Any) -> Plans:
-    known = {"inject": True, "cross": (0.0, 0.8), "self_attention": (0.0, 0.6), "weights": {}}
-    return Plans((AttentionPlan(Text(WORDS), Text(WORDS), align_refine, **known | changes),))
+def plans(weights: Mapping[str, float] = {}, **changes: Any) -> Plans:
+    control = PromptToPrompt(cross=(0.0, 0.8), self_attention=(0.0, 0.6), weights=weights)
+    return Plans((AttentionPlan((Text(WORDS), Text(WORDS)), **{"control": control} | changes),))
 
 
 def setup(**changes: Any) -> Setup:
@@ -65,8 +67,8 @@ def test_weights_change_the_edit(model: Any, record: Any) -> None:
 
 
 def test_local_blend_by_words_keeps_the_source_elsewhere(model: Any, record: Any) -> None:
-    words = BlendWords(("word1",), ("word1",), (0.0, 1.0), 0.95)
-    edited = sample(model, record, PROMPTS, plans=plans(inject=False, blend=words), anchor="direct")
+    words = LocalBlend(("word1",), ("word1",), (0.0, 1.0), 0.95)
+    edited = sample(model, record, PROMPTS, plans=plans(control=None, blend=words), anchor="direct")
     kept = (edited.target == edited.source[-1]).all(1)
     assert bool(kept.any()) and not bool(kept.all())
 

@@ -14,9 +14,10 @@ from harness.tiny_comfy import FAMILIES, FLUX, TABLE, WAN_FP8, Family, StubVae, 
 from latent_inversion.inversion_core.backends.comfy.denoiser import fingerprint_of, is_guidance_distilled, run
 from latent_inversion.inversion_core.files.storage import StorageError
 from latent_inversion.inversion_core.loops.integrate import replay
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word
 from latent_inversion.inversion_core.quality.metrics import drift
-from latent_inversion.nodes.attention.attention_edit import AttentionPlan, BlendWords
+from latent_inversion.inversion_core.techniques.settings import LocalBlend, PromptToPrompt
+from latent_inversion.nodes.attention.attention_edit import AttentionPlan
 from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, SOURCE, Setup
 from latent_inversion.nodes.editing.run_edit import edit_along
@@ -375,6 +376,7 @@ def test_flux_without_a_guidance_layer_has_both_branches() -> None:
 
 
 SIX = PromptTokens(tuple(Word(f"word{n}", (n + 1,)) for n in range(3)), 6)
+CONTROL = PromptToPrompt(cross=(0.0, 0.8), self_attention=(0.0, 0.6))
 
 
 @transformers
@@ -382,7 +384,7 @@ def test_prompt_to_prompt_on_transformers(family: Family) -> None:
     """Under the source's own attention an equal prompt gives the source, and another one something of its own."""
     case, plans = (
         plain(family),
-        Plans((AttentionPlan(Text(SIX), Text(SIX), align_refine, True, (0.0, 0.8), (0.0, 0.6), {}),)),
+        Plans((AttentionPlan((Text(SIX), Text(SIX)), CONTROL),)),
     )
     same = case.edit(same=True, plans=plans)
     torch.testing.assert_close(same.target, same.source[-1], rtol=1e-4, atol=1e-4)
@@ -399,8 +401,8 @@ def test_words_say_where_an_edit_of_a_transformer_may_act(name: str) -> None:
     latent = {"samples": torch.randn(shape, generator=torch.Generator().manual_seed(0))}
     record, found = case.invert(latent=latent, method="ddim"), []
     for threshold in (0.999, 0.0):
-        blend = BlendWords(("word1",), ("word1",), (0.0, 1.0), threshold)
-        plan = AttentionPlan(Text(SIX), Text(SIX), align_refine, False, (0.0, 0.0), (0.0, 0.0), {}, blend)
+        blend = LocalBlend(("word1",), ("word1",), (0.0, 1.0), threshold)
+        plan = AttentionPlan((Text(SIX), Text(SIX)), blend=blend)
         edited = case.edit(record=record, plans=Plans((plan,)), anchor="direct")
         found.append((edited.target == record.trajectory.xs[-1]).float().mean())
     assert found[0] > 0.5 and found[1] < 0.1
@@ -409,14 +411,14 @@ def test_words_say_where_an_edit_of_a_transformer_may_act(name: str) -> None:
 @pytest.mark.parametrize("inject", [True, False], ids=["prompt to prompt", "local blend"])
 def test_attention_edits_out_of_reach_are_refused_before_the_model_runs(inject: bool) -> None:
     case = plain(FAMILIES["hunyuan"])
-    blend = None if inject else BlendWords(("word1",), ("word1",), (0.0, 1.0), 0.3)
-    plan = AttentionPlan(Text(SIX), Text(SIX), align_refine, inject, (0.0, 0.8), (0.0, 0.6), {}, blend)
+    blend = None if inject else LocalBlend(("word1",), ("word1",), (0.0, 1.0), 0.3)
+    plan = AttentionPlan((Text(SIX), Text(SIX)), CONTROL if inject else None, blend)
     record = case.record
     management.unload_all_models()
     with pytest.raises(ValueError, match=r"this network, HunyuanVideo, is none of them.*direct.*mask"):
         case.edit(record=record, plans=Plans((plan,)))
     assert not management.loaded_models(), "the model was loaded in vain"
-    only_mask = replace(plan, inject=False, blend=None, mask=torch.zeros(1, 8, 12))
+    only_mask = replace(plan, control=None, blend=None, mask=torch.zeros(1, 8, 12))
     edited = case.edit(record=record, plans=Plans((only_mask,)), anchor="direct")
     assert torch.equal(edited.target, record.trajectory.xs[-1])
 
@@ -434,7 +436,7 @@ def test_merged_tokens_are_merged_alike_in_every_evaluation() -> None:
     before = torch.random.get_rng_state()
     assert case.edit(same=True).target.equal(case.edit(same=True).source[-1])
     assert torch.equal(torch.random.get_rng_state(), before), "ComfyUI's own draws were disturbed"
-    plan = AttentionPlan(Text(words), Text(words), align_refine, True, (0.0, 0.8), (0.0, 0.6), {})
+    plan = AttentionPlan((Text(words), Text(words)), CONTROL)
     free, held = (case.edit(plans=p, guidance=3.0).target for p in (None, Plans((plan,))))
     assert not torch.equal(free, held) and bool(torch.isfinite(held).all())
     assert not torch.equal(free, plain(family).edit(guidance=3.0, record=case.record).target)
