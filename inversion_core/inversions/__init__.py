@@ -1,19 +1,6 @@
 """Every way from a picture's latent to a trajectory, in the order in which nodes show them."""
 
-from .by_solver import (
-    AIDI,
-    BDIA,
-    DDIM,
-    DDIM_CURRENT_SIGMA,
-    DPMPP_2M,
-    FIREFLOW,
-    FIXED_POINT,
-    HEUN,
-    MIDPOINT,
-    O_BELM,
-    RENOISE,
-    UNI_INV,
-)
+from . import by_solver as ode
 from .edict import EDICT
 from .edit_friendly import EDIT_FRIENDLY, LEDITS
 from .inversion import Inversion, Inverter, invert
@@ -21,11 +8,20 @@ from .rf_inversion import RF_INVERSION
 from .turbo_edit import TURBO_EDIT
 
 _LISTED: dict[str, tuple[Inversion, ...]] = {
-    "ode": (DDIM, DDIM_CURRENT_SIGMA, UNI_INV, FIXED_POINT, HEUN, MIDPOINT, FIREFLOW, DPMPP_2M),
-    "fixed point": (AIDI, RENOISE, FIXED_POINT),
-    "exact": (EDICT, BDIA, O_BELM),
+    "ode": (
+        ode.DDIM,
+        ode.DDIM_CURRENT_SIGMA,
+        ode.UNI_INV,
+        ode.FIXED_POINT,
+        ode.HEUN,
+        ode.MIDPOINT,
+        ode.FIREFLOW,
+        ode.DPMPP_2M,
+    ),
+    "fixed point": (ode.AIDI, ode.RENOISE, ode.FIXED_POINT),
+    "exact": (EDICT, ode.BDIA, ode.O_BELM),
     "stochastic": (EDIT_FRIENDLY, TURBO_EDIT, LEDITS),
-    "flow control": (RF_INVERSION, UNI_INV),
+    "flow control": (RF_INVERSION, ode.UNI_INV),
 }
 
 GROUPS = {group: {inversion.name: inversion for inversion in listed} for group, listed in _LISTED.items()}

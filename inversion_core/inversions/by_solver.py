@@ -25,9 +25,7 @@ RENOISE_ITERATIONS = 9
 # The rule of the published inversions, which tells the network the next level.
 DDIM = Inversion("ddim", Ode(ddim_inverse, "euler"), "the published rule, one evaluation a step")
 DDIM_CURRENT_SIGMA = Inversion(
-    "ddim current sigma",
-    Ode(from_slope(euler), "euler"),
-    "as ddim, without telling the network the next level",
+    "ddim current sigma", Ode(from_slope(euler), "euler"), "as ddim, without telling the network the next level"
 )
 UNI_INV = Inversion(
     "Uni-Inv",
@@ -58,15 +56,11 @@ MIDPOINT = Inversion(
 )
 FIREFLOW = Inversion("fireflow", Ode(from_slope(fireflow), "fireflow"), "midpoint for one evaluation a step")
 DPMPP_2M = Inversion(
-    "dpmpp_2m",
-    Ode(from_zero(dpmpp_2m), "dpmpp_2m"),
-    "DPM-Solver++ (2M), one evaluation a step, replayed by the same",
+    "dpmpp_2m", Ode(from_zero(dpmpp_2m), "dpmpp_2m"), "DPM-Solver++ (2M), one evaluation a step, replayed by the same"
 )
 
 # These retrace exactly what their own solvers sample.
 BDIA = Inversion("BDIA", Ode(SOLVERS["bdia"].step, "bdia", finest), "looks one step back, one evaluation a step")
 O_BELM = Inversion(
-    "O-BELM",
-    Ode(SOLVERS["o-belm"].step, "o-belm", finest),
-    "looks one step back, second order, one evaluation a step",
+    "O-BELM", Ode(SOLVERS["o-belm"].step, "o-belm", finest), "looks one step back, second order, one evaluation a step"
 )

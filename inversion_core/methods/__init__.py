@@ -20,8 +20,7 @@ from . import (
     turbo_edit,
     uni_edit,
 )
-from .editor import EditJob, Editor, WrongInversion
-from .settings import USUAL, Settings, kind_of
+from .editor import USUAL, EditJob, Editor, Settings, WrongInversion, kind_of
 
 _LISTED: dict[str, tuple[Editor, ...]] = {
     "guidance": (ddim.EDITOR, null_text.EDITOR, negative_prompt.EDITOR, prox_npi.EDITOR),

@@ -4,19 +4,13 @@ The source is inverted at guidance 1, and source and target are sampled under gu
 """
 
 from ..solvers import SOLVERS
-from .editor import Editor, edit_along
-from .settings import Settings
+from .editor import Editor, Settings, edit_along
 
 
 def _by_inversion(inversion: str, about: str, *, name: str = "", distilled: Settings | None = None) -> Editor:
-    return Editor(
-        name or inversion,
-        edit_along,
-        inversion=inversion,
-        solvers=(inversion if inversion in SOLVERS else "euler",),
-        about=about,
-        settings={"distilled": distilled} if distilled else {},
-    )
+    solvers = (inversion if inversion in SOLVERS else "euler",)
+    settings = {"distilled": distilled} if distilled else {}
+    return Editor(name or inversion, edit_along, about, inversion, solvers=solvers, settings=settings)
 
 
 EDITORS = (

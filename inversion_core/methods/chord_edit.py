@@ -5,8 +5,7 @@ import torch
 from ..loops.delta import Pair, Rule
 from ..loops.edit import Edited
 from ..shapes import Latent, Sigma, Sigmas
-from .editor import EditJob, Editor, edit_freely
-from .settings import Settings
+from .editor import EditJob, Editor, Settings, edit_freely
 
 # Published code for SD-Turbo; times are shares of the noising time.
 TIME = 0.9  # the chord's upper end

@@ -2,8 +2,7 @@
 
 from ..loops.delta import Pair
 from ..shapes import Latent, Sigma
-from .editor import Editor, edit_freely
-from .settings import Settings
+from .editor import Editor, Settings, edit_freely
 
 
 def ddcm(pair: Pair, z: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:

@@ -6,9 +6,5 @@ from ..loops.direct import direct
 from .editor import Editor, edit_along
 
 EDITOR = Editor(
-    "direct",
-    partial(edit_along, anchor=direct),
-    inversion="ddim",
-    solvers=None,
-    about="holds the source exactly",
+    "direct", partial(edit_along, anchor=direct), inversion="ddim", solvers=None, about="holds the source exactly"
 )

@@ -1,12 +1,11 @@
 """DirectEdit's residual alignment: the target is asked where, and at the level at which, the inversion asked for the source."""
 
-from ..loops.edit import Anchor, Edited, Target
+from ..loops.edit import Anchor
 from ..shapes import Latent, Sigma
 from ..solvers import ddim_inverse
 from ..trajectory import Trajectory
 from ..types import Bound, Cond, Denoiser, State, Step
-from .editor import EditJob, Editor, edit_along
-from .settings import Settings
+from .editor import Editor, Settings, edit_along
 
 
 def aligned(trajectory: Trajectory, up: Step) -> Step:
@@ -41,14 +40,11 @@ def aligned_source(up: Step) -> Anchor:
     return anchor
 
 
-def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
-    target = Target(job.target, job.techniques, step=aligned(trajectory, ddim_inverse))
-    return edit_along(job, trajectory, target, anchor=aligned_source(ddim_inverse))
-
-
 EDITOR = Editor(
     "DirectEdit",
-    _edit,
+    lambda job, trajectory: edit_along(
+        job, trajectory, step=aligned(trajectory, ddim_inverse), anchor=aligned_source(ddim_inverse)
+    ),
     inversion="ddim",
     about="asks for the target where the inversion asked for the source",
     # Published on SD3.5 and Flux; on `ve` the same, as tried on the toybox.

@@ -4,8 +4,7 @@ from functools import partial
 
 from ..inversions.edit_friendly import GUIDANCE
 from ..loops.direct import direct
-from .editor import Editor, edit_along
-from .settings import Settings
+from .editor import Editor, Settings, edit_along
 
 EDITOR = Editor(
     "edit-friendly DDPM",

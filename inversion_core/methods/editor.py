@@ -11,11 +11,11 @@ from ..attention.technique import Technique
 from ..inversions import INVERSIONS, invert
 from ..loops.delta import Rule, delta_edit
 from ..loops.edit import Anchor, Edit, Edited, Target, unanchored
+from ..paths import NoisePath
 from ..progress import OnStep, within
 from ..shapes import Latent, Sigmas
 from ..trajectory import NullText, Trajectory
-from ..types import Cond, EditableDenoiser, require_unconditional
-from .settings import USUAL, Settings, kind_of
+from ..types import Cond, EditableDenoiser, Step, require_unconditional
 from .with_null_text import with_null_text
 
 
@@ -53,11 +53,42 @@ class EditJob:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """The guidance of target and source, the strength, and the number of steps."""
+
+    guidance: float
+    source_guidance: float
+    strength: float
+    steps: int
+
+
+def kind_of(path: NoisePath, distilled: bool, few_steps: bool = False) -> str:
+    """The kind of model that settings are for: its noise path, or "distilled" if guidance is; `few_steps` if those are too."""
+    kind = "distilled" if distilled else path.name
+    return f"few-step {kind}" if few_steps else kind
+
+
+USUAL = {
+    "ve": Settings(guidance=7.5, source_guidance=7.5, strength=1.0, steps=50),
+    "rf": Settings(guidance=5.0, source_guidance=5.0, strength=1.0, steps=28),
+    "distilled": Settings(guidance=3.5, source_guidance=1.0, strength=1.0, steps=28),
+    "few-step ve": Settings(guidance=1.0, source_guidance=1.0, strength=0.8, steps=4),
+    "few-step rf": Settings(guidance=1.0, source_guidance=1.0, strength=0.8, steps=8),
+    "few-step distilled": Settings(guidance=3.5, source_guidance=1.0, strength=0.8, steps=8),
+}
+"""For methods without published settings on a kind of model.
+
+Models distilled to few steps have learnt guidance in: they are shown one prompt alone. Their strength is TurboEdit's, their
+steps those of SDXL-Turbo, SDXL-Lightning, DMD2 and LCM (`ve`), of Z-Image-Turbo (`rf`; FLUX.1-schnell and FLUX.2-klein
+want 4) and of FLUX.1-dev with an adapter of few steps. None was measured on such a model."""
+
+
+@dataclass(frozen=True)
 class Editor:
     """A method, by the name that the field knows it by: all that a caller must know of it.
 
     It edits along a trajectory of `inversion` (None: it needs none), which was made at `inversion_guidance` (None: the
-    source's; an unguided source is inverted unguided) and is replayed by one of `solvers` (None: any). `uncond` says that
+    source's, and no other; an unguided source is inverted unguided) and is replayed by one of `solvers` (None: any). `uncond` says that
     it needs an unconditional branch, `gradients` that it differentiates the network, and `promptless` that it inverts the
     picture as the unconditional prompt, where the job has one. `settings` are by the `kind_of` model that it was
     published for, or tried on the toybox.
@@ -77,15 +108,25 @@ class Editor:
     def edit(self, job: EditJob, trajectory: Trajectory | None = None) -> Edited:
         """The job done by the method, along `trajectory` or a new one.
 
-        Raises WrongInversion if the trajectory is of another inversion, ValueError if the method needs an unconditional
-        branch that the model has not, and as the method itself.
+        Raises WrongInversion if the trajectory is of another inversion, ValueError if it was made under another guidance
+        than the method needs or the model lacks the unconditional branch that it needs, and as the method itself.
         """
         if self.uncond:
             require_unconditional(job.denoiser, f"'{self.name}'")
         trajectory = trajectory or self.invert(job)
-        if self.inversion and self.solvers and trajectory and trajectory.solver not in self.solvers:
-            raise WrongInversion(self.inversion, trajectory)
+        if self.inversion and trajectory:
+            self._check(job, trajectory, self.inversion)
         return self.run(job, trajectory)
+
+    def _check(self, job: EditJob, trajectory: Trajectory, inversion: str) -> None:
+        if self.solvers and trajectory.solver not in self.solvers:
+            raise WrongInversion(inversion, trajectory)
+        inverted_at, guidance = trajectory.provenance.guidance, job.source.guidance
+        if self.inversion_guidance is None and inverted_at != guidance and not job.denoiser.distilled:
+            raise ValueError(
+                f"{self.name} retraces the picture only under the guidance that it was inverted with, {inverted_at:g}; the "
+                f"source's is {guidance:g}. Invert at {guidance:g}, or set the source's guidance to {inverted_at:g}."
+            )
 
     def invert(self, job: EditJob) -> Trajectory | None:
         """The trajectory that the method edits along; None if it needs none."""
@@ -122,20 +163,22 @@ class WrongInversion(ValueError):
 def edit_along(
     job: EditJob,
     trajectory: Trajectory,
-    target: Target | None = None,
     *,
     source: Cond | None = None,
+    target: Cond | None = None,
     anchor: Anchor = unanchored,
+    wrap: Callable[[EditableDenoiser], EditableDenoiser] | None = None,
+    step: Step | None = None,
     start: int | None = None,
     spent: float = 0.0,
 ) -> Edited:
-    """The job done by source and target side by side along the trajectory, the share `spent` of the run being over.
+    """The job done by source and target side by side along the trajectory; prompts that are None are the job's.
 
-    What is None is the job's: the target is its prompt with its techniques, sampled as the source is. With the job's
-    null-text result its embeddings stand for the unconditional prompt.
+    `wrap` and `step` are the target's alone (`Target`); `start` is the first step that is edited, None for the job's, and
+    `spent` the share of the whole run that is over. A null-text result's embeddings stand for the unconditional prompt.
     """
-    targets = [target or Target(job.target, job.techniques)]
     denoiser = job.denoiser if job.null_text is None else with_null_text(job.denoiser, job.null_text)
+    targets = [Target(target or job.target, job.techniques, wrap, step)]
     edit = Edit(trajectory, denoiser, source or job.source, targets, anchor, job.start if start is None else start)
     return edit.run(job.memory, within(job.on_step, spent, 1 - spent))[0]
 

@@ -5,8 +5,7 @@ import torch
 from ..loops.delta import Pair, Rule
 from ..paths import velocity
 from ..shapes import Latent, Sigma
-from .editor import Editor, edit_freely
-from .settings import Settings
+from .editor import Editor, Settings, edit_freely
 
 
 def flow_edit(*, noisings: int = 1) -> Rule:

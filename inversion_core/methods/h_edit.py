@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import torch
 
-from ..loops.edit import Edited, Target
+from ..loops.edit import Edited
 from ..loops.integrate import step_of
 from ..paths import velocity
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Bound, Cond, Denoiser, EditableDenoiser, State, Step, require_unconditional
-from .editor import EditJob, Editor, edit_along
-from .settings import Settings
+from .editor import EditJob, Editor, Settings, edit_along
 
 # arXiv:2503.02187, published code.
 TARGET_GUIDANCE = 7.5  # the editing term's
@@ -109,7 +108,7 @@ def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
     """The source's guidance in the editing term stays in its published proportion to the target's."""
     source_guidance = job.target.guidance * SOURCE_GUIDANCE / TARGET_GUIDANCE
     step = h_edit(trajectory, job.denoiser, job.source, source_guidance=source_guidance)
-    return edit_along(job, trajectory, Target(job.target, job.techniques, step=step), anchor=h_edit_source)
+    return edit_along(job, trajectory, step=step, anchor=h_edit_source)
 
 
 # Published on Stable Diffusion 1; on `rf` the same, as tried on the toybox.

@@ -12,13 +12,12 @@ from torch.nn.functional import conv2d, interpolate, pad
 from ..attention.bank import Bank
 from ..attention.maps import MapTensor, mean_maps, quarter, record_maps
 from ..loops.direct import direct
-from ..loops.edit import Edited, Target
+from ..loops.edit import Edited
 from ..prompts.tokens import PromptTokens
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser, Prompt, Wrapper
-from .editor import EditJob, Editor, edit_along
-from .settings import Settings
+from .editor import EditJob, Editor, Settings, edit_along
 
 # arXiv:2311.16711, published code.
 SCALE = 5.0  # a concept's
@@ -115,7 +114,7 @@ def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
     """One concept to add, the target's whole prompt, at the scale of its guidance; its words are not known here."""
     without = Cond(job.source.cond if job.source.uncond is None else job.source.uncond)
     wrap = ledits([Concept(job.target.cond, job.target.guidance)])
-    return edit_along(job, trajectory, Target(without, job.techniques, wrap), anchor=direct)
+    return edit_along(job, trajectory, target=without, wrap=wrap, anchor=direct)
 
 
 EDITOR = Editor(

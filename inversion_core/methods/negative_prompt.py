@@ -2,10 +2,8 @@
 
 from dataclasses import replace
 
-from ..loops.edit import Edited, Target
-from ..trajectory import Trajectory
 from ..types import Cond
-from .editor import EditJob, Editor, edit_along
+from .editor import Editor, edit_along
 
 
 def negative_prompt(cond: Cond, source: Cond) -> Cond:
@@ -13,14 +11,11 @@ def negative_prompt(cond: Cond, source: Cond) -> Cond:
     return replace(cond, uncond=source.cond)
 
 
-def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
-    target = Target(negative_prompt(job.target, job.source), job.techniques)
-    return edit_along(job, trajectory, target, source=job.source.alone())
-
-
 EDITOR = Editor(
     "negative-prompt",
-    _edit,
+    lambda job, trajectory: edit_along(
+        job, trajectory, source=job.source.alone(), target=negative_prompt(job.target, job.source)
+    ),
     inversion="ddim",
     solvers=None,
     uncond=True,

@@ -8,13 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from ..loops.edit import Edited, Target
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser, Wrapper
-from .editor import EditJob, Editor, edit_along
+from .editor import Editor, Settings, edit_along
 from .negative_prompt import negative_prompt
-from .settings import Settings
 
 # github.com/phymhan/prompt-to-prompt.
 QUANTILE = 0.7  # of the absolute difference: the threshold
@@ -108,14 +106,15 @@ class _ProxNpi(Wrapper):
         return self.rate * self.path.alpha(after) * sigma / (sigma - after)
 
 
-def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
-    target = Target(negative_prompt(job.target, job.source), job.techniques, wrap=prox_npi(trajectory))
-    return edit_along(job, trajectory, target, source=job.source.alone())
-
-
 EDITOR = Editor(
     "ProxNPI",
-    _edit,
+    lambda job, trajectory: edit_along(
+        job,
+        trajectory,
+        source=job.source.alone(),
+        target=negative_prompt(job.target, job.source),
+        wrap=prox_npi(trajectory),
+    ),
     inversion="ddim",
     uncond=True,
     about="negative-prompt, where the prompts differ most",

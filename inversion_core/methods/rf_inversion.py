@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import torch
 
 from ..loops.direct import direct
-from ..loops.edit import Edited, Target
+from ..loops.edit import Edited
 from ..schedules import window
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser, SigmaRange, Wrapper
-from .editor import EditJob, Editor, edit_along
-from .settings import Settings
+from .editor import EditJob, Editor, Settings, edit_along
 
 ETA = 0.9
 """Weight of the controller (published code)."""
@@ -40,8 +39,7 @@ class _Controlled(Wrapper):
 
 def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
     active = window(trajectory.sigmas[job.start :], 0, STOP)
-    target = Target(job.target, job.techniques, wrap=lambda network: controlled(network, job.x0, active=active))
-    return edit_along(job, trajectory, target, anchor=direct)
+    return edit_along(job, trajectory, wrap=lambda network: controlled(network, job.x0, active=active), anchor=direct)
 
 
 EDITOR = Editor(

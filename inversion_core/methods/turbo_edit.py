@@ -1,22 +1,13 @@
 """TurboEdit (arXiv:2408.00735): an edit along noise maps of a few steps, by pseudo-guidance from the source prompt to the target's."""
 
 from ..loops.direct import direct
-from ..loops.edit import Edited, Target
-from ..trajectory import Trajectory
-from .editor import EditJob, Editor, edit_along
+from .editor import Editor, Settings, edit_along
 from .negative_prompt import negative_prompt
-from .settings import Settings
-
-
-def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
-    """The paper's weight of pseudo-guidance is the target's guidance, with the source prompt as unconditional one."""
-    target = Target(negative_prompt(job.target, job.source), job.techniques)
-    return edit_along(job, trajectory, target, anchor=direct)
-
 
 EDITOR = Editor(
     "TurboEdit",
-    _edit,
+    # The paper's weight of pseudo-guidance is the target's guidance, with the source prompt as unconditional one.
+    lambda job, trajectory: edit_along(job, trajectory, target=negative_prompt(job.target, job.source), anchor=direct),
     inversion="TurboEdit",
     solvers=("ddpm",),
     about="edit-friendly noise, one level too clean, for models of three or four steps",

@@ -8,14 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..loops.direct import direct
-from ..loops.edit import Edited, Target
 from ..loops.integrate import working
 from ..progress import OnStep, Progress
 from ..shapes import Latent, LatentMask, Sigma
-from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser, Wrapper
-from .editor import EditJob, Editor, edit_along
-from .settings import Settings
+from .editor import Editor, Settings, edit_along
 
 WEIGHT = 5.0
 """Weight of the difference (omega), beside 15 steps, strength 0.6 and guidance 1 (published code)."""
@@ -84,14 +81,11 @@ def stressed(size: Size) -> Size:
     return (size - low) / (high - low).clamp(min=EPSILON)
 
 
-def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
-    target = Target(job.target, job.techniques, wrap=lambda network: uni_edit(network, job.source))
-    return edit_along(job, trajectory, target, anchor=direct)
-
-
 EDITOR = Editor(
     "Uni-Edit",
-    _edit,
+    lambda job, trajectory: edit_along(
+        job, trajectory, wrap=lambda network: uni_edit(network, job.source), anchor=direct
+    ),
     inversion="Uni-Inv",
     promptless=True,
     about="stresses the difference of the prompts where it is large, along a stored path",
