@@ -70,15 +70,6 @@ def prompts() -> list[Any]:
     ]
 
 
-def request_of(
-    method: str, settings: str, guidance: float, source_guidance: float, strength: float, seed: int = 0
-) -> Request:
-    """What the widgets ask for."""
-    own = settings == OWN
-    numbers = (number if own else None for number in (guidance, source_guidance, strength))
-    return Request(method, seed, *numbers, few_steps=settings == FEW_STEPS)
-
-
 @dataclass(frozen=True)
 class Request:
     """A method and its settings; those that are None are the published ones.
@@ -142,6 +133,15 @@ class Request:
             return self.editor.edit(replace(job, strength=self.strength, seed=self.seed), trajectory)
         except WrongInversion as error:
             raise ValueError(f"{error} That is a method of {inverting(error.inversion)}.") from error
+
+
+def request_of(
+    method: str, settings: str, guidance: float, source_guidance: float, strength: float, seed: int = 0
+) -> Request:
+    """What the widgets ask for."""
+    own = settings == OWN
+    numbers = (number if own else None for number in (guidance, source_guidance, strength))
+    return Request(method, seed, *numbers, few_steps=settings == FEW_STEPS)
 
 
 def inverting(inversion: str) -> str:

@@ -143,7 +143,7 @@ def test_every_pass_of_an_edit_has_its_own_hint(model: Any, control_net: Any, st
     target, negative = both_steered(control_net, 7)
     ends = edited(model, record, steered(SOURCE, 6), target, negative)
     sampler, trajectory = comfy.samplers.sampler_object("euler"), record.trajectory
-    noise = record.samples(trajectory.xs[0])
+    noise = record.scale.samples(trajectory.xs[0])
     for end, prompt in zip(ends, (target, steered(SOURCE, 6)), strict=True):
         sampled = comfy.sample.sample_custom(
             model, torch.zeros_like(noise), 4.0, sampler, trajectory.sigmas.float(), prompt, negative, noise

@@ -101,7 +101,7 @@ def test_a_late_start_stays_closer(model: Any, record: Any) -> None:
 def test_the_noise_starts_the_host_at_the_top(model: Any, record: Any, empty: bool) -> None:
     sampling, latents = (model.get_model_object(name) for name in ("model_sampling", "latent_format"))
     top, sigma = record.trajectory.xs[0], record.trajectory.sigmas[0]
-    image = record.samples(record.trajectory.xs[-1]) * (0 if empty else 1)
+    image = record.scale.samples(record.trajectory.xs[-1]) * (0 if empty else 1)
     noise = InvertedNoise(top, float(sigma), sampling, latents).generate_noise({"samples": image})
     start = image if empty else latents.process_in(image)
     at_top = bool(sigma >= sampling.sigma_max * (1 - 1e-5))
@@ -118,4 +118,4 @@ def test_a_setup_says_what_the_dial_made_of_it_and_nothing_of_a_dial_that_is_not
 
 def test_scale_leads_back_to_the_vaes_latents(record: Any) -> None:
     samples = tiny_comfy.latent(batch=2) / 0.18215
-    torch.testing.assert_close(record.samples(record.trajectory.xs[-1]), samples, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(record.scale.samples(record.trajectory.xs[-1]), samples, rtol=1e-5, atol=1e-5)

@@ -80,7 +80,7 @@ def loaded() -> None:
     film = Film(record.trajectory, (2, 0), {"noisy latents": torch.zeros(2, 4, 4, 3)})
     picture, sheet = strip(film, facts), noise_sheet(record.trajectory)
     assert torch.isfinite(picture).all() and torch.isfinite(sheet).all() and picture.shape[1] < 3000
-    assert bool(torch.isfinite(record.samples(record.trajectory.xs[0])).all())
+    assert bool(torch.isfinite(record.scale.samples(record.trajectory.xs[0])).all())
     shown = "\n".join(facts.values())
     assert not re.search("[\ud800-\udfff]", shown) and len(shown) < 10_000
     try:

@@ -203,7 +203,7 @@ def test_saving_and_loading_is_bit_for_bit_and_numbered(folders: Path) -> None:
     assert names == [f"some/kept_0000{n}_{saved.SUFFIX}" for n in (1, 2)]
     assert sorted(saved.saved_files()) == [f"{name} [output]" for name in names]
     loaded, nothing = saved.load_files(saved.path_of(f"{names[0]} [output]"))
-    assert nothing is None and loaded.frame == frame and loaded.scale == record.scale and loaded.shift == record.shift
+    assert nothing is None and loaded.frame == frame and loaded.scale == record.scale
     assert all(np.array_equal(a, b) for a, b in zip(loaded.trajectory.xs, xs, strict=True))
     with pytest.raises(Exception, match="leads out"):
         saved.save_files(record, "../../kept", None, None)
