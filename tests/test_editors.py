@@ -54,6 +54,7 @@ PROMISES = {
     "FlowAlign": Promise(0, 3, 1e-6),
     "DDCM": Promise(0, 4, 1e-6),
     "Uni-Edit": Promise(1, 4, 3.5),
+    "SteerFlow": Promise(1, 2, 1.6),
     "TurboEdit": Promise(1, 2, 1e-6),
     "ChordEdit": Promise(0, 10 / 12, 1.5),
 }
@@ -63,6 +64,7 @@ PUBLISHED = {
     "FlowAlign": ("rf", 13.5, 1.0, 1.0, 33),
     "DDCM": ("ve", 2.3, 1.0, 1.0, 12),
     "Uni-Edit": ("rf", 1.0, 1.0, 0.6, 15),
+    "SteerFlow": ("rf", 6.5, 1.0, 1.0, 30),
     "DirectEdit": ("rf", 2.0, 1.0, 1.0, 30),
     "h-Edit-D": ("ve", 7.5, 1.0, 1.0, 50),
     "h-Edit-R": ("ve", 7.5, 1.0, 1.0, 50),
@@ -135,7 +137,7 @@ def test_the_same_job_twice_gives_the_same_bits(name, family):
 def test_a_trajectory_of_another_inversion_is_refused():
     trajectory = EDITORS["ddim"].invert(job_for("ve"))
     for name in ("EDICT", "heun", "edit-friendly DDPM"):
-        with pytest.raises(ValueError, match=f"Invert the picture with '{name}'"):
+        with pytest.raises(ValueError, match=f"Invert the image with '{name}'"):
             EDITORS[name].edit(job_for("ve"), trajectory)
 
 

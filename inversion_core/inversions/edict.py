@@ -31,4 +31,4 @@ def edict_inversion(
     return Trajectory(denoiser.path, sigmas, walk.xs[::-1], "edict", partners=partners[::-1])
 
 
-EDICT = Inversion("EDICT", edict_inversion, "two coupled latents, two evaluations a step; the steadiest exact scheme")
+EDICT = Inversion("EDICT", edict_inversion, "two coupled latents, two evaluations per step; the steadiest exact scheme")

@@ -82,10 +82,10 @@ def mapped(
 
 
 EDIT_FRIENDLY = Inversion(
-    "edit-friendly DDPM", EditFriendly(), "for ordinary models, two evaluations a step under guidance"
+    "edit-friendly DDPM", EditFriendly(), "for ordinary models, two evaluations per step under guidance"
 )
 LEDITS = Inversion(
     "LEDITS++",
     EditFriendly("sde_dpmpp_2m"),
-    "as edit-friendly DDPM, by a sampler of second order, for LEDITS++; guidance 1 and an empty source prompt",
+    "edit-friendly noise maps with a second-order sampler, for the edit method LEDITS++; set guidance 1 and an empty source prompt",
 )

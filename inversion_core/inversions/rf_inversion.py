@@ -59,4 +59,6 @@ def drawn_to(noise: Latent, *, gamma: float = GAMMA) -> Step:
     return step
 
 
-RF_INVERSION = Inversion("RF-Inversion", RfInversion(), "for Flow Control Edit's RF-Inversion, one evaluation a step")
+RF_INVERSION = Inversion(
+    "RF-Inversion", RfInversion(), "for RF-Inversion in Flow Control Edit, one evaluation per step"
+)

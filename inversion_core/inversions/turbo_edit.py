@@ -38,4 +38,6 @@ def turbo_edit(
     return mapped(noising, denoiser, x0, sigmas, cond, on_step=on_step)
 
 
-TURBO_EDIT = Inversion("TurboEdit", turbo_edit, "for models distilled to 3 or 4 steps; set as many, and guidance 1")
+TURBO_EDIT = Inversion(
+    "TurboEdit", turbo_edit, "for models distilled to 3 or 4 steps; set as many steps, and guidance 1"
+)

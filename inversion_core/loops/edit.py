@@ -159,7 +159,9 @@ def check_references(edit: Edit) -> None:
                 for t in (reference.trajectory, edit.trajectory)
             )
             raise ValueError(
-                "The reference was inverted on {}, the picture on {}. Invert both on one grid.".format(*grids)
+                "The reference was inverted on {}, the image on {}. Invert both on the same noise levels.".format(
+                    *grids
+                )
             )
 
 

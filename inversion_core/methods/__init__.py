@@ -17,6 +17,7 @@ from . import (
     null_text,
     prox_npi,
     rf_inversion,
+    steer_flow,
     turbo_edit,
     uni_edit,
 )
@@ -29,7 +30,7 @@ _LISTED: dict[str, tuple[Editor, ...]] = {
     "anchoring": (direct.EDITOR, direct_edit.EDITOR, *h_edit.EDITORS),
     "stochastic": (edit_friendly.EDITOR, ledits.EDITOR),
     "flow control": (rf_inversion.EDITOR,),
-    "delta": (flow_edit.EDITOR, flow_align.EDITOR, ddcm.EDITOR, uni_edit.EDITOR),
+    "delta": (flow_edit.EDITOR, flow_align.EDITOR, ddcm.EDITOR, uni_edit.EDITOR, steer_flow.EDITOR),
     "few steps": (turbo_edit.EDITOR, chord_edit.EDITOR),
 }
 

@@ -14,24 +14,24 @@ def _by_inversion(inversion: str, about: str, *, name: str = "", distilled: Sett
 
 
 EDITORS = (
-    _by_inversion("heun", "second order by the slopes at both ends; two evaluations a step"),
+    _by_inversion("heun", "second order from the slopes at both ends; two evaluations per step"),
     _by_inversion(
         "midpoint",
-        "second order by the slope half-way: RF-Solver, without its injection of values",
+        "second order from the slope half-way: RF-Solver, without its injection of values",
         distilled=Settings(2.0, 1.0, 1.0, 30),  # as advised for Flux, github.com/wangjiangshan0725/RF-Solver-Edit
     ),
     _by_inversion(
         "fireflow",
-        "midpoint at one evaluation a step",
+        "midpoint at one evaluation per step",
         distilled=Settings(2.0, 1.0, 1.0, 8),  # as advised for Flux, github.com/HolmesShuan/FireFlow
     ),
-    _by_inversion("dpmpp_2m", "second order from the last prediction, at one evaluation a step"),
-    _by_inversion("Uni-Inv", "undoes Euler at one evaluation a step; sampled by Euler"),
+    _by_inversion("dpmpp_2m", "second order from the last prediction, at one evaluation per step"),
+    _by_inversion("Uni-Inv", "undoes Euler at one evaluation per step; sampled by Euler"),
     _by_inversion(
-        "fixed point", "undoes DDIM to rounding, up to 21 evaluations a step; sampled by DDIM", name="fixed-point"
+        "fixed point", "undoes DDIM to rounding, up to 21 evaluations per step; sampled by DDIM", name="fixed-point"
     ),
-    _by_inversion("AIDI", "undoes DDIM in up to 6 evaluations a step, accelerated; without its blended guidance"),
+    _by_inversion("AIDI", "undoes DDIM in up to 6 evaluations per step, accelerated; without AIDI's blended guidance"),
     _by_inversion(
-        "ReNoise", "undoes DDIM in up to 11 evaluations a step, the last two averaged; without its regularisers"
+        "ReNoise", "undoes DDIM in up to 11 evaluations per step, the last two averaged; without ReNoise's regularisers"
     ),
 )

@@ -20,7 +20,7 @@ def ddcm(pair: Pair, z: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:
 EDITOR = Editor(
     "DDCM",
     lambda job, _: edit_freely(job, ddcm),
-    about="no inversion: adds the difference of the clean predictions at every level (InfEdit's sampler)",
+    about="adds the difference between the clean predictions at every noise level, without inversion (InfEdit's sampler)",
     settings={
         "ve": Settings(
             guidance=2.3, source_guidance=1.0, strength=1.0, steps=12

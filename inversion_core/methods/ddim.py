@@ -3,5 +3,5 @@
 from .editor import Editor, edit_along
 
 EDITOR = Editor(
-    "ddim", edit_along, inversion="ddim", solvers=None, about="plain DDIM inversion; guidance loses the picture"
+    "ddim", edit_along, inversion="ddim", solvers=None, about="plain DDIM inversion; guidance loses the image"
 )

@@ -46,7 +46,7 @@ EDITOR = Editor(
         job, trajectory, step=aligned(trajectory, ddim_inverse), anchor=aligned_source(ddim_inverse)
     ),
     inversion="ddim",
-    about="asks for the target where the inversion asked for the source",
+    about="runs the target prompt where the inversion ran the source prompt",
     # Published on SD3.5 and Flux; on `ve` the same, as tried on the toybox.
     settings=dict.fromkeys(("ve", "rf"), Settings(2.0, 1.0, 1.0, 30)),
 )

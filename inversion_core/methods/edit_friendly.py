@@ -12,7 +12,7 @@ EDITOR = Editor(
     inversion="edit-friendly DDPM",
     inversion_guidance=GUIDANCE,
     solvers=("ddpm",),
-    about="samples with noise maps that hold the picture",
+    about="samples with noise maps that hold the image",
     settings={
         "ve": Settings(15.0, GUIDANCE, 0.64, 100),  # published code, on Stable Diffusion 1: 36 of 100 steps are skipped
         "rf": Settings(7.5, GUIDANCE, 0.64, 50),  # the toybox's

@@ -124,8 +124,8 @@ class Editor:
         inverted_at, guidance = trajectory.provenance.guidance, job.source.guidance
         if self.inversion_guidance is None and inverted_at != guidance and not job.denoiser.distilled:
             raise ValueError(
-                f"{self.name} retraces the picture only under the guidance that it was inverted with, {inverted_at:g}; the "
-                f"source's is {guidance:g}. Invert at {guidance:g}, or set the source's guidance to {inverted_at:g}."
+                f"{self.name} retraces the image only under the guidance of its inversion, {inverted_at:g}, but source guidance is "
+                f"{guidance:g}. Invert at {guidance:g}, or set source guidance to {inverted_at:g}."
             )
 
     def invert(self, job: EditJob) -> Trajectory | None:
@@ -154,8 +154,8 @@ class WrongInversion(ValueError):
     def __init__(self, inversion: str, trajectory: Trajectory) -> None:
         made = trajectory.provenance.method or f"a method replayed by '{trajectory.solver}'"
         super().__init__(
-            f"This method edits along a trajectory of the inversion '{inversion}'; this one was made by {made}. Invert the "
-            f"picture with '{inversion}'."
+            f"This method edits along a trajectory of the inversion '{inversion}', but this trajectory was made by {made}. Invert "
+            f"the image with '{inversion}'."
         )
         self.inversion = inversion
 

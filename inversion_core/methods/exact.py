@@ -15,13 +15,13 @@ EDITORS = (
     _exact(
         "EDICT",
         "edict",
-        "two coupled states, exactly invertible; two evaluations a step, no more than 50 steps",
+        "two coupled states, exactly invertible; two evaluations per step, at most 50 steps",
         Settings(3.0, 3.0, 0.8, 50),  # arXiv:2211.12446, published code
     ),
     _exact(
         "BDIA",
         "bdia",
-        "DDIM steps both ways averaged, exactly invertible",
+        "averages DDIM steps in both directions, exactly invertible",
         Settings(3.0, 3.0, 0.8, 50),  # arXiv:2307.10829, published code
     ),
     _exact(

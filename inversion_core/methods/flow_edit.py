@@ -33,7 +33,7 @@ def flow_edit(*, noisings: int = 1) -> Rule:
 EDITOR = Editor(
     "FlowEdit",
     lambda job, _: edit_freely(job, flow_edit()),
-    about="no inversion: follows the difference of the velocities of two coupled noisings",
+    about="follows the difference between the velocities of two coupled noisings, without inversion",
     settings={
         "ve": Settings(guidance=7.5, source_guidance=1.5, strength=0.8, steps=28),  # the toybox's
         "rf": Settings(guidance=13.5, source_guidance=3.5, strength=33 / 50, steps=50),  # published code, on SD3

@@ -120,7 +120,7 @@ EDITORS = (
         _edit,
         inversion="ddim",
         uncond=True,
-        about="follows the source, then moves to the target",
+        about="follows the source, then moves towards the target",
         settings=_SETTINGS,
     ),
     Editor(
@@ -129,7 +129,7 @@ EDITORS = (
         inversion="edit-friendly DDPM",
         solvers=("ddpm",),
         uncond=True,
-        about="as h-Edit-D, along noise maps; freer",
+        about="follows the source along noise maps, then moves towards the target; freer than h-Edit-D",
         settings=_SETTINGS,
     ),
 )

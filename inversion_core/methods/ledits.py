@@ -123,7 +123,7 @@ EDITOR = Editor(
     inversion="edit-friendly DDPM",  # on the toybox nearer to the truth than "LEDITS++", along which it was published
     solvers=("ddpm", "sde_dpmpp_2m"),
     promptless=True,
-    about="adds the target prompt's concept where it acts most",
+    about="adds the concept of the target prompt where that concept acts most",
     # Published on SD1 and SDXL: 15 % of the levels are skipped, 30 steps on the others; on `rf` the same.
     settings=dict.fromkeys(("ve", "rf"), Settings(5.0, 1.0, 0.85, 35)),
 )

@@ -117,7 +117,7 @@ EDITOR = Editor(
     ),
     inversion="ddim",
     uncond=True,
-    about="negative-prompt, where the prompts differ most",
+    about="negative-prompt, applied where the prompts differ most",
     settings={
         "ve": Settings(7.5, 1.0, 1.0, 50),  # published code, on Stable Diffusion 1
         "rf": Settings(3.0, 1.0, 1.0, 50),  # the toybox's

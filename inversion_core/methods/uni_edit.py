@@ -60,7 +60,7 @@ def uni_edit_mask(
     there is no state.
     """
     if not states:
-        raise ValueError("Uni-Edit's mask needs the picture's latent at one noise level or more; got none.")
+        raise ValueError("Uni-Edit's mask needs the image's latent at one noise level or more; got none.")
     changes = []
     for index, (state, sigma) in enumerate(states):
         x = working(state, denoiser)
@@ -88,7 +88,7 @@ EDITOR = Editor(
     ),
     inversion="Uni-Inv",
     promptless=True,
-    about="stresses the difference of the prompts where it is large, along a stored path",
+    about="stresses the difference between the prompts where that difference is large, along a stored path",
     # Published code, on SDXL, SD3 and Flux.
     settings=dict.fromkeys(("ve", "rf", "distilled"), Settings(1.0, 1.0, 0.6, 15)),
 )

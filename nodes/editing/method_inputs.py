@@ -38,19 +38,24 @@ def choices(editors: Mapping[str, Editor]) -> list[Any]:
             "settings",
             options=[PUBLISHED, OWN, FEW_STEPS],
             default=PUBLISHED,
-            tooltip="published: guidance and strength with which the method was published for this kind of model, or what "
-            f"is usual on it. {ABOUT_FEW_STEPS} as set below: the three numbers below.",
+            tooltip="published: uses the published guidance and strength of the method for this kind of model, or usual values. "
+            f"{ABOUT_FEW_STEPS} as set below: uses guidance, source_guidance and strength as set below.",
         ),
         io.Float.Input(
-            "guidance", default=GUIDANCE, min=0.0, max=30.0, step=0.1, tooltip="Guidance of the target prompt."
+            "guidance",
+            default=GUIDANCE,
+            min=0.0,
+            max=30.0,
+            step=0.1,
+            tooltip="Guidance scale of the target prompt. Higher follows the target prompt more closely.",
         ),
         io.Float.Input(
-            "source_guidance", default=1.0, min=0.0, max=30.0, step=0.1, tooltip="Guidance of the source prompt."
+            "source_guidance", default=1.0, min=0.0, max=30.0, step=0.1, tooltip="Guidance scale of the source prompt."
         ),
         fraction(
             "strength",
             1.0,
-            "Share of the steps that are edited: 1 starts from pure noise, less stays closer to the picture.",
+            "Fraction of the steps that are edited. 1 starts from pure noise; lower stays closer to the image.",
         ),
     ]
 
@@ -58,15 +63,15 @@ def choices(editors: Mapping[str, Editor]) -> list[Any]:
 def drawing() -> Any:
     """The input of methods that draw noise of their own."""
     return io.Int.Input(
-        "seed", default=0, min=0, max=2**64 - 1, control_after_generate=True, tooltip="For methods that draw noise."
+        "seed", default=0, min=0, max=2**64 - 1, control_after_generate=True, tooltip="Seed of methods that draw noise."
     )
 
 
 def prompts() -> list[Any]:
     return [
-        io.Conditioning.Input("source", tooltip="A prompt that says what the picture shows."),
-        io.Conditioning.Input("target", tooltip="The prompt of the edited picture."),
-        io.Conditioning.Input("negative", tooltip="The negative prompt, usually empty."),
+        io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
+        io.Conditioning.Input("target", tooltip="Prompt that describes the edited image."),
+        io.Conditioning.Input("negative", tooltip="Negative prompt, usually empty."),
     ]
 
 
@@ -132,7 +137,7 @@ class Request:
         try:
             return self.editor.edit(replace(job, strength=self.strength, seed=self.seed), trajectory)
         except WrongInversion as error:
-            raise ValueError(f"{error} That is a method of {inverting(error.inversion)}.") from error
+            raise ValueError(f"{error} Use {inverting(error.inversion)} for that.") from error
 
 
 def request_of(
@@ -167,6 +172,6 @@ def described(editor: Editor, settings: Settings, trajectory: Trajectory | None)
         return [line]
     return [
         line,
-        f"{editor.name} was published along the inversion '{inversion}', of {inverting(inversion)}; this trajectory is of "
-        f"'{made_by}'.",
+        f"{editor.name} was published along the inversion '{inversion}' of {inverting(inversion)}, but this trajectory is "
+        f"of '{made_by}'.",
     ]

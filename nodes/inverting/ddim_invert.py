@@ -12,20 +12,20 @@ from .invert_node import InvertNode
 class InversionDDIMInvert(InvertNode):
     NODE_ID, DISPLAY_NAME = "InversionDDIMInvert", "DDIM Invert"
     DESCRIPTION = (
-        "Walks a picture's latent up to noise along the model's ODE and keeps every latent on the way: a trajectory that "
-        "re-creates the picture and can be edited."
+        "Follows the model's ODE from the latent of an image up to noise and keeps every latent on the way: a trajectory that "
+        "reconstructs the image and can be edited."
     )
     ALIASES = ("ddim inversion",)
-    STEPS = "Steps up, and later down. 50 is usual."
+    STEPS = "Steps of inversion and edit. 50 is usual."
     SCHEDULER = "ddim_uniform"
     ABOUT_SCHEDULER = (
-        "How the noise levels are spaced. ddim_uniform is the spacing of the published methods; it may give a step more "
-        "than asked for where the steps do not divide 1000."
+        "How the noise levels are spaced. ddim_uniform is the spacing of the published methods; where the number of steps "
+        "does not divide 1000, ddim_uniform may add a step."
     )
     ORDER = ("model", "latent", "source", "steps", "scheduler", "guidance", "method", "negative")
     NOISE_LATENT = (
-        "The noisiest latent. Replay with ComfyUI's SamplerCustomAdvanced: this as latent_image, DisableNoise, euler and "
-        "the sigmas beside it. For rectified-flow models (SD3, Flux) use the noise output instead."
+        "The noisiest latent. To replay with ComfyUI's SamplerCustomAdvanced, connect this latent as latent_image, with "
+        "DisableNoise, euler and the sigmas output. For rectified-flow models (SD3, Flux), use the noise output instead."
     )
 
     @classmethod
@@ -35,8 +35,8 @@ class InversionDDIMInvert(InvertNode):
             io.Noise.Output(
                 "noise",
                 display_name="noise",
-                tooltip="The inverted noise for SamplerCustomAdvanced, with any latent of the same size as latent_image; it "
-                "starts every kind of model exactly at the top of the trajectory.",
+                tooltip="The inverted noise for SamplerCustomAdvanced, with any latent of the same size as latent_image. Starts "
+                "every kind of model exactly at the top of the trajectory.",
             ),
         ]
 

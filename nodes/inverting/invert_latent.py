@@ -28,9 +28,9 @@ def mistaken_guidance(guidance: float | None, negative: bool) -> str:
     if guidance is None:
         return ""
     if not 0 <= guidance <= GUIDANCE:
-        return f"Guidance is a number from 0 to {GUIDANCE:g}; got {guidance:g}."
+        return f"Guidance is {guidance:g}, but must be a number from 0 to {GUIDANCE:g}. Enter a number in this range."
     if guidance != 1 and not negative:
-        return f"Guidance {guidance:g} needs the negative prompt: connect 'negative', or set guidance to 1."
+        return f"Guidance {guidance:g} needs a negative prompt. Connect 'negative', or set guidance to 1."
     return ""
 
 
@@ -89,8 +89,8 @@ def decreasing(model: Any, scheduler: str, steps: int) -> Tensor:
         check_decreasing(sigmas)
     except ValueError as error:
         raise ValueError(
-            f"The scheduler '{scheduler}' gives no usable noise levels for this model in {counted(steps, 'step')}. Take another "
-            f"scheduler, or other steps. ({error})"
+            f"The scheduler '{scheduler}' gives no usable noise levels for this model in {counted(steps, 'step')} ({error}). Choose "
+            "another scheduler or another number of steps."
         ) from error
     return sigmas
 

@@ -10,8 +10,8 @@ DRAWING = (*InvertNode.ORDER[:-1], "seed", "negative")
 class InversionFixedPointInvert(InvertNode):
     NODE_ID, DISPLAY_NAME = "InversionFixedPointInvert", "Fixed-Point Invert"
     DESCRIPTION = (
-        "Inverts by solving each step of DDIM for where it came from: at guidance 1 the picture comes back exactly where "
-        "the iteration converges. The trajectory says how well it did, and Inversion Report shows it."
+        "Inverts by solving each DDIM step for its starting point: at guidance 1, the image comes back exactly where the iteration "
+        "converges. The trajectory records how well the iteration converged, and Inversion Report shows the result."
     )
     ALIASES = ("aidi", "renoise", "fpi")
     METHODS = GROUPS["fixed point"]
@@ -20,8 +20,8 @@ class InversionFixedPointInvert(InvertNode):
 class InversionExactInvert(InvertNode):
     NODE_ID, DISPLAY_NAME = "InversionExactInvert", "Exact Invert"
     DESCRIPTION = (
-        "Inverts with a scheme that algebra can run backwards: nothing is lost but rounding, at any guidance that "
-        "inversion and edit share. Edit with Exact Edit, the same method."
+        "Inverts with a scheme that algebra runs backwards: only rounding is lost, at any guidance that inversion and edit share. "
+        "Edit with Exact Edit and the method used here."
     )
     ALIASES = ("edict", "bdia", "belm")
     METHODS = GROUPS["exact"]
@@ -30,21 +30,21 @@ class InversionExactInvert(InvertNode):
 class InversionStochasticInvert(InvertNode):
     NODE_ID, DISPLAY_NAME = "InversionStochasticInvert", "Stochastic Invert"
     DESCRIPTION = (
-        "Draws a noisy picture for every level and keeps the noise maps that join them: with them the source prompt "
-        "gives the picture back exactly. Edit with Stochastic Edit."
+        "Draws a noisy image for every noise level and keeps the noise maps that join them: with these maps, the source prompt "
+        "reconstructs the image exactly. Edit with Stochastic Edit."
     )
     ALIASES = ("ddpm inversion", "edit friendly", "turboedit", "ledits")
     METHODS = GROUPS["stochastic"]
     GUIDANCE = 3.5
-    ABOUT_GUIDANCE = "Guidance under the source prompt; 3.5 is the published setting."
+    ABOUT_GUIDANCE = "Guidance scale of the source prompt. The published value is 3.5."
     ORDER = DRAWING
 
 
 class InversionRFInvert(InvertNode):
     NODE_ID, DISPLAY_NAME = "InversionRFInvert", "RF-Inversion Invert"
     DESCRIPTION = (
-        "Walks towards a random noise as much as towards the one that the model finds, which makes the picture easier to "
-        "change. Published with an empty source prompt. Edit with Flow Control Edit."
+        "Inverts towards a random noise as much as towards the noise that the model finds, which makes the image easier to change. "
+        "Published with an empty source prompt. Edit with Flow Control Edit."
     )
     ALIASES = ("rf-inversion", "rf inversion", "uni-inv", "flux inversion")
     METHODS = GROUPS["flow control"]

@@ -21,10 +21,10 @@ class InvertNode(io.ComfyNode):
     METHODS: Mapping[str, Inversion] = GROUPS["ode"]
     NODE_ID = DISPLAY_NAME = DESCRIPTION = ""
     ALIASES: tuple[str, ...] = ()
-    STEPS = "Steps up, and later down."
+    STEPS = "Steps of inversion and edit."
     SCHEDULER, ABOUT_SCHEDULER = "normal", "How the noise levels are spaced."
     GUIDANCE = 1.0
-    ABOUT_GUIDANCE = "Guidance of the inversion itself. Leave it at 1: an inversion under guidance drifts."
+    ABOUT_GUIDANCE = "Guidance scale during the inversion. Leave at 1: an inversion under guidance drifts."
     ORDER = ("model", "latent", "source", "method", "steps", "scheduler", "guidance", "negative")
     NOISE_LATENT = "The noisiest latent."
 
@@ -40,7 +40,7 @@ class InvertNode(io.ComfyNode):
             inputs=[inputs[name] for name in cls.ORDER],
             outputs=[
                 TrajectorySocket.Output(
-                    "trajectory", display_name="trajectory", tooltip="Every latent from noise to picture."
+                    "trajectory", display_name="trajectory", tooltip="Every latent from noise to image."
                 ),
                 io.Latent.Output("noise_latent", display_name="noise latent", tooltip=cls.NOISE_LATENT),
                 *cls.more_outputs(),
@@ -52,8 +52,8 @@ class InvertNode(io.ComfyNode):
         """The inputs that inversions may have; a node shows those of its `ORDER`."""
         return [
             io.Model.Input("model", tooltip="The model that inverts. Edit with the same model and LoRAs."),
-            io.Latent.Input("latent", tooltip="The picture, from Inversion Encode (or any VAE Encode)."),
-            io.Conditioning.Input("source", tooltip="A prompt that says what the picture shows."),
+            io.Latent.Input("latent", tooltip="Latent of the image, from Inversion Encode (or any VAE Encode)."),
+            io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
             method_choice(cls.METHODS),
             io.Int.Input("steps", default=50, min=1, max=1000, tooltip=cls.STEPS),
             io.Combo.Input(
@@ -65,9 +65,9 @@ class InvertNode(io.ComfyNode):
             io.Float.Input(
                 "guidance", default=cls.GUIDANCE, min=0.0, max=GUIDANCE, step=0.1, tooltip=cls.ABOUT_GUIDANCE
             ),
-            io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="Of the noise that is drawn."),
+            io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="Seed of the random noise."),
             io.Conditioning.Input(
-                "negative", optional=True, tooltip="The negative prompt; needed only if guidance is not 1."
+                "negative", optional=True, tooltip="Negative prompt. Needed only if guidance is not 1."
             ),
             io.Float.Input(
                 "gamma",
@@ -76,8 +76,8 @@ class InvertNode(io.ComfyNode):
                 max=1.0,
                 step=0.05,
                 optional=True,
-                tooltip="RF-Inversion: the pull of the random noise; 0.5 was published. Less ends nearer to the picture, whose "
-                "edit then changes less: 0.35 is what diffusers' pipeline comes to.",
+                tooltip="RF-Inversion: how strongly the random noise pulls. The published value is 0.5. Lower ends nearer to the "
+                "image, and the edit then changes less: 0.35 corresponds to the pipeline of diffusers.",
             ),
         ]
 

@@ -86,7 +86,7 @@ def test_outside_the_mask_the_original_is_exact() -> None:
     inside = mask[0].bool()
     assert torch.equal(out[0][~inside], original[0][~inside])
     torch.testing.assert_close(out[0][inside], (1 - original)[0][inside])
-    with pytest.raises(ValueError, match="both the original picture and the mask"):
+    with pytest.raises(ValueError, match="both the original image and the mask"):
         decode.decode(Halves(), latent, original, None)
     with pytest.raises(ValueError, match="original is 20 x 9"):
         decode.decode(Halves(), latent, original[:, :9], mask)
@@ -138,7 +138,7 @@ def test_word_weights() -> None:
     assert prompt_text.weights_of("smiling: 2.5\n\n red hat : -1 ") == {"smiling": 2.5, "red hat": -1.0}
     assert prompt_text.word_list(" hat, red shirt\nsky,") == ("hat", "red shirt", "sky")
     for line in ("smiling", "smiling: much", ": 2", "smiling: nan", "smiling: inf", "smiling: 1e38", "smiling: -101"):
-        with pytest.raises(ValueError, match="colon and its weight"):
+        with pytest.raises(ValueError, match="colon and a number"):
             prompt_text.weights_of(line)
 
 

@@ -114,7 +114,7 @@ WORKS = (
     Work("free edit", _free, ("editing",), True, 6),
     Work("video invert", lambda b, n: b.clip(n), ("inverting",), weight=3),
     Work("video edit", lambda b, n: b.edited_clip(b.clip(n)), ("editing",), True, 20),
-    Work("Uni-Edit mask", lambda b, n: b.mask(b.invert(n), "Uni-Edit"), ("comparing the prompts",), True, 2),
+    Work("Uni-Edit mask", lambda b, n: b.mask(b.invert(n), "Uni-Edit"), ("computing the mask",), True, 2),
 )
 NAMES = [work.name for work in WORKS]
 
