@@ -113,38 +113,6 @@ class InversionAttentionEdit(io.ComfyNode):
         return io.NodeOutput(add_edit(attention_edit, plan), *(text.encoded for text in plan.texts))
 
 
-def plan_of(
-    clip: Any,
-    source_prompt: str,
-    target_prompt: str,
-    mask: Tensor | None,
-    *,
-    mode: str,
-    cross_start: float,
-    cross_end: float,
-    self_start: float,
-    self_end: float,
-    word_weights: str,
-    blend_source_words: str,
-    blend_target_words: str,
-    blend_start: float,
-    blend_threshold: float,
-) -> AttentionPlan:
-    """The edit of two prompts. Raises ValueError if a word is in none of them or there is nothing to do."""
-    texts = text_of(clip, source_prompt), text_of(clip, target_prompt)
-    words, weights = (word_list(blend_source_words), word_list(blend_target_words)), weights_of(word_weights)
-    look_up((texts[0].tokens, words[0]), (texts[1].tokens, (*words[1], *weights)))
-    blend = LocalBlend(*words, (blend_start, 1.0), blend_threshold) if any(words) else None
-    if mode == BLEND_ONLY and blend is None and mask is None:
-        raise ValueError(
-            "The mode 'blend only' needs a word of the source or the target prompt, or a mask: fill in 'blend_source_words' "
-            "or 'blend_target_words', or connect 'mask'."
-        )
-    spans = span(cross_start, cross_end, "cross_"), span(self_start, self_end, "self_")
-    control = None if mode == BLEND_ONLY else PromptToPrompt(MODES[mode], *spans, weights)
-    return AttentionPlan(texts, control, blend, require_painted(mask))
-
-
 NO_STEP = "at this strength no step lies in the window"
 
 
@@ -179,3 +147,35 @@ class AttentionPlan(Plan):
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
         return [*self.texts[0].embeddings, *self.texts[1].embeddings, *self.masks]
+
+
+def plan_of(
+    clip: Any,
+    source_prompt: str,
+    target_prompt: str,
+    mask: Tensor | None,
+    *,
+    mode: str,
+    cross_start: float,
+    cross_end: float,
+    self_start: float,
+    self_end: float,
+    word_weights: str,
+    blend_source_words: str,
+    blend_target_words: str,
+    blend_start: float,
+    blend_threshold: float,
+) -> AttentionPlan:
+    """The edit of two prompts. Raises ValueError if a word is in none of them or there is nothing to do."""
+    texts = text_of(clip, source_prompt), text_of(clip, target_prompt)
+    words, weights = (word_list(blend_source_words), word_list(blend_target_words)), weights_of(word_weights)
+    look_up((texts[0].tokens, words[0]), (texts[1].tokens, (*words[1], *weights)))
+    blend = LocalBlend(*words, (blend_start, 1.0), blend_threshold) if any(words) else None
+    if mode == BLEND_ONLY and blend is None and mask is None:
+        raise ValueError(
+            "The mode 'blend only' needs a word of the source or the target prompt, or a mask: fill in 'blend_source_words' "
+            "or 'blend_target_words', or connect 'mask'."
+        )
+    spans = span(cross_start, cross_end, "cross_"), span(self_start, self_end, "self_")
+    control = None if mode == BLEND_ONLY else PromptToPrompt(MODES[mode], *spans, weights)
+    return AttentionPlan(texts, control, blend, require_painted(mask))
