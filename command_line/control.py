@@ -114,7 +114,7 @@ def words_in(studio: Studio, source: str, target: str, words: Sequence[str]) -> 
     )
     for word in words:
         if word not in (*source_words, *target_words):
-            raise Mistake(f"The word '{word}' is in neither prompt; name a word of '{source}' or '{target}'.")
+            raise Mistake(f"The word '{word}' is in neither prompt. Name a word of '{source}' or '{target}'.")
     return source_words, target_words
 
 

@@ -93,7 +93,7 @@ def test_a_garment_is_brought_to_the_regions_size_and_place(comfy_server: ComfyS
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (lambda s: style(s, style=other(s, s.pair[2], steps=3)), "Invert both on one grid"),
+        (lambda s: style(s, style=other(s, s.pair[2], steps=3)), "Invert both on the same noise levels"),
         (
             lambda s: style(s, method="StyleID", layer=9),
             "layer 9 on, but the last .* is 5. Set a smaller layer, such as 3",
