@@ -38,7 +38,7 @@ class InversionKVEdit(io.ComfyNode):
     def execute(cls, mask, start, end, attention_edit=None) -> io.NodeOutput:
         if bool((require_painted(mask) >= 1).all()):
             raise ValueError(
-                "KV-Edit's mask covers the whole picture, so no background is left to keep: paint the region that may change "
-                "only, or leave KV-Edit out."
+                "The KV-Edit mask covers the whole image, so no background is left to keep. Paint only the region that may change, "
+                "or remove KV-Edit."
             )
         return io.NodeOutput(add_edit(attention_edit, SettingPlan(KVEdit(mask, span(start, end)))))

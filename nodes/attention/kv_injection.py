@@ -26,29 +26,29 @@ class InversionKVInjection(io.ComfyNode):
             node_id="InversionKVInjection",
             display_name="KV Injection",
             category="inversion/edit",
-            description="The edit attends to the picture's own keys and values, or values alone, in the blocks of the "
-            "network that matter: the most of the picture is kept for the least lost of the edit.",
+            description="Makes the edit attend to the keys and values of the original image, or take only the values, in the blocks "
+            "that matter most: keeps much of the image and loses little of the edit.",
             search_aliases=["rf-edit", "stable flow", "layerverse", "kv injection", "value injection"],
             inputs=[
                 io.Combo.Input(
                     "preset",
                     options=[AUTO, *PRESETS, BY_DEPTH],
                     default=AUTO,
-                    tooltip="auto: what was published for a network of as many blocks as this model's; for others the later "
-                    f"half of the blocks. {ABOUT} by depth: as set below.",
+                    tooltip="auto: what was published for a network with as many blocks as this model; for other networks, the "
+                    f"later half of the blocks. {ABOUT} by depth: uses the settings below.",
                 ),
                 io.Combo.Input(
-                    "inject", options=list(INJECTIONS), default="values", tooltip="What is taken, for 'by depth'."
+                    "inject", options=list(INJECTIONS), default="values", tooltip="'by depth': what to inject."
                 ),
-                fraction("depth_start", LATE, "Fraction of the network's blocks after which it acts, for 'by depth'."),
-                fraction("depth_end", 1.0, "Fraction of the network's blocks up to which it acts, for 'by depth'."),
-                fraction("start", 0.0, "Fraction of the steps after which it acts, for 'by depth'."),
-                fraction("end", 0.3, "Fraction of the steps up to which it acts, for 'by depth'."),
+                fraction("depth_start", LATE, "'by depth': start injecting after this fraction of the blocks."),
+                fraction("depth_end", 1.0, "'by depth': stop injecting after this fraction of the blocks."),
+                fraction("start", 0.0, "'by depth': start injecting after this fraction of the steps."),
+                fraction("end", 0.3, "'by depth': stop injecting after this fraction of the steps. Higher keeps more."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="The region to edit, in the picture's size: it keeps its own keys and values. The rest may still "
-                    "change a little; a mask at the sampler keeps it exactly.",
+                    tooltip="Region to edit, at the size of the image. The region keeps its own keys and values. Everything else "
+                    "may still change a little; a mask at the sampler keeps everything else exactly.",
                 ),
                 another_edit(),
             ],

@@ -24,46 +24,51 @@ class InversionMutualAttention(io.ComfyNode):
             node_id="InversionMutualAttention",
             display_name="MasaCtrl",
             category="inversion/edit",
-            description="The edit's self-attention asks the picture's own keys and values: what things look like is kept, "
-            "while their form and pose may follow the target prompt.",
+            description="Makes the self-attention of the edit attend to the keys and values of the original image: appearance is "
+            "kept, while shape and pose may follow the target prompt.",
             search_aliases=["masactrl", "mutual self-attention", "pose"],
             inputs=[
                 fraction(
-                    "start", masactrl.START, "Fraction of the steps after which it acts; later leaves more freedom."
+                    "start",
+                    masactrl.START,
+                    "Start attending to the original after this fraction of the steps. Higher leaves more freedom.",
                 ),
-                fraction("end", 1.0, "Fraction of the steps up to which it acts."),
+                fraction("end", 1.0, "Stop attending to the original after this fraction of the steps."),
                 fraction(
                     "depth",
                     masactrl.DEPTH,
-                    "Fraction of the network's self-attention after which it acts. 0.63 was published for SD 1 and SDXL; "
-                    "less keeps more of the picture.",
+                    "Start attending to the original after this fraction of the self-attention layers. The published value is 0.63 "
+                    "for SD 1 and SDXL. Lower keeps more of the image.",
                 ),
                 io.Mask.Input(
                     "source_mask",
                     optional=True,
-                    tooltip="The foreground of the picture, in its size: foreground then asks foreground only, and "
-                    "background background.",
+                    tooltip="Foreground of the original image, at the size of the image. Foreground attends only to foreground, "
+                    "background only to background.",
                 ),
                 io.Mask.Input(
                     "target_mask",
                     optional=True,
-                    tooltip="The foreground of the edited picture, if it is elsewhere than the source mask's.",
+                    tooltip="Foreground of the edited image, if elsewhere than in the source mask.",
                 ),
-                io.Clip.Input("clip", optional=True, tooltip="The text encoder; for foregrounds by words."),
+                io.Clip.Input("clip", optional=True, tooltip="Text encoder, for foregrounds given by words."),
                 io.String.Input(
-                    "source_prompt", default="", optional=True, tooltip="The source prompt; for foregrounds by words."
+                    "source_prompt", default="", optional=True, tooltip="Source prompt, for foregrounds given by words."
                 ),
                 io.String.Input(
-                    "target_prompt", default="", optional=True, tooltip="The target prompt; for foregrounds by words."
+                    "target_prompt", default="", optional=True, tooltip="Target prompt, for foregrounds given by words."
                 ),
                 io.String.Input(
                     "source_words",
                     default="",
                     optional=True,
-                    tooltip="Instead of masks: words of the source prompt, with commas between, that name the foreground.",
+                    tooltip="Comma-separated words of the source prompt that name the foreground, instead of masks.",
                 ),
                 io.String.Input(
-                    "target_words", default="", optional=True, tooltip="Words of the target prompt, likewise."
+                    "target_words",
+                    default="",
+                    optional=True,
+                    tooltip="Comma-separated words of the target prompt that name the foreground, instead of masks.",
                 ),
                 another_edit(),
             ],
