@@ -61,14 +61,14 @@ class Bench:
         return invert_latent(self.model, self.latent, source, negative, steps, "normal", 1.0, method)
 
     def edit(self) -> Any:
-        return edit_along(self.model, self.record, self.prompts, Setup(3.0, "none", NEGATIVE, 0.0))
+        return edit_along(self.model, self.record, self.prompts, Setup(3.0, "none", NEGATIVE, 0.0).on)
 
     def edit_by(self, method: str) -> Any:
         request = Request(method, guidance=3.0, source_guidance=3.0)
-        return edit_along(self.model, self.record, self.prompts, request)
+        return edit_along(self.model, self.record, self.prompts, request.on)
 
     def free(self) -> Any:
-        return edit_without(self.model, self.latent, self.prompts, Request("FlowEdit"), STEPS, "normal")
+        return edit_without(self.model, self.latent, self.prompts, Request("FlowEdit").on, STEPS, "normal")
 
     def null_text(self) -> Any:
         source, negative = (self.prompts[name] for name in ("source", "negative"))
