@@ -14,7 +14,8 @@ from harness.tiny_comfy import FAMILIES
 from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.editing.edit_mask import MAKERS, Wanted, mask_of
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup
-from latent_inversion.nodes.editing.run_edit import Request, edit_along, edit_without
+from latent_inversion.nodes.editing.method_inputs import Request
+from latent_inversion.nodes.editing.run_edit import edit_along, edit_without
 from latent_inversion.nodes.editing.video import ClipSettings, edit_frames, invert_frames
 from latent_inversion.nodes.inverting.invert_latent import invert_latent
 from latent_inversion.nodes.inverting.null_text import optimize
