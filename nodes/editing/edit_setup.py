@@ -10,9 +10,7 @@ from ...inversion_core.backends.comfy.denoiser import identity_of, is_guidance_d
 from ...inversion_core.dial import AS_SET, FEW_STEPS, Turned, turned
 from ...inversion_core.files.storage import require_same_model
 from ...inversion_core.loops.direct import ANCHORS
-from ...inversion_core.loops.edit import Edited
-from ...inversion_core.methods import EditJob, Editor
-from ...inversion_core.methods.editor import edit_along
+from ...inversion_core.methods.editor import anchored
 from ...inversion_core.trajectory import NullText, Trajectory
 from ..kit.checks import counted
 from ..kit.common import check_unconditional
@@ -75,17 +73,8 @@ class Setup:
                 "number of steps that the model was made for, usually 4 to 8."
             )
         away = "source" if acts.unconditional == SOURCE else "negative"
-        return Chosen(acts.editor, guidance, away, null_text=acts.null_text, dial=acts.dial, lines=lines)
-
-    @property
-    def editor(self) -> Editor:
-        """Who edits from `start` on, the source moving as `anchor` says."""
-
-        def run(job: EditJob, trajectory: Trajectory) -> Edited:
-            start = min(round(self.start * trajectory.steps), trajectory.steps - 1)
-            return edit_along(job, trajectory, anchor=ANCHORS[self.anchor], start=start)
-
-        return Editor(self.anchor, run, "", solvers=None)
+        editor = anchored(ANCHORS[acts.anchor], min(round(acts.start * steps), steps - 1))
+        return Chosen(editor, guidance, away, null_text=acts.null_text, dial=acts.dial, lines=lines)
 
     def __str__(self) -> str:
         dial = OWN if self.preset == OWN else f"{self.preset}, strength {self.strength:g}"
