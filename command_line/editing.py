@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import torch
 
+from ..inversion_core.attention.budget import Memory
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers.denoiser import Prompt
 from ..inversion_core.backends.diffusers.studio import Studio
 from ..inversion_core.loops.edit import Edited
-from ..inversion_core.loops.memory import Memory
 from ..inversion_core.methods import EDITORS, EditJob
 from ..inversion_core.methods.null_text import GUIDANCE, optimize_null_text
 from ..inversion_core.progress import OnStep

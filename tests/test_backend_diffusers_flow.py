@@ -24,8 +24,7 @@ from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.paths import RF
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word
-from latent_inversion.inversion_core.prompts.tokens import replace as align_words
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_replace
 from latent_inversion.inversion_core.quality.metrics import drift, whiteness
 from latent_inversion.inversion_core.schedules import flow_shift
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
@@ -330,7 +329,7 @@ def test_prompt_to_prompt_with_equal_prompts_is_the_source_and_with_others_takes
     kind = KINDS[name]
     denoiser, x, words = FlowDenoiser(kind.build()), normal(*kind.shape, seed=0), words_of(4)
     always, bank = SigmaRange(high=1.0, low=0.0), Bank()
-    technique = prompt_to_prompt(align_words(words, words), cross=always, self_attention=always)
+    technique = prompt_to_prompt(align_replace(words, words), cross=always, self_attention=always)
     ours, theirs = (Cond(kind.prompt(seed)) for seed in (1, 4))
     source = denoiser.edited(technique.record(bank))(x, SIGMA, ours)
     assert torch.equal(source, denoiser(x, SIGMA, ours))

@@ -5,10 +5,10 @@ import itertools
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import Mixture
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.delta import delta_edit
-from latent_inversion.inversion_core.loops.edit import edit
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.methods.chord_edit import chord_edit

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import Mixture
 from latent_inversion.inversion_core.applications.compare import compare, fitting
 from latent_inversion.inversion_core.applications.diff_edit import diff_edit_mask
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.edit import unanchored
 from latent_inversion.inversion_core.methods import EditJob
 from latent_inversion.inversion_core.methods.uni_edit import uni_edit_mask
 from latent_inversion.inversion_core.progress import Progress, within

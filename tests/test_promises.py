@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.networks import Mixture
 from latent_inversion.inversion_core.loops.delta import delta_edit
-from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.methods.chord_edit import chord_edit
@@ -100,7 +100,7 @@ def equal_weights(name: str, family: str) -> None:
     one = job(family, 5.0)
     trajectory = EDITORS[name].invert(one)
     step = h_edit(trajectory, one.denoiser, one.source, source_guidance=5.0)
-    edited = edit_all(trajectory, one.denoiser, one.source, [Target(one.target, step=step)], anchor=h_edit_source)[0]
+    edited = Edit(trajectory, one.denoiser, one.source, [Target(one.target, step=step)], anchor=h_edit_source).run()[0]
     assert distance(edited.target, one.x0) < EXACT < away(name, one)
 
 

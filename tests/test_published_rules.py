@@ -14,7 +14,7 @@ from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, 
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.inversions import INVERSIONS, Inversion, invert
 from latent_inversion.inversion_core.inversions.ode import Ode
-from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.methods.ledits import Concept, ledits
@@ -146,7 +146,7 @@ def test_prox_npi_is_the_published_code():
     x0 = picture().double()
     trajectory = invert(INVERSIONS["ddim"], Mixture(), x0, sigmas, Cond(SOURCE))
     cond = negative_prompt(Cond(target, EMPTY, 5.0), Cond(SOURCE))
-    ours = edit_all(trajectory, Mixture(), Cond(SOURCE), [Target(cond, wrap=prox_npi(trajectory))])[0].target
+    ours = Edit(trajectory, Mixture(), Cond(SOURCE), [Target(cond, wrap=prox_npi(trajectory))]).run()[0].target
     theirs = prox_npi_as_published(trajectory, target, guidance=5.0, quantile=0.7, rate=0.1)
     assert torch.allclose(ours, theirs, atol=1e-9)
     assert not torch.allclose(ours, prox_npi_as_published(trajectory, target, guidance=5.0, quantile=0.7, rate=0.0))

@@ -6,25 +6,26 @@ from typing import Any
 
 import torch
 
+from ..attention.budget import Memory
 from ..attention.technique import Technique
 from ..inversions import INVERSIONS, invert
 from ..loops.delta import Rule, delta_edit
-from ..loops.edit import Anchor, Edited, Target, unanchored
-from ..loops.memory import Memory, edit_within
+from ..loops.edit import Anchor, Edit, Edited, Target, unanchored
 from ..paths import NoisePath
 from ..progress import OnStep, within
 from ..shapes import Latent, Sigmas
 from ..trajectory import NullText, Trajectory
 from ..types import Cond, EditableDenoiser, Step, require_unconditional
+from .with_null_text import with_null_text
 
 
 @dataclass(frozen=True)
 class EditJob:
     """A clean latent and the change asked for. `source` and `target` carry guidance and the unconditional prompt.
 
-    `strength` is the share of the steps that are edited, from 0 (hardly) to 1 (from pure noise). `null_text` saves the
-    method of that name its optimisation. `memory` says how attention banks are kept and who is told; without, they are
-    kept as recorded and nothing is foreseen.
+    `strength` is the share of the steps that are edited, from 0 (hardly) to 1 (from pure noise). `null_text` holds a
+    guided edit on the trajectory, and saves the method of that name its optimisation. `memory` says how attention banks are kept and who is told; without, they are
+    kept as recorded.
     """
 
     denoiser: EditableDenoiser
@@ -165,26 +166,26 @@ def edit_along(
     *,
     source: Cond | None = None,
     target: Cond | None = None,
-    denoiser: EditableDenoiser | None = None,
     anchor: Anchor = unanchored,
     wrap: Callable[[EditableDenoiser], EditableDenoiser] | None = None,
     step: Step | None = None,
+    start: int | None = None,
     spent: float = 0.0,
 ) -> Edited:
-    """The job done by source and target side by side along the trajectory; prompts and denoiser that are None are the job's.
+    """The job done by source and target side by side along the trajectory; prompts that are None are the job's.
 
-    `wrap` and `step` are the target's alone (`Target`); `spent` is the share of the whole run that is over.
+    `wrap` and `step` are the target's alone (`Target`); `start` is the first step that is edited, None for the job's, and
+    `spent` the share of the whole run that is over. A null-text result's embeddings stand for the unconditional prompt.
     """
-    return edit_within(
-        job.memory,
-        trajectory,
-        denoiser or job.denoiser,
-        source or job.source,
-        [Target(target or job.target, job.techniques, wrap, step)],
-        anchor=anchor,
-        start=job.start,
-        on_step=within(job.on_step, spent, 1 - spent),
-    )[0]
+    denoiser = job.denoiser if job.null_text is None else with_null_text(job.denoiser, job.null_text)
+    targets = [Target(target or job.target, job.techniques, wrap, step)]
+    edit = Edit(trajectory, denoiser, source or job.source, targets, anchor, job.start if start is None else start)
+    return edit.run(job.memory, within(job.on_step, spent, 1 - spent))[0]
+
+
+def anchored(anchor: Anchor, start: int) -> Editor:
+    """An editor from step `start` on of any trajectory, whose source moves as `anchor` says."""
+    return Editor("", lambda job, trajectory: edit_along(job, trajectory, anchor=anchor, start=start), "", solvers=None)
 
 
 def edit_freely(
@@ -205,5 +206,6 @@ def edit_freely(
         target or job.target,
         techniques=job.techniques,
         generator=job.generator,
+        memory=job.memory,
         on_step=job.on_step,
     )

@@ -82,7 +82,7 @@ class _Ledits(Wrapper):
         bank, denoiser, words = Bank(), self.denoiser, concept.words
         if words is not None:
             columns = [column for word in words.words for column in word.columns]
-            denoiser = denoiser.edited(record_maps(bank, "concept", [columns], words.length))
+            denoiser = denoiser.edited(record_maps("concept", [columns], words.length)(bank))
         difference = denoiser(x, sigma, Cond(concept.prompt)) - unguided
         mask = at_least(difference.abs().sum(1, keepdim=True), concept.threshold)
         if words is not None:

@@ -15,7 +15,6 @@ from ..shapes import Embedding, Latent, Sigma
 from ..trajectory import NullText, Provenance, Trajectory
 from ..types import Cond, EditableDenoiser, require_unconditional
 from .editor import EditJob, Editor, edit_along
-from .with_null_text import with_null_text
 
 # arXiv:2211.09794, sec. 4, and its code, for 50 steps or fewer; in more, i is counted in fiftieths of the way.
 GUIDANCE = 7.5
@@ -159,11 +158,11 @@ def _report(on_step: OnStep | None, trajectory: Trajectory, index: int, tries: i
 
 
 def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
-    null_text, spent = job.null_text, 0.0
-    if null_text is None:
-        on_step, spent = within(job.on_step, 0.0, OPTIMISING), OPTIMISING
-        null_text = optimize_null_text(trajectory, job.denoiser, job.source, on_step=on_step)
-    return edit_along(job, trajectory, denoiser=with_null_text(job.denoiser, null_text), spent=spent)
+    if job.null_text is not None:
+        return edit_along(job, trajectory)
+    on_step = within(job.on_step, 0.0, OPTIMISING)
+    null_text = optimize_null_text(trajectory, job.denoiser, job.source, on_step=on_step)
+    return edit_along(replace(job, null_text=null_text), trajectory, spent=OPTIMISING)
 
 
 EDITOR = Editor(

@@ -113,6 +113,6 @@ def latent_mask(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
     raise ValueError(f"There are {len(mask)} masks for {what}. Connect one mask for all, or one for each.")
 
 
-def fitted(mask: Tensor, record: LatentTrajectory) -> Tensor:
+def latent_mask_for(mask: Tensor, record: LatentTrajectory) -> Tensor:
     """A MASK for the latents of a trajectory. Raises ValueError if it is of another size or number."""
     return latent_mask(blend_mask(mask, record.frame), record.trajectory.shape)
