@@ -1,4 +1,4 @@
-"""The memory of attention edits in a real ComfyUI: told by the samplers, kept to, and refused before anything is sampled."""
+"""The memory of attention edits in a real ComfyUI: told by the samplers, kept to, and refused in the first step."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_an_edit_without_attention_says_how_it_was_set_and_nothing_of_memory(
     assert said.startswith("balanced, strength 0.25: guidance 4.0, the first 25% of the steps")
 
 
-def test_beyond_the_budget_it_is_refused_before_it_is_sampled(comfy_server: ComfyServer, studio: Studio) -> None:
+def test_beyond_the_budget_it_is_refused_in_its_first_step(comfy_server: ComfyServer, studio: Studio) -> None:
     tight = kept(studio, budget_gb=0.00001, device="the model's")
     plugged = studio.graph.add(
         "InversionPlugAndPlay", attention_edit=tight, layer=3, feature_end=1.0, attention_end=1.0

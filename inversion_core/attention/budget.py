@@ -55,9 +55,9 @@ class Ledger:
     """All that the banks of an edit keep in a step, counted as it comes, within the memory that there is.
 
     It is kept as asked; beyond the budget on the CPU, then in half precision if that is allowed. If no way is left, it is
-    only counted, and the first recall raises BankTooLarge. The budget counts for the network's device. Where none is
-    given, and on the CPU, it is a share of what is free there, asked whenever a step keeps more than any before: then
-    the network has taken what it needs itself. Without `memory` all is kept as recorded.
+    only counted, until `check` or a recall raises BankTooLarge. A budget counts for the network's device. Where none is
+    given, and on the CPU, it is a share of what is free, asked whenever a step keeps more than any before it: what the
+    network has taken by then is no longer free. Without `memory` all is kept as recorded.
     """
 
     def __init__(self, memory: Memory | None = None, network: torch.device = CPU) -> None:
