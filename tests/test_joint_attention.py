@@ -144,7 +144,7 @@ def test_which_joint_calls_give_their_shapes_is_a_choice():
 def test_a_prompt_of_another_length_than_the_networks_is_refused():
     words, source, target = tokens("a cat", 12), qkv(1, 12 + IMAGE), qkv(2, 12 + IMAGE)
     technique = prompt_to_prompt(align_replace(tokens("a cat", 11), words), cross=ALWAYS, self_attention=NEVER)
-    with pytest.raises(ValueError, match="aligned over 11 tokens, but the network attends to 12 of text"):
+    with pytest.raises(ValueError, match="aligned over 11 tokens, but the network attends to 12 text tokens"):
         run(technique, source, target, site(12, text_first=True))
     with pytest.raises(ValueError, match="over 10 tokens"):
         record_maps("m", [(1,)], 10)(Bank()).apply(explicit_attention, *target, site(12, text_first=True))

@@ -25,13 +25,13 @@ def parts_of(tokens: Parts) -> Sequence[PromptTokens]:
 
 def columns_in(tokens: Parts, phrase: str) -> list[tuple[int, ...]]:
     """The columns of a word or phrase in each part, none where it is absent. Raises as `columns_of` if it is in no part."""
-    parts, found = parts_of(tokens), []
+    parts, columns = parts_of(tokens), []
     for part in parts:
         try:
-            found.append(part.columns_of(phrase))
+            columns.append(part.columns_of(phrase))
         except ValueError:
-            found.append(())
-    return found if any(found) else [part.columns_of(phrase) for part in parts]
+            columns.append(())
+    return columns if any(columns) else [part.columns_of(phrase) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -103,20 +103,22 @@ def _fill(source: PromptTokens, target: PromptTokens, pairs: Sequence[tuple[rang
     sections = _sections(source), _sections(target)
     if len(sections[0]) != len(sections[1]):
         sections = [range(source.length)], [range(target.length)]
-    for ours, theirs in zip(*sections, strict=True):
+    for source_section, target_section in zip(*sections, strict=True):
         for gone, come in pairs:
-            rows = [c for i in gone for c in source.words[i].columns if c in ours]
-            columns = [c for j in come for c in target.words[j].columns if c in theirs]
+            rows = [c for i in gone for c in source.words[i].columns if c in source_section]
+            columns = [c for j in come for c in target.words[j].columns if c in target_section]
             if len(rows) == len(columns):
                 matrix[rows, columns] = 1
             elif rows and columns:
                 matrix[torch.tensor(rows)[:, None], columns] = 1 / len(columns)
-        for s, t in _wordless(source, ours, target, theirs):
+        for s, t in _wordless(source, source_section, target, target_section):
             matrix[s, t] = 1
     return Alignment(source, target, matrix, (matrix.sum(0) > 0).float())
 
 
-def _wordless(source: PromptTokens, ours: range, target: PromptTokens, theirs: range) -> Iterator[tuple[int, int]]:
+def _wordless(
+    source: PromptTokens, source_section: range, target: PromptTokens, target_section: range
+) -> Iterator[tuple[int, int]]:
     """The source's column for each of the target's, in a section of both, that is of no word.
 
     The token that ends the words answers to the one that ends the source's, and any other column to the source's of the
@@ -126,19 +128,19 @@ def _wordless(source: PromptTokens, ours: range, target: PromptTokens, theirs: r
     """
     words = [
         [c - part.start for w in p.words for c in w.columns if c in part]
-        for p, part in ((source, ours), (target, theirs))
+        for p, part in ((source, source_section), (target, target_section))
     ]
     first = min((c for columns in words for c in columns), default=0)
-    end, theirs_end = (max(columns, default=first - 1) + 1 for columns in words)
-    alike = len(ours) - end == len(theirs) - theirs_end
-    for t in range(len(theirs)):
+    end, target_end = (max(columns, default=first - 1) + 1 for columns in words)
+    alike = len(source_section) - end == len(target_section) - target_end
+    for t in range(len(target_section)):
         s = t
-        if t == theirs_end or (t > theirs_end and alike):
-            s = end + t - theirs_end
-        elif t < theirs_end and (t in words[1] or t in words[0]):
+        if t == target_end or (t > target_end and alike):
+            s = end + t - target_end
+        elif t < target_end and (t in words[1] or t in words[0]):
             continue
-        if s < len(ours):
-            yield ours.start + s, theirs.start + t
+        if s < len(source_section):
+            yield source_section.start + s, target_section.start + t
 
 
 def _sections(tokens: PromptTokens) -> list[range]:

@@ -90,7 +90,7 @@ class InversionAttentionEdit(io.ComfyNode):
                     fraction(
                         "blend_start",
                         START,
-                        "Local blend: keep the rest from the source after this fraction of the steps.",
+                        "Local blend: keep the rest after this fraction of the steps.",
                     )
                 ),
                 advanced(

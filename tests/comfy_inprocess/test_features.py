@@ -127,7 +127,7 @@ def test_no_hook_stays(model: Any, fails: bool) -> None:
 
 def test_networks_without_a_decoder_and_layers_beyond_it_are_refused(model: Any) -> None:
     (technique, _) = plug_and_play(features=WHOLE, attention=WHOLE, layer=7)
-    source = technique.record(None)
+    source = technique.record(Bank())
     with pytest.raises(UnmatchedEdit, match=r"feature output\.3"):
         inside(model, lambda d, x, p: d.edited(source)(x, SIGMAS[1], p("source")))
     family, grid = tiny_comfy.FAMILIES["sd3"], torch.tensor([0.9, 0.0], dtype=torch.float64)
