@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from ..inversion_core.wording import plain
-from .errors import Mistake
+from ..pictures.errors import UserError
 from .loading import STOPPED, loading
 
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _end(options.command, "stopped", STOPPED)
     except ValueError as error:  # of this package and of the core: sentences for the user
-        if options.debug and not isinstance(error, Mistake):
+        if options.debug and not isinstance(error, UserError):
             raise
         return _end(options.command, str(error), 2)
     except Exception as error:

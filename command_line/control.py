@@ -16,7 +16,7 @@ from ..inversion_core.shapes import Sigmas
 from ..inversion_core.techniques.local_blend import START, THRESHOLD, local_blend, mask_blend
 from ..inversion_core.techniques.plug_and_play import ATTENTION_END, FEATURE_END, plug_and_play
 from ..inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END, prompt_to_prompt
-from .errors import Mistake
+from ..pictures.errors import UserError
 from .reading import tell
 from .sharing import shared
 
@@ -49,7 +49,7 @@ NO_CONTROL = Control(cross=0, self_attention=0)
 
 
 def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control) -> list[Technique]:
-    """The core's techniques for a control, outermost first. Raises Mistake if a word is in neither prompt."""
+    """The core's techniques for a control, outermost first. Raises UserError if a word is in neither prompt."""
     region = control.mask if control.kv_edit else None
     sharing = shared(studio.denoiser.blocks, sigmas, share=control.share, region=region, mask=control.mask)
     return [*sharing, *_guided(studio, sigmas, source, target, control)]
@@ -86,7 +86,7 @@ def _plugged(studio: Studio, sigmas: Sigmas, layer: int) -> list[Technique]:
     layers = len(decoder_layers(studio.denoiser.network))
     if layer >= layers:
         there = f"the decoder here has the layers 0 to {layers - 1}" if layers else "this transformer has no decoder"
-        raise Mistake(f"--plug-and-play takes the features of layer {layer} of a UNet's decoder, but {there}.")
+        raise UserError(f"--plug-and-play takes the features of layer {layer} of a UNet's decoder, but {there}.")
     return plug_and_play(
         features=window(sigmas, 0, FEATURE_END), attention=window(sigmas, 0, ATTENTION_END), layer=layer
     )
@@ -100,12 +100,12 @@ def watch(tokens: PromptTokens, word: str) -> tuple[Technique, Bank]:
 
 
 def words_in(studio: Studio, source: str, target: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Those of the words that each prompt has. Raises Mistake if one is in neither."""
+    """Those of the words that each prompt has. Raises UserError if one is in neither."""
     tokens = studio.prompt_tokens(source), studio.prompt_tokens(target)
     ours, theirs = ([word for word in words if _has(one, word)] for one in tokens)
     for word in words:
         if word not in (*ours, *theirs):
-            raise Mistake(f"The word '{word}' is in neither prompt; name a word of '{source}' or '{target}'.")
+            raise UserError(f"The word '{word}' is in neither prompt; name a word of '{source}' or '{target}'.")
     return ours, theirs
 
 

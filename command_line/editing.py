@@ -43,7 +43,7 @@ def run_edit(
     memory: Memory | None = None,
     on_step: OnStep | None = None,
 ) -> Edited:
-    """Edit a trajectory with a method by name; `null_text` saves that method its optimisation. Raises Mistake as `techniques`.
+    """Edit a trajectory with a method by name; `null_text` saves that method its optimisation. Raises UserError as `techniques`.
 
     Guidance leads away from `negative`. The source prompt there makes it act on the difference of the prompts alone.
     """

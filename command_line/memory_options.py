@@ -38,7 +38,7 @@ def add_memory(group: argparse._ArgumentGroup) -> None:
 
 
 def memory_of(options: argparse.Namespace) -> Memory:
-    """What the options say; what is decided is printed. Raises Mistake if the device is not there."""
+    """What the options say; what is decided is printed. Raises UserError if the device is not there."""
     dtype, lossy = PRECISIONS[options.bank_precision]
     device = pick_device(options.bank_device) if options.bank_device else None
     return Memory(Storage(dtype, device, options.bank_budget, lossy), tell=print)

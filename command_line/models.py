@@ -9,7 +9,7 @@ from ..inversion_core.backends.diffusers.studio import Studio
 from ..inversion_core.editors.compare import USUAL
 from ..inversion_core.editors.job import kind_of
 from ..inversion_core.wording import quoted
-from .errors import Mistake
+from ..pictures.errors import UserError
 from .loading import loading
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -25,14 +25,14 @@ TOYBOXES = {"toybox": "unet", "toybox-flow": "flow"}
 def load_studio(model: str, *, device: str = "auto", dtype: str = "auto", scheduler: str | None = None) -> Studio:
     """A model of the toybox, or the model in a folder of diffusers' format, on the levels of `scheduler` or its usual ones.
 
-    Raises Mistake if it is not there or cannot run so.
+    Raises UserError if it is not there or cannot run so.
     """
     loaded = _loaded(model, device, dtype)
     if scheduler is None:
         return loaded
     if scheduler not in loaded.schedulers:
         known = ", ".join(loaded.schedulers) or "none; leave --scheduler out"
-        raise Mistake(f"This model cannot run on the levels of --scheduler {scheduler}. It knows: {known}.")
+        raise UserError(f"This model cannot run on the levels of --scheduler {scheduler}. It knows: {known}.")
     return replace(loaded, levels=loaded.schedulers[scheduler])
 
 
@@ -48,7 +48,7 @@ def _loaded(model: str, device: str, dtype: str) -> Studio:
 
 
 def studio_of(options: argparse.Namespace) -> Studio:
-    """The model that the options name, with the usual guidance and steps of one of few steps if they say so. Raises Mistake as `load_studio`."""
+    """The model that the options name, with the usual guidance and steps of one of few steps if they say so. Raises UserError as `load_studio`."""
     studio = load_studio(options.model, device=options.device, dtype=options.dtype, scheduler=options.scheduler)
     if not options.few_steps:
         return studio
@@ -60,12 +60,12 @@ def studio_of(options: argparse.Namespace) -> Studio:
 def load_toybox(
     device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, *, family: str = "unet"
 ) -> Studio:
-    """The embedded model of the toybox that is a `unet`, or rectified `flow`. Raises Mistake if its weights are missing."""
+    """The embedded model of the toybox that is a `unet`, or rectified `flow`. Raises UserError if its weights are missing."""
     quiet()
     try:
         return {"unet": _toybox_unet, "flow": _toybox_flow}[family](device, dtype)
     except FileNotFoundError as error:
-        raise Mistake(f"The toybox model is incomplete: {error}.") from error
+        raise UserError(f"The toybox model is incomplete: {error}.") from error
 
 
 def _toybox_unet(device: torch.device | str, dtype: torch.dtype) -> Studio:
@@ -101,7 +101,7 @@ def _toybox_flow(device: torch.device | str, dtype: torch.dtype) -> Studio:
 
 
 def pick_device(name: str) -> torch.device:
-    """The named device, or with `auto` the best there is. Raises Mistake if it is not there."""
+    """The named device, or with `auto` the best there is. Raises UserError if it is not there."""
     if name == "auto":
         best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         return torch.device(best)
@@ -109,7 +109,7 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise Mistake(f"The device {quoted(name)} cannot be used here; try --device cpu.") from error
+        raise UserError(f"The device {quoted(name)} cannot be used here; try --device cpu.") from error
     return device
 
 

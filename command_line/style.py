@@ -15,9 +15,9 @@ from ..inversion_core.shapes import Picture
 from ..inversion_core.techniques.style_id import LAYER
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
+from ..pictures.errors import UserError
 from .batch import Making
 from .editing import stacked
-from .errors import Mistake
 
 BLANK = "{}"
 """Stands in a description for the word of the style."""
@@ -79,13 +79,13 @@ def transferred(
     """Each picture, all of one size, in the style that its target names or that its look shows, in one batch.
 
     `styling` is by default `BY_WORD` if the targets name a style or have a blank for it, else `BY_ATTENTION`. Raises
-    Mistake if a look is wanted and there is none.
+    UserError if a look is wanted and there is none.
     """
     making = making or Making()
     named = all(BLANK in wish.target for wish in wishes) or not looks
     styling = styling or (BY_WORD if named else BY_ATTENTION)
     if not looks and (styling.method or any(BLANK in wish.target for wish in wishes)):
-        raise Mistake("The style is to be taken from a picture, and there is none; name a style picture.")
+        raise UserError("The style is to be taken from a picture, and there is none; name a style picture.")
     words = style_words(studio, looks, styling.styles, making) if looks else [""] * len(wishes)
     targets = [wish.target.replace(BLANK, word) for wish, word in zip(wishes, words, strict=True)]
     sources = [wish.source for wish in wishes]

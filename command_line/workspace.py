@@ -13,8 +13,8 @@ from ..inversion_core.quality.diagnosis import CONVERGED
 from ..inversion_core.refine import refine
 from ..inversion_core.shapes import Latent
 from ..inversion_core.trajectory import Provenance, Trajectory
-from ..pictures.files import Pixels, read_picture, shrunk, to_pixels, to_tensor
-from .errors import Mistake
+from ..pictures.errors import UserError
+from ..pictures.files import Pixels, read_picture, shrink, to_pixels, to_tensor
 from .models import studio_of
 from .options import INVERSION_NAMES
 from .progress import bar
@@ -44,10 +44,10 @@ class Job:
 
 
 def open_job(options: argparse.Namespace) -> Job:
-    """Read the picture and load the model. Raises Mistake if either cannot be."""
+    """Read the picture and load the model. Raises UserError if either cannot be."""
     pixels = read_picture(options.picture)
     if options.resize:
-        pixels = shrunk(pixels, options.resize)
+        pixels = shrink(pixels, options.resize)
     studio = studio_of(options)
     if max(pixels.shape) > 2 * studio.trained_size and not options.resize:
         _say(
@@ -66,13 +66,13 @@ def trajectory_of(job: Job, options: argparse.Namespace, prompt: str | None) -> 
     trajectory = storage.load_trajectory(options.trajectory)
     storage.require_same_model(trajectory.provenance, job.studio.denoiser.identity)
     if prompt is not None and prompt != trajectory.provenance.prompt:
-        raise Mistake(
+        raise UserError(
             f"{options.trajectory} was inverted as '{trajectory.provenance.prompt}', not '{prompt}'; "
             "leave the source description out, or invert the picture again with the new one."
         )
     same = trajectory.shape == tuple(job.x0.shape) and _distance(trajectory.xs[-1], job.x0) < SAME_PICTURE
     if not same:
-        raise Mistake(
+        raise UserError(
             f"{options.trajectory} is the trajectory of another picture than {options.picture}, or of another size."
         )
     return trajectory

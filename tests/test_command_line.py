@@ -234,9 +234,9 @@ def test_pasting_is_exact_where_the_mask_is_black():
     generator = np.random.default_rng(1)
     original, edited = (generator.integers(0, 256, (5, 6, 3), dtype=np.uint8) for _ in range(2))
     mask = torch.linspace(0, 1, 30).reshape(5, 6).numpy()
-    assert np.array_equal(pictures.pasted(original, edited, np.zeros_like(mask)), original)
-    assert np.array_equal(pictures.pasted(original, edited, np.ones_like(mask)), edited)
-    assert np.array_equal(pictures.pasted(original, edited, mask)[0, 0], original[0, 0])
+    assert np.array_equal(pictures.paste_edit(original, edited, np.zeros_like(mask)), original)
+    assert np.array_equal(pictures.paste_edit(original, edited, np.ones_like(mask)), edited)
+    assert np.array_equal(pictures.paste_edit(original, edited, mask)[0, 0], original[0, 0])
 
 
 def test_compare_lays_out_every_method(photo, model, capsys):

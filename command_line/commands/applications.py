@@ -10,19 +10,19 @@ from torch import Tensor
 
 from ...inversion_core.applications.try_on import DEFAULT, RECIPE
 from ...inversion_core.shapes import Picture
+from ...pictures.errors import UserError
 from ...pictures.files import (
     Pixels,
     mask_to_tensor,
-    pasted,
+    paste_edit,
     read_mask,
     read_picture,
-    shrunk,
+    shrink,
     to_pixels,
     to_tensor,
     write_picture,
 )
 from ..batch import Making
-from ..errors import Mistake
 from ..models import studio_of
 from ..outputs import check_picture
 from ..progress import bar
@@ -39,9 +39,9 @@ def style_command(options: argparse.Namespace) -> None:
     target = options.source if options.target is None else options.target
     blanks = BLANK in target
     if options.style_picture is None and (blanks or options.method or options.target is None):
-        raise Mistake("Say which style: name it in --target, or give a picture of it with --style-picture.")
+        raise UserError("Say which style: name it in --target, or give a picture of it with --style-picture.")
     if blanks and BLANK not in options.style_source:
-        raise Mistake(f"The word of the style is to be read: write {BLANK} for it in --style-source too.")
+        raise UserError(f"The word of the style is to be read: write {BLANK} for it in --style-source too.")
     out = options.out or options.picture.with_name(options.picture.stem + ".styled.png")
     check_picture(out, options)
     pixels = opened(options.picture, options)
@@ -71,7 +71,7 @@ def try_on_command(options: argparse.Namespace) -> None:
         (options.garment, options.garment_mask, "--garment or --garment-mask"),
     ):
         if not told and mask is None:
-            raise Mistake(f"Say where the clothing is in each picture: give {where}.")
+            raise UserError(f"Say where the clothing is in each picture: give {where}.")
     out = options.out or options.picture.with_name(options.picture.stem + ".dressed.png")
     check_picture(out, options)
     pixels, garment = (opened(path, options) for path in (options.picture, options.garment_picture))
@@ -85,7 +85,7 @@ def try_on_command(options: argparse.Namespace) -> None:
     fit, targets = (RECIPE if options.attention_only else DEFAULT), None if options.target is None else [options.target]
     made = try_on(studio, [person], [clothes], targets=targets, fit=fit, making=making_of(options))
     edited, back = (to_pixels(studio.decode(x), pixels.shape[:2]) for x in (made.edited.target, made.edited.source[-1]))
-    edited = edited if region is None else pasted(pixels, edited, region)
+    edited = edited if region is None else paste_edit(pixels, edited, region)
     write_picture(out, edited)
     worn = made.region[0, 0, : pixels.shape[0], : pixels.shape[1]].cpu().numpy()
     print(f"dressed         {out} ({float(made.region.mean()):.0%} of the picture is the region)")
@@ -93,13 +93,13 @@ def try_on_command(options: argparse.Namespace) -> None:
 
 
 def opened(path: Path, options: argparse.Namespace) -> Pixels:
-    """A picture, shrunk if that was asked for."""
+    """A picture, shrink if that was asked for."""
     pixels = read_picture(path)
-    return shrunk(pixels, options.resize) if options.resize else pixels
+    return shrink(pixels, options.resize) if options.resize else pixels
 
 
 def masked(path: Path | None, pixels: Pixels) -> Shares | None:
-    """The mask of a picture, if there is one. Raises Mistake as `read_mask`."""
+    """The mask of a picture, if there is one. Raises UserError as `read_mask`."""
     return None if path is None else read_mask(path, pixels.shape[:2])
 
 

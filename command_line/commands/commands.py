@@ -13,10 +13,10 @@ from ...inversion_core.files import storage
 from ...inversion_core.loops.integrate import replay
 from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.techniques.prompt_to_prompt import usual_shares
-from ...pictures.files import Pixels, mask_to_tensor, pasted, read_mask, thumbnail, to_tensor, write_picture
+from ...pictures.errors import UserError
+from ...pictures.files import Pixels, mask_to_tensor, paste_edit, read_mask, thumbnail, to_tensor, write_picture
 from ..control import Control, words_in
 from ..editing import run_edit, run_null_text
-from ..errors import Mistake
 from ..memory_options import memory_of
 from ..outputs import check_file, check_picture, named_after
 from ..progress import bar
@@ -84,7 +84,7 @@ def edit_command(options: argparse.Namespace) -> None:
             on_step=on_step,
         )
     pixels, back = job.picture(edited.target), job.picture(edited.source[-1])
-    pixels = pixels if mask is None else pasted(job.pixels, pixels, mask)
+    pixels = pixels if mask is None else paste_edit(job.pixels, pixels, mask)
     write_picture(out, pixels)
     (verdict,) = verdicts([job.pixels], [pixels], [back], mask)
     print(f"edited          {out}")
@@ -140,17 +140,17 @@ def _control(job: Job, options: argparse.Namespace, mask: NDArray[np.float32] | 
 def _check(options: argparse.Namespace) -> None:
     """Options that do not go together, found before anything is loaded."""
     if options.weights and not _or_usual(options, options.cross, usual=1.0):
-        raise Mistake("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
+        raise UserError("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
     if options.kv_edit and options.mask is None and not options.find_region:
-        raise Mistake("--kv-edit makes a region anew; name the mask's picture with --mask, or add --find-region.")
+        raise UserError("--kv-edit makes a region anew; name the mask's picture with --mask, or add --find-region.")
     if options.find_region and options.mask is not None:
-        raise Mistake("--mask names the region and --find-region looks for it; give one of them.")
+        raise UserError("--mask names the region and --find-region looks for it; give one of them.")
     if options.few_steps and (options.negative or options.method not in ("direct", "ddim")):
-        raise Mistake(
+        raise UserError(
             "--few-steps models have no negative description: edit with --method direct or ddim, without --negative."
         )
     if options.negative is not None and options.method not in ("direct", "ddim"):
-        raise Mistake(f"--negative works with the methods direct and ddim; {options.method} sets its own.")
+        raise UserError(f"--negative works with the methods direct and ddim; {options.method} sets its own.")
 
 
 def _or_usual(options: argparse.Namespace, given: float | None, usual: float) -> float:

@@ -12,9 +12,9 @@ from ...inversion_core.editors.job import Settings
 from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.types import Cond
 from ...inversion_core.wording import quoted
+from ...pictures.errors import UserError
 from ...pictures.files import to_tensor, write_picture
 from ...pictures.sheet import Cell, sheet
-from ..errors import Mistake
 from ..outputs import check_folder, named_after, write_text
 from ..progress import bar
 from ..verdict import OUTCOMES, note_equal, verdicts
@@ -59,7 +59,7 @@ def compare_command(options: argparse.Namespace) -> None:
                 cells.append(Cell(result.name, edited, note_of(row)))
     if len(cells) == FIRST:
         reasons = "; ".join(f"{row['method']}: {row['refused']}" for row in rows)
-        raise Mistake(f"No method could edit this picture. {reasons}")
+        raise UserError(f"No method could edit this picture. {reasons}")
     lines = [f"from: {options.source}", f"to: {options.target}"]
     write_picture(out / "methods.png", sheet("Methods side by side", lines, cells))
     write_text(out / "methods.json", json.dumps({"methods": rows}, indent=2) + "\n")
@@ -81,11 +81,11 @@ def prompts(studio: Studio, options: argparse.Namespace, settings: Settings) -> 
 
 
 def chosen(job: Job, names: list[str], few_steps: bool = False) -> list[str]:
-    """The methods to run. Raises Mistake at one that the model cannot run."""
+    """The methods to run. Raises UserError at one that the model cannot run."""
     able = fitting(job.studio.denoiser, few_steps)
     for name in names:
         if name not in able:
-            raise Mistake(f"{quoted(name)} does not work on this kind of model; these do: {', '.join(able)}.")
+            raise UserError(f"{quoted(name)} does not work on this kind of model; these do: {', '.join(able)}.")
     return names or able
 
 

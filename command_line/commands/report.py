@@ -11,7 +11,7 @@ from ...inversion_core.quality.metrics import Whiteness, drift, psnr, ssim, whit
 from ...inversion_core.trajectory import Trajectory
 from ...inversion_core.types import Cond
 from ...pictures.files import Pixels, to_pixels, to_tensor
-from ...pictures.sheet import Cell, amplified, curves, sheet
+from ...pictures.sheet import Cell, amplify, curves, sheet
 from ..progress import bar
 
 SMALLEST_FOR_SSIM = 11
@@ -45,9 +45,9 @@ def report_picture(
         Cell("autoencoder alone", held.pixels, f"the ceiling: {held}"),
         Cell("retraced", plain.pixels, f"guidance 1: {plain}"),
         Cell(f"retraced at guidance {guidance:g}", guided.pixels, f"plain DDIM: {guided}"),
-        Cell("autoencoder's error, 8 times", amplified(held.pixels, pixels)),
-        Cell("retracing's error, 8 times", amplified(plain.pixels, held.pixels), "against the autoencoder's picture"),
-        Cell("guidance's error, 8 times", amplified(guided.pixels, held.pixels), "against the autoencoder's picture"),
+        Cell("autoencoder's error, 8 times", amplify(held.pixels, pixels)),
+        Cell("retracing's error, 8 times", amplify(plain.pixels, held.pixels), "against the autoencoder's picture"),
+        Cell("guidance's error, 8 times", amplify(guided.pixels, held.pixels), "against the autoencoder's picture"),
         Cell(
             "distance from the trajectory",
             curves([("guidance 1", plain.drift, BLUE), (f"guidance {guidance:g}", guided.drift, RED)]),

@@ -1,9 +1,12 @@
 """`latent-inversion video`: a clip and a new description of it, frame after frame through a model of pictures."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 
 from ...inversion_core.backends.diffusers.studio import Studio
@@ -14,11 +17,12 @@ from ...inversion_core.loops.clip import Window, edit_clip, windows
 from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.shapes import Latent
 from ...inversion_core.trajectory import Provenance, Trajectory
-from ...pictures.clips import Footage, check_clip, read_clip, write_clip, write_frames
-from ...pictures.files import Pixels, shrunk, to_pixels, to_tensor
+from ...pictures.clips import DURATION, FRAMES, Footage, read_clip, write_clip, write_frames
+from ...pictures.files import Pixels, shrink, to_pixels, to_tensor
 from ..control import Control, techniques
 from ..models import studio_of
 from ..options import INVERSION_NAMES
+from ..outputs import check_file, check_folder
 from ..progress import bar
 from ..verdict import note_equal, of_clip, verdicts
 
@@ -31,7 +35,7 @@ def video_command(options: argparse.Namespace) -> None:
     check_clip(out, options)
     footage = read_clip(options.clip)
     studio = studio_of(options)
-    frames = [shrunk(frame, options.resize) if options.resize else frame for frame in footage.frames]
+    frames = [shrink(frame, options.resize) if options.resize else frame for frame in footage.frames]
     trajectory = inverted(studio, frames, options)
     control = control_of(options)
     own = techniques(studio, trajectory.sigmas, options.source, options.target, control)
@@ -50,6 +54,17 @@ def video_command(options: argparse.Namespace) -> None:
         print(f"frames          {out.with_suffix('.frames')}")
     print(f"verdict         {of_clip(verdicts(frames, pixels, back))}")
     print(f"source branch   {sum(kept) / len(kept):.1f} dB (how well the method kept the clip)")
+
+
+def check_clip(path: Path, options: argparse.Namespace) -> None:
+    """Raises UserError if no clip can be written there, or it is one that the command reads."""
+    if not path.suffix or os.path.isdir(path):
+        return check_folder(path, options, FRAMES)
+    check_file(path, options)
+    check_folder(path.with_suffix(".frames"), options, FRAMES)
+    with TemporaryDirectory() as folder:
+        black = Footage([np.zeros((16, 16, 3), np.uint8)], [DURATION])
+        write_clip(Path(folder, f"{path.stem[:40]}{path.suffix}"), black)
 
 
 def plan_of(frames: int, options: argparse.Namespace) -> list[Window]:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ...inversion_core.files.storage import StorageError, load_header, load_thumbnail
 from ...inversion_core.wording import plain, quoted
-from ...pictures.files import shrunk
+from ...pictures.files import shrink
 from .cards import card_of, cards
 from .thumbnails import SIDE
 from .trajectory_folder import path_of
@@ -78,7 +78,7 @@ def thumbnail(file: str) -> tuple[bytes, str]:
     if picture is None:
         raise FileNotFoundError(f"{path.name} has no thumbnail.")
     written = io.BytesIO()
-    Image.fromarray(shrunk(picture.numpy(), SIDE)).save(written, "PNG")
+    Image.fromarray(shrink(picture.numpy(), SIDE)).save(written, "PNG")
     return written.getvalue(), "image/png"
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...inversion_core.quality.metrics import Whiteness, whiteness
 from ...inversion_core.trajectory import Trajectory
-from ...pictures.figures import BLUE, FAINT, GAP, INK, LINE, ORANGE, PAPER, Box, axes, curve, image_of, write
+from ...pictures.drawing import BLUE, FAINT, GAP, INK, LINE, ORANGE, PAPER, Box, axes, curve, image_of, write
 
 WIDTH, HEIGHT, BINS, REACH = 1040, 380, 64, 4
 NAMED = 32
