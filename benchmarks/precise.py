@@ -18,7 +18,7 @@ from latent_inversion.command_line.cases import Case, World, prepare
 from latent_inversion.command_line.control import NO_CONTROL
 from latent_inversion.command_line.editing import run_edit
 from latent_inversion.command_line.models import TOYBOX_GUIDANCE
-from latent_inversion.command_line.region import found_region
+from latent_inversion.command_line.region import find_region
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.toybox.world import Edit, held_out_edits
 
@@ -39,7 +39,7 @@ def one(world: World, case: Case) -> Picture:
     if case.edit.changed == ("time",):
         control = replace(NO_CONTROL, self_attention=0.1)
     else:
-        control = replace(NO_CONTROL, mask=found_region(studio, case.trajectory, *words))
+        control = replace(NO_CONTROL, mask=find_region(studio, case.trajectory.xs[-1], case.trajectory.sigmas, *words))
     return studio.decode(run_edit(studio, case.trajectory, *words, guidance=GUIDANCE, control=control).target)
 
 

@@ -16,6 +16,9 @@ from ..inversion_core.wording import plain
 from .errors import UserError
 
 Pixels = NDArray[np.uint8]
+"""Levels 0..255 [height, width, 3]."""
+Mask = NDArray[np.float32]
+"""Shares 0..1 [height, width]."""
 
 
 def read_picture(path: str | Path) -> Pixels:
@@ -27,7 +30,7 @@ def read_picture(path: str | Path) -> Pixels:
     return np.asarray(_eight_bit(image, path).convert("RGB"))
 
 
-def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.float32]:
+def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
     """A mask picture as values 0..1 [height, width], white where the edit may go. Raises UserError unless it has `size`."""
     mask = np.asarray(_eight_bit(_open(path), path).convert("L"), dtype=np.float32) / 255
     if mask.shape != size:
@@ -78,7 +81,7 @@ def to_tensor(pixels: Pixels, multiple: int = 1) -> Tensor:
     return torch.from_numpy(padded.copy()).permute(2, 0, 1)[None].float() / 255
 
 
-def mask_to_tensor(mask: NDArray[np.float32], multiple: int = 1) -> Tensor:
+def mask_to_tensor(mask: Mask, multiple: int = 1) -> Tensor:
     """A mask [1, 1, height, width] widened like its picture."""
     room = [(0, -side % multiple) for side in mask.shape]
     return torch.from_numpy(np.pad(mask, room, mode="reflect").copy())[None, None]
@@ -91,7 +94,7 @@ def to_pixels(picture: Tensor, size: tuple[int, int] | None = None) -> Pixels:
     return kept.round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
-def paste_edit(original: Pixels, edited: Pixels, mask: NDArray[np.float32]) -> Pixels:
+def paste_edit(original: Pixels, edited: Pixels, mask: Mask) -> Pixels:
     """The edited pixels by the share that the mask gives them; where it is black, the original's, exactly."""
     share = mask[..., None]
     mixed = np.rint(share * edited + (1 - share) * original).astype(np.uint8)

@@ -1,5 +1,6 @@
 """`latent-inversion report`: what stands between a picture and its edit, in figures, curves and words."""
 
+import argparse
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,43 @@ from ...inversion_core.quality.diagnosis import Held, findings
 from ...inversion_core.quality.metrics import Whiteness, drift, psnr, ssim, whiteness
 from ...inversion_core.trajectory import Trajectory
 from ...inversion_core.types import Cond
-from ...pictures.files import Pixels, to_pixels, to_tensor
+from ...pictures.files import Pixels, to_pixels, to_tensor, write_picture
 from ...pictures.sheet import Cell, amplify, curves, sheet
+from ..options import GUIDANCE, add_guidance, add_inversion, add_output, add_picture_and_model, add_trajectory
+from ..outputs import check_picture, named_after
 from ..progress import bar
+from ..workspace import open_workspace, trajectory_of
 
+DESCRIPTION = """\
+Measure what stands between a picture and its edit: the autoencoder's ceiling, the inversion, the drift
+under guidance. Prints the figures with advice and writes a picture of them."""
 SMALLEST_FOR_SSIM = 11
 BLUE, RED = (37, 99, 235), (220, 38, 38)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    command.description = DESCRIPTION
+    add_picture_and_model(command)
+    command.add_argument(
+        "--prompt", metavar="TEXT", help="what the picture shows (default: the prompt of --trajectory, or nothing)"
+    )
+    add_guidance(command, f"the guidance to test (default: {GUIDANCE})")
+    add_inversion(command)
+    add_trajectory(command)
+    add_output(command, "the picture (default: PICTURE's name with .report.png)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the report's picture; print its figures and advice."""
+    out = options.out or named_after(options.picture, ".report.png")
+    check_picture(out, options)
+    workspace = open_workspace(options)
+    studio, trajectory = workspace.studio, trajectory_of(workspace, options, options.prompt)
+    guidance = studio.guidance if options.guidance is None else options.guidance
+    picture, lines = report_picture(studio, trajectory, workspace.pixels, guidance=guidance, shown=not options.quiet)
+    write_picture(out, picture)
+    print("\n".join([*lines, f"picture: {out}"]))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,55 @@
+"""What a method of the table asks of the options: which of them it takes, its numbers, and its prompts."""
+
+import argparse
+from dataclasses import replace
+
+from ..inversion_core.backends.diffusers.studio import Studio
+from ..inversion_core.editors import EDITORS
+from ..inversion_core.editors.compare import USUAL
+from ..inversion_core.editors.job import Settings, kind_of
+from ..inversion_core.types import Cond
+from ..pictures.errors import UserError
+
+OWN_NEGATIVE = {"null-text", "negative-prompt", "ProxNPI", "FlowAlign", "TurboEdit"}
+DRAWING = {None, "edit-friendly DDPM", "RF-Inversion", "TurboEdit"}
+
+
+def check_method(options: argparse.Namespace) -> None:
+    """Raises UserError at options that the method cannot take."""
+    method, editor = options.method, EDITORS[options.method]
+    if options.few_steps and (options.negative or editor.uncond):
+        raise UserError(
+            "--few-steps models have no negative description: edit with --method direct or ddim, without --negative."
+        )
+    if options.negative is not None and method in OWN_NEGATIVE:
+        raise UserError(f"--negative works with methods like direct and ddim; {method} sets its own.")
+    if options.seed is not None and editor.inversion not in DRAWING:
+        raise UserError(f"--seed is for methods that draw noise; {method} draws none. Leave it out.")
+    if options.inversion is not None and editor.inversion != "ddim":
+        how = "needs no inversion" if editor.inversion is None else f"inverts the picture by '{editor.inversion}'"
+        raise UserError(f"--inversion is for methods that edit along DDIM inversion; {method} {how}. Leave it out.")
+    if editor.inversion is None and options.trajectory is not None:
+        raise UserError(f"--trajectory is of no use to {method}, which needs no inversion. Leave it out.")
+    if editor.inversion is None and options.kv_edit:
+        raise UserError(f"--kv-edit keeps the background of a trajectory, and {method} has none; use --method direct.")
+
+
+def settings_of(studio: Studio, options: argparse.Namespace) -> Settings:
+    """What the method was published with for this kind of model, or else the model's usual numbers; what was given goes first."""
+    kind = kind_of(studio.denoiser.path, studio.denoiser.distilled, options.few_steps)
+    published, given = EDITORS[options.method].settings.get(kind), options.guidance
+    usual = Settings(studio.guidance, studio.guidance, USUAL[kind].strength, studio.steps)
+    settings = published or (usual if given is None else replace(usual, source_guidance=given))
+    numbers = {"guidance": given, "strength": options.strength, "steps": options.steps}
+    return replace(settings, **{name: number for name, number in numbers.items() if number is not None})
+
+
+def prompts_of(
+    studio: Studio, texts: tuple[str, str], settings: Settings, negative: str = "", *, few_steps: bool
+) -> tuple[Cond, Cond]:
+    """Source and target under the guidance of the settings; those of a few-step model by themselves where they are not guided."""
+    numbers = settings.source_guidance, settings.guidance
+    source, target = (studio.cond(text, number, negative) for text, number in zip(texts, numbers, strict=True))
+    if not few_steps:
+        return source, target
+    return source if source.guided else source.alone(), target if target.guided else target.alone()
