@@ -17,9 +17,9 @@ from truth.run import Method, baselines, options, run
 from latent_inversion.command_line.cases import Case, World, prepare
 from latent_inversion.command_line.control import NO_CONTROL
 from latent_inversion.command_line.editing import run_edit
-from latent_inversion.command_line.models import TOYBOX_GUIDANCE
 from latent_inversion.command_line.region import find_region
 from latent_inversion.inversion_core.shapes import Picture
+from latent_inversion.toybox.hosts.studios import TOYBOX_GUIDANCE
 from latent_inversion.toybox.world import Edit, held_out_edits
 
 KINDS = ("accessory", "fur", "time")

@@ -18,9 +18,9 @@ from truth.run import Method, baselines, options, run
 
 from latent_inversion.command_line.batch import Making
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.models import TOYBOX_GUIDANCE
 from latent_inversion.command_line.style import BLANK, Look, Styling, Wish, transferred
 from latent_inversion.inversion_core.shapes import Picture
+from latent_inversion.toybox.hosts.studios import TOYBOX_GUIDANCE
 from latent_inversion.toybox.world import HELD_OUT_SEEDS, Edit, Scene, caption, render
 
 OURS = "ours"

@@ -15,9 +15,6 @@ from .loading import loading
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
-TOYBOX_GUIDANCE = 3.0
-"""At which the toybox's models edit best: every one of twelve edits right at 3, 5 and 7.5, and the rest nearest to the truth at 3."""
-
 TOYBOXES = {"toybox": "unet", "toybox-flow": "flow"}
 """The embedded models by the names that `--model` knows, and their families."""
 
@@ -62,42 +59,12 @@ def load_toybox(
 ) -> Studio:
     """The embedded model of the toybox that is a `unet`, or rectified `flow`. Raises UserError if its weights are missing."""
     quiet()
+    from ..toybox.hosts.studios import load_studio as load
+
     try:
-        return {"unet": _toybox_unet, "flow": _toybox_flow}[family](device, dtype)
+        return load(family, device, dtype)
     except FileNotFoundError as error:
         raise UserError(f"The toybox model is incomplete: {error}.") from error
-
-
-def _toybox_unet(device: torch.device | str, dtype: torch.dtype) -> Studio:
-    from ..inversion_core.backends.diffusers.studio import studio
-    from ..toybox.loaders import load_diffusers
-
-    parts = load_diffusers()
-    made = studio(
-        unet=parts.unet.to(device, dtype),
-        vae=parts.vae.to(device),
-        encoders=[(parts.tokenizer, parts.text_encoder.to(device, dtype))],
-        scheduler=parts.scheduler,
-    )
-    return replace(made, guidance=TOYBOX_GUIDANCE)
-
-
-def _toybox_flow(device: torch.device | str, dtype: torch.dtype) -> Studio:
-    from ..inversion_core.backends.diffusers.studio import flow_studio
-    from ..inversion_core.backends.diffusers.text import TextEncoder, summarised_words
-    from ..toybox.loaders import load_flow
-
-    parts = load_flow()
-    encoder = TextEncoder(parts.tokenizer, parts.text_encoder.to(device, dtype))
-    return flow_studio(
-        transformer=parts.transformer.to(device, dtype),
-        vae=parts.vae.to(device),
-        words=summarised_words(encoder),
-        tokens=encoder.words,
-        scheduler=parts.scheduler,
-        side=parts.transformer.config.sample_size,
-        guidance=TOYBOX_GUIDANCE,
-    )
 
 
 def pick_device(name: str) -> torch.device:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..inversion_core.backends.diffusers.studio import Studio
-from ..inversion_core.files import storage
+from ..inversion_core.files import trajectory_file
 from ..inversion_core.inversions import INVERSIONS, invert
 from ..inversion_core.quality.diagnosis import CONVERGED
 from ..inversion_core.quality.metrics import psnr
@@ -77,8 +77,8 @@ def trajectory_of(
     """The trajectory in the file that was named, checked against model, picture and prompt, or a new one of so many steps."""
     if getattr(options, "trajectory", None) is None:
         return new_trajectory(workspace.studio, workspace.x0, prompt or "", options, steps=steps)
-    trajectory = storage.load_trajectory(options.trajectory)
-    storage.require_same_model(trajectory.provenance, workspace.studio.denoiser.identity)
+    trajectory = trajectory_file.load_trajectory(options.trajectory)
+    trajectory_file.require_same_model(trajectory.provenance, workspace.studio.denoiser.identity)
     if prompt is not None and prompt != trajectory.provenance.prompt:
         raise UserError(
             f"{options.trajectory} was inverted as '{trajectory.provenance.prompt}', not '{prompt}'; "

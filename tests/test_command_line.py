@@ -17,7 +17,7 @@ from latent_inversion.command_line import main, workspace
 from latent_inversion.command_line.models import load_studio
 from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor
 from latent_inversion.inversion_core.editors.job import Settings
-from latent_inversion.inversion_core.files.storage import load_thumbnail, load_trajectory
+from latent_inversion.inversion_core.files.trajectory_file import load_thumbnail, load_trajectory
 from latent_inversion.inversion_core.paths import RF
 from latent_inversion.inversion_core.schedules import flow_match_euler, flow_shift
 from latent_inversion.inversion_core.types import Cond

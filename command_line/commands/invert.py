@@ -2,7 +2,7 @@
 
 import argparse
 
-from ...inversion_core.files import storage
+from ...inversion_core.files.trajectory_file import save
 from ...inversion_core.loops.integrate import replay
 from ...pictures.files import thumbnail, write_picture
 from ..options import add_inversion, add_output, add_picture_and_model
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     workspace = open_workspace(options)
     trajectory = new_trajectory(workspace.studio, workspace.x0, options.prompt, options)
     out.parent.mkdir(parents=True, exist_ok=True)
-    storage.save(trajectory, out, thumbnail=thumbnail(workspace.pixels))
+    save(trajectory, out, thumbnail=thumbnail(workspace.pixels))
     studio = workspace.studio
     with bar(shown=not options.quiet) as on_step:
         walk = replay(trajectory, studio.denoiser, studio.cond(options.prompt), on_step=on_step)

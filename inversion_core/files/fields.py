@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from ..paths import PATHS
+from ..trajectory import Provenance
 from ..wording import quoted
 
 LEVELS, SIDE = 10_000, 1024
@@ -31,7 +32,10 @@ ERRORS: Right = (
         and all((type(one) is float and one >= 0) or (type(one) is int and 0 <= one < HIGHEST) for one in value)
     ),
 )
+TEXTS: Right = ("a list of texts", lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value))
 PROVENANCE = {"model": TEXT, "method": TEXT, "guidance": NUMBER, "prompt": TEXT}
+FURTHER = {"negative": TEXT, "checkpoint": TEXT, "loras": TEXTS}
+"""The fields of a Provenance that lie beside the others in a file: versions up to 0.3.0 pass over them."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,21 @@ def needed(kept: Mapping[str, Any], name: str, right: Right) -> Any:
     return value
 
 
-def provenance_of(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a Provenance. Raises ValueError at one that is unknown or of another kind."""
+def facts_of(provenance: Provenance) -> dict[str, Any]:
+    """A provenance as facts that JSON can hold."""
+    fields = asdict(provenance)
+    further = {name: fields[name] for name in FURTHER if fields[name]}
+    return {"provenance": {name: fields[name] for name in PROVENANCE}} | further
+
+
+def provenance_of(facts: Mapping[str, Any]) -> Provenance:
+    """The provenance in a file's facts. Raises ValueError at a field that is unknown or of another kind."""
     kept = needed(facts, "provenance", OBJECT)
     if unknown := [name for name in kept if name not in PROVENANCE]:
         raise ValueError(f"its provenance has a field {quoted(unknown[0], 40)}; known are {', '.join(PROVENANCE)}")
-    return {name: needed(kept, name, PROVENANCE[name]) for name in kept}
+    fields = {name: needed(kept, name, PROVENANCE[name]) for name in kept}
+    fields |= {name: needed(facts, name, right) for name, right in FURTHER.items() if name in facts}
+    return Provenance(**fields | {"loras": tuple(fields.get("loras", ()))})
 
 
 def tensors_of(head: Mapping[str, Any], layout: Layout, size: int) -> dict[str, Stored]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...inversion_core.backends.comfy.denoiser import is_guidance_distilled
 from ...inversion_core.dial import AS_SET, FEW_STEPS, Turned, turned
-from ...inversion_core.files.storage import require_same_model
+from ...inversion_core.files.trajectory_file import require_same_model
 from ...inversion_core.loops.direct import direct
 from ...inversion_core.loops.edit import Edited, Target, unanchored
 from ...inversion_core.loops.memory import edit_within

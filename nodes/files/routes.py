@@ -14,7 +14,8 @@ from typing import Any
 import folder_paths
 from PIL import Image
 
-from ...inversion_core.files.storage import StorageError, load_header, load_thumbnail
+from ...inversion_core.files.file_head import StorageError, load_header
+from ...inversion_core.files.trajectory_file import load_thumbnail
 from ...inversion_core.wording import plain, quoted
 from ...pictures.files import shrink
 from .cards import card_of, cards

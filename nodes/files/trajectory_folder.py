@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ...inversion_core.files.storage import StorageError, load_header, load_null_text, load_trajectory, save
+from ...inversion_core.files.file_head import StorageError
+from ...inversion_core.files.trajectory_file import load_null_text, open_file, save
 from ...inversion_core.wording import HIDDEN, quoted
 from ..kit.notes import facts_of
 from ..sockets import LatentTrajectory, NullTextResult
+from .file_metadata import provenance_in
 from .thumbnails import of_latent, of_picture
 
 SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
@@ -142,21 +144,23 @@ def size_of(record: LatentTrajectory, image: Tensor | None) -> tuple[int, int]:
 
 def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
     """A trajectory and the null-text result beside it. Raises StorageError, saying what is wrong with the file."""
-    null_text, header = beside(path), load_header(path)
-    try:
-        facts = facts_of(header.notes, header.shape[1])
-    except ValueError as error:
-        raise StorageError(
-            f"{path.name} was not saved by Save Trajectory: it does not say how its latents are scaled and how large its "
-            f"picture is ({error}). Save the trajectory with that node."
-        ) from error
-    if header.bytes > (free := comfy.model_management.get_free_memory(torch.device("cpu"))):
-        raise StorageError(
-            f"{path.name} was not read: its tensors take {header.bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are "
-            "free. Close other programs, or invert with fewer steps."
-        )
-    record = LatentTrajectory(load_trajectory(path), *facts)
-    return record, NullTextResult(load_null_text(null_text)) if null_text else None
+    null_text = beside(path)
+    with open_file(path) as stored:
+        header = stored.header
+        try:
+            facts = facts_of(header.notes, header.shape[1])
+        except ValueError as error:
+            raise StorageError(
+                f"{path.name} was not saved by Save Trajectory: it does not say how its latents are scaled and how large its "
+                f"picture is ({error}). Save the trajectory with that node."
+            ) from error
+        if header.bytes > (free := comfy.model_management.get_free_memory(torch.device("cpu"))):
+            raise StorageError(
+                f"{path.name} was not read: its tensors take {header.bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory "
+                "are free. Close other programs, or invert with fewer steps."
+            )
+        trajectory = replace(stored.trajectory(), provenance=provenance_in(header))
+    return LatentTrajectory(trajectory, *facts), NullTextResult(load_null_text(null_text)) if null_text else None
 
 
 def _changed(file: str) -> int | None:

@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,14 +17,24 @@ from ..paths import PATHS
 from ..solvers import SOLVERS
 from ..trajectory import NullText, Provenance, Trajectory
 from ..wording import quoted
-from .fields import DTYPES, HIGHEST, Stored
-from .headers import FORMATS, VERSION, Header, StorageError, check_size, header_of, load_header, opened
+from .fields import DTYPES, HIGHEST, Stored, facts_of
+from .file_head import (
+    FORMATS,
+    NULL_TEXT_FILE,
+    TRAJECTORY_FILE,
+    VERSION,
+    Header,
+    StorageError,
+    check_size,
+    header_of,
+    load_header,
+    opened,
+)
 from .writing import writing
 
 SECONDARY = ("partners", "noise")
 LARGEST = 1e7
 """The largest value of a latent or an embedding that is read."""
-__all__ = ["Header", "StorageError", "load_header"]
 
 
 def save(
@@ -46,7 +57,7 @@ def save(
     _check_values(failed, tensors, facts)
     tensors |= {} if thumbnail is None else {"thumbnail": thumbnail.cpu().contiguous()}
     kind = next(name for name, cls in FORMATS.items() if isinstance(value, cls))
-    kept = {"facts": facts | {"provenance": asdict(value.provenance)}, "notes": dict(notes or {})}
+    kept = {"facts": facts | facts_of(value.provenance), "notes": dict(notes or {})}
     metadata = {"format": kind, "version": str(VERSION), **{name: json.dumps(fact) for name, fact in kept.items()}}
     with writing(path) as temporary:
         save_file(tensors, temporary, metadata={**(texts or {}), **metadata})
@@ -57,51 +68,93 @@ def save(
             raise StorageError(f"{failed}, for it could not be read again: {reason}") from error
 
 
+@dataclass(frozen=True)
+class OpenFile:
+    """A file whose head was read, and checked, and whose tensors were not."""
+
+    path: str | os.PathLike[str]
+    header: Header
+    file: BinaryIO
+    start: int
+
+    def trajectory(self) -> Trajectory:
+        """The trajectory. Raises StorageError as `load_trajectory`."""
+        tensors, facts = self.tensors(), self.header.facts
+        try:
+            return Trajectory(
+                path=PATHS[facts["path"]],
+                sigmas=tensors["sigmas"],
+                xs=tuple(tensors["xs"]),
+                solver=facts["solver"] if facts["solver"] in SOLVERS else _unknown(facts["solver"]),
+                **{name: tuple(tensors[name]) for name in SECONDARY if name in tensors},
+                residuals=None if facts["residuals"] is None else tuple(map(float, facts["residuals"])),
+                provenance=self.header.provenance,
+            )
+        except ValueError as error:
+            raise StorageError(
+                f"{self.path} is a damaged trajectory file: {error}. Save the trajectory again."
+            ) from error
+
+    def null_text(self) -> NullText:
+        """The null-text result. Raises StorageError as `load_null_text`."""
+        tensors, facts = self.tensors(), self.header.facts
+        try:
+            return NullText(
+                sigmas=tensors["sigmas"],
+                embeddings=tuple(tensors["embeddings"]),
+                first=tuple(map(float, facts["first"])),
+                last=tuple(map(float, facts["last"])),
+                evaluations=facts["evaluations"],
+                provenance=self.header.provenance,
+            )
+        except ValueError as error:
+            raise StorageError(f"{self.path} is a damaged null-text file: {error}. Save the result again.") from error
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors but the thumbnail, read into memory of their own."""
+        try:
+            tensors = {name: self.tensor(place) for name, place in self.header.tensors.items() if name != "thumbnail"}
+        except MemoryError as error:
+            raise StorageError(
+                f"{self.path} was not read: its tensors take {self.header.bytes / 1e9:.1f} GB, for which the memory does not "
+                "suffice. Close other programs, or invert with fewer steps."
+            ) from error
+        _check_values(f"{self.path} is damaged", tensors, self.header.facts)
+        return tensors
+
+    def tensor(self, place: Stored) -> Tensor:
+        """A tensor. A mapped file would end the process if it were cut off meanwhile."""
+        values = bytearray(place.end - place.start)
+        self.file.seek(self.start + place.start)
+        if self.file.readinto(values) != len(values):  # type: ignore[attr-defined]
+            raise OSError("it was cut off while it was read")
+        return torch.frombuffer(values, dtype=DTYPES[place.dtype]).view(place.shape)
+
+
+@contextmanager
+def open_file(path: str | os.PathLike[str], wanted: str = TRAJECTORY_FILE) -> Iterator[OpenFile]:
+    """A file with its head. Raises StorageError as `load_header`, and if reading it fails."""
+    with opened(path) as file:
+        yield OpenFile(path, header_of(file, path, wanted), file, file.tell())
+
+
 def load_trajectory(path: str | os.PathLike[str]) -> Trajectory:
     """The trajectory in `path`. Raises StorageError if the file is missing, truncated, foreign, newer, inconsistent or too large."""
-    tensors, header = _read(path, "latent-inversion trajectory")
-    facts = header.facts
-    try:
-        return Trajectory(
-            path=PATHS[facts["path"]],
-            sigmas=tensors["sigmas"],
-            xs=tuple(tensors["xs"]),
-            solver=facts["solver"] if facts["solver"] in SOLVERS else _unknown(facts["solver"]),
-            **{name: tuple(tensors[name]) for name in SECONDARY if name in tensors},
-            residuals=None if facts["residuals"] is None else tuple(map(float, facts["residuals"])),
-            provenance=header.provenance,
-        )
-    except ValueError as error:
-        raise StorageError(f"{path} is a damaged trajectory file: {error}. Save the trajectory again.") from error
+    with open_file(path) as stored:
+        return stored.trajectory()
 
 
 def load_null_text(path: str | os.PathLike[str]) -> NullText:
     """The null-text result in `path`. Raises StorageError as `load_trajectory`."""
-    tensors, header = _read(path, "latent-inversion null-text")
-    facts = header.facts
-    try:
-        return NullText(
-            sigmas=tensors["sigmas"],
-            embeddings=tuple(tensors["embeddings"]),
-            first=tuple(map(float, facts["first"])),
-            last=tuple(map(float, facts["last"])),
-            evaluations=facts["evaluations"],
-            provenance=header.provenance,
-        )
-    except ValueError as error:
-        raise StorageError(f"{path} is a damaged null-text file: {error}. Save the result again.") from error
+    with open_file(path, NULL_TEXT_FILE) as stored:
+        return stored.null_text()
 
 
 def load_thumbnail(path: str | os.PathLike[str]) -> Tensor | None:
     """The uint8 picture [height, width, 3] kept in the file, or None. Raises StorageError as `load_header`."""
-    with opened(path) as file:
-        place = header_of(file, path, "latent-inversion trajectory").tensors.get("thumbnail")
-        return None if place is None else _tensor(file, file.tell(), place)
-
-
-def load_notes(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The host's notes kept in the file; empty if there are none. Raises StorageError as `load_header`."""
-    return load_header(path).notes
+    with open_file(path) as stored:
+        place = stored.header.tensors.get("thumbnail")
+        return None if place is None else stored.tensor(place)
 
 
 def require_same_model(provenance: Provenance, fingerprint: str, what: str = "trajectory") -> None:
@@ -125,32 +178,6 @@ def _pack(value: Trajectory | NullText) -> tuple[dict[str, Tensor], dict[str, An
         tensors = {"sigmas": value.sigmas, "embeddings": torch.stack(value.embeddings)}
         facts = {"first": value.first, "last": value.last, "evaluations": value.evaluations}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, facts
-
-
-def _read(path: str | os.PathLike[str], wanted: str) -> tuple[dict[str, Tensor], Header]:
-    """All tensors but the thumbnail, read into memory of their own, and the head."""
-    try:
-        with opened(path) as file:
-            header = header_of(file, path, wanted)
-            start = file.tell()
-            places = {name: place for name, place in header.tensors.items() if name != "thumbnail"}
-            tensors = {name: _tensor(file, start, place) for name, place in places.items()}
-    except MemoryError as error:
-        raise StorageError(
-            f"{path} was not read: its tensors take {header.bytes / 1e9:.1f} GB, for which the memory does not suffice. "
-            "Close other programs, or invert with fewer steps."
-        ) from error
-    _check_values(f"{path} is damaged", tensors, header.facts)
-    return tensors, header
-
-
-def _tensor(file: BinaryIO, start: int, place: Stored) -> Tensor:
-    """A tensor of the file, whose tensors begin at `start`. A mapped file would end the process if it were cut off meanwhile."""
-    values = bytearray(place.end - place.start)
-    file.seek(start + place.start)
-    if file.readinto(values) != len(values):  # type: ignore[attr-defined]
-        raise OSError("it was cut off while it was read")
-    return torch.frombuffer(values, dtype=DTYPES[place.dtype]).view(place.shape)
 
 
 def _check_values(failed: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
