@@ -19,19 +19,26 @@ def check_method(options: argparse.Namespace) -> None:
     method, editor = options.method, EDITORS[options.method]
     if options.few_steps and (options.negative or editor.uncond):
         raise UserError(
-            "--few-steps models have no negative description: edit with --method direct or ddim, without --negative."
+            "--few-steps models take no negative prompt. Edit with --method direct or ddim, without --negative."
         )
     if options.negative is not None and method in OWN_NEGATIVE:
-        raise UserError(f"--negative works with methods like direct and ddim; {method} sets its own.")
+        raise UserError(
+            f"--negative works with methods such as direct and ddim, but {method} sets its own negative prompt. Leave --negative "
+            "out, or choose another method."
+        )
     if options.seed is not None and editor.inversion not in DRAWING:
-        raise UserError(f"--seed is for methods that draw noise; {method} draws none. Leave it out.")
+        raise UserError(f"--seed is for methods that draw noise, but {method} draws none. Leave --seed out.")
     if options.inversion is not None and editor.inversion != "ddim":
-        how = "needs no inversion" if editor.inversion is None else f"inverts the picture by '{editor.inversion}'"
-        raise UserError(f"--inversion is for methods that edit along DDIM inversion; {method} {how}. Leave it out.")
+        how = "needs no inversion" if editor.inversion is None else f"inverts the image by '{editor.inversion}'"
+        raise UserError(
+            f"--inversion is for methods that edit along DDIM inversion, but {method} {how}. Leave --inversion out."
+        )
     if editor.inversion is None and options.trajectory is not None:
-        raise UserError(f"--trajectory is of no use to {method}, which needs no inversion. Leave it out.")
+        raise UserError(f"--trajectory is of no use to {method}, which needs no inversion. Leave --trajectory out.")
     if editor.inversion is None and options.kv_edit:
-        raise UserError(f"--kv-edit keeps the background of a trajectory, and {method} has none; use --method direct.")
+        raise UserError(
+            f"--kv-edit keeps the background of a trajectory, but {method} has none. Choose a method such as direct."
+        )
 
 
 def settings_of(studio: Studio, options: argparse.Namespace) -> Settings:

@@ -12,8 +12,8 @@ from .control import ALIGNMENTS
 from .models import DTYPES, pick_device
 
 MODEL = """\
-'toybox' (the tiny embedded model, which knows 128 x 128 portraits of cartoon animals), 'toybox-flow' (the same as a
-rectified-flow transformer), or the folder of a Stable Diffusion 1, 2, XL or 3 or Flux model in diffusers' format, the
+'toybox' (the tiny embedded model, which knows 128 x 128 portraits of cartoon animals), 'toybox-flow' (a rectified-flow
+transformer of that world), or the folder of a Stable Diffusion 1, 2, XL or 3 or Flux model in diffusers' format, the
 one with model_index.json (default: %(default)s)"""
 GUIDANCE = "7.5; 7 for Stable Diffusion 3, 3.5 for Flux, 1 with --few-steps except for FLUX.1-dev"
 STEPS = "50; with --few-steps 4, 8 on transformers"
@@ -34,7 +34,7 @@ Options = argparse.ArgumentParser | argparse._ArgumentGroup
 def add_picture_and_model(command: argparse.ArgumentParser) -> None:
     """The picture to work on, the model, and where it runs."""
     command.add_argument(
-        "picture", type=Path, metavar="PICTURE", help="a picture file of any size; transparency is put on white"
+        "picture", type=Path, metavar="IMAGE", help="an image file of any size; transparency is put on white"
     )
     add_model(command)
     command.add_argument(
@@ -42,8 +42,8 @@ def add_picture_and_model(command: argparse.ArgumentParser) -> None:
         type=values.count,
         metavar="STEPS",
         default=0,
-        help="optimise the latent for so many steps until it decodes to the picture, which wins back what the autoencoder "
-        "loses; 30 are usual, and a --trajectory needs the same again (default: 0)",
+        help="optimise the latent for this many steps until it decodes to the image, which recovers what the autoencoder loses; 30 "
+        "are usual, and a --trajectory needs the same number again (default: 0)",
     )
 
 
@@ -69,18 +69,18 @@ def add_model(command: argparse.ArgumentParser) -> None:
         "--resize",
         type=values.side,
         metavar="SIDE",
-        help="first shrink the picture to this longer side, e.g. 512 for Stable Diffusion 1",
+        help="first shrink the image to this longer side, e.g. 512 for Stable Diffusion 1",
     )
     command.add_argument(
         "--few-steps",
         action="store_true",
         help="the model was distilled to few steps (Lightning, LCM, DMD, Turbo, schnell, klein): guidance 1, without a negative "
-        "description, and 4 or 8 steps unless others are asked for",
+        "prompt, and 4 or 8 steps unless set otherwise",
     )
     command.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
-def add_guidance(group: Options, about: str = f"pull of the target (default: {GUIDANCE})") -> None:
+def add_guidance(group: Options, about: str = f"guidance scale (default: {GUIDANCE})") -> None:
     """How strongly a description acts."""
     group.add_argument("--guidance", type=values.guidance, metavar="NUMBER", help=about)
 
@@ -92,11 +92,11 @@ def add_steps(group: Options, about: str = f"steps (default: {STEPS})") -> None:
 
 def add_inversion(command: argparse.ArgumentParser) -> None:
     """How a trajectory is made."""
-    add_steps(command, f"steps of the trajectory (default: {STEPS})")
+    add_steps(command, f"number of steps of the trajectory (default: {STEPS})")
     command.add_argument(
         "--inversion",
         choices=tuple(INVERSION_NAMES),
-        help="ddim: one evaluation a step; fixed-point: retraces exactly at guidance 1, slower; heun, midpoint: second order, two evaluations (default: ddim)",
+        help="ddim: one evaluation per step; fixed-point: retraces exactly at guidance 1, slower; heun, midpoint: second order, two evaluations (default: ddim)",
     )
 
 
@@ -122,7 +122,7 @@ def add_prompt_to_prompt(group: Options, cross: str, self_attention: str, defaul
         metavar="SHARE",
         type=values.share,
         default=default,
-        help=f"share of the steps, 0..1, in which shared words keep their places ({cross})",
+        help=f"fraction of the steps, 0..1, in which shared words keep their places ({cross})",
     )
     group.add_argument(
         "--self",
@@ -130,7 +130,7 @@ def add_prompt_to_prompt(group: Options, cross: str, self_attention: str, defaul
         metavar="SHARE",
         type=values.share,
         default=default,
-        help=f"share of the steps, 0..1, that keep the shapes of the source ({self_attention}); lower it to change shapes",
+        help=f"fraction of the steps, 0..1, that keep the shapes of the source ({self_attention}); lower it to change shapes",
     )
     group.add_argument(
         "--align",
@@ -147,7 +147,7 @@ def add_blend_words(group: Options) -> None:
         nargs="+",
         default=[],
         metavar="WORD",
-        help="edit only where these words of either description draw attention",
+        help="edit only where these words of either prompt draw attention",
     )
 
 
@@ -157,17 +157,17 @@ def add_memory(group: Options) -> None:
         "--bank-budget",
         type=values.gigabytes,
         metavar="GB",
-        help="gigabytes that the source's attention may take on the device, a step at a time (default: most of what is "
-        "free); beyond it moves to the CPU",
+        help="gigabytes of device memory that the source's attention may take, one step at a time (default: most of what is free); "
+        "beyond that, attention moves to the CPU",
     )
     group.add_argument(
         "--bank-precision",
         choices=tuple(PRECISIONS),
         default="recorded",
-        help="precision in which it is kept; all but 'recorded' change the edit a little, 'half-if-needed' only beyond the "
+        help="precision in which attention is kept; all but 'recorded' change the edit a little, 'half-if-needed' only beyond the "
         "budget (default: %(default)s)",
     )
-    group.add_argument("--bank-device", metavar="DEVICE", help="where it is kept (default: the model's device)")
+    group.add_argument("--bank-device", metavar="DEVICE", help="where attention is kept (default: the model's device)")
 
 
 def memory_of(options: argparse.Namespace) -> Memory:

@@ -11,8 +11,8 @@ LONGEST = 1000
 """The most letters of what is said about an option."""
 
 INTRODUCTION = """\
-Invert a real picture into the noise that a diffusion model would have made it from, check that it comes back,
-and edit it by changing its description.
+Invert a real image into the noise that a diffusion model would have made it from, check the reconstruction,
+and edit the image by changing the prompt.
 """
 EXAMPLES = """\
 examples:

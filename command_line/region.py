@@ -15,6 +15,6 @@ def find_region(studio: Studio, x0: Latent, sigmas: Sigmas, source: str, target:
     mask = widened(diff_edit_mask(studio.denoiser, x0, sigma, *prompts))
     if not bool(mask.any()):
         raise UserError(
-            "The descriptions differ nowhere in the picture, so --find-region finds no region: change words of --target."
+            "The prompts differ nowhere in the image, so --find-region finds no region. Change words of --target."
         )
     return mask

@@ -4,15 +4,15 @@ from importlib import import_module
 from types import ModuleType
 
 COMMANDS = {
-    "demo": "edit six pictures of the embedded toybox world and compare with the truth; needs nothing",
-    "invert": "picture -> trajectory file (.safetensors), and the picture that it gives back",
-    "edit": "picture + old and new description -> edited picture",
-    "style": "picture + the name or a picture of a style -> restyled picture",
+    "demo": "edit six images of the embedded toybox world and compare with the truth; needs nothing",
+    "invert": "image -> trajectory file (.safetensors), and the reconstructed image",
+    "edit": "image + old and new prompt -> edited image",
+    "style": "image + the name or an image of a style -> restyled image",
     "try-on": "person + garment -> the person in the garment",
-    "video": "clip + old and new description -> edited clip",
-    "look": "where in the picture each word of its description draws attention, and masks of words",
-    "report": "how well the model can hold and retrace the picture, and what to try if it cannot",
-    "compare": "every method that fits the model on one picture, side by side",
+    "video": "clip + old and new prompt -> edited clip",
+    "look": "where in the image each word of the prompt draws attention, and masks of words",
+    "report": "how well the model can represent and retrace the image, and what to try if it cannot",
+    "compare": "every method that fits the model on one image, side by side",
 }
 """What each command is for, by its name."""
 

@@ -21,9 +21,9 @@ from ..verdict import OUTCOMES, note_equal, verdicts
 from ..workspace import Workspace, open_workspace
 
 DESCRIPTION = """\
-Edit a picture with every method that fits the model, each with the settings that it was published with for this kind of
-model. Leaves a picture per method, one sheet of them all, and the figures: network evaluations, seconds, how well the
-method kept the source (PSNR of its source branch), and how far its edit went from the picture.
+Edit an image with every method that fits the model, each with its published settings for this kind of
+model. Leaves one image per method, one sheet of them all, and the figures: network evaluations, seconds, how well the
+method kept the source (PSNR of the source branch), and how far the edit went from the image.
 """
 EXAMPLE = """\
 example:
@@ -37,21 +37,21 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """What the command takes."""
     command.description, command.epilog = DESCRIPTION, EXAMPLE
     add_picture_and_model(command)
-    command.add_argument("--source", metavar="TEXT", default="", help="what the picture shows (default: nothing said)")
-    command.add_argument("--target", metavar="TEXT", required=True, help="what it shall show")
+    command.add_argument("--source", metavar="TEXT", default="", help="what the image shows (default: nothing said)")
+    command.add_argument("--target", metavar="TEXT", required=True, help="what the image should show")
     command.add_argument(
-        "--methods", nargs="+", metavar="METHOD", default=[], help="only these (default: all that fit the model)"
+        "--methods", nargs="+", metavar="METHOD", default=[], help="methods to run (default: all that fit the model)"
     )
     add_steps(command)
-    add_guidance(command, "the same for all (default: what each was published with)")
+    add_guidance(command, "one guidance for all methods (default: the published value of each)")
     command.add_argument(
         "--strength",
         type=values.share,
         metavar="SHARE",
-        help="share of the steps that are edited, the same for all (default: what each was published with)",
+        help="fraction of the steps that are edited, one for all methods (default: the published value of each)",
     )
     command.add_argument("--seed", type=values.seed, metavar="NUMBER", default=0, help="for methods that draw noise")
-    add_output(command, "the folder to fill (default: PICTURE's name with .methods)", "FOLDER")
+    add_output(command, "the folder to fill (default: IMAGE's name with .methods)", "FOLDER")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -69,9 +69,7 @@ def run(options: argparse.Namespace) -> None:
         Cell("the picture", workspace.pixels, options.source),
         Cell("the autoencoder alone", workspace.picture(workspace.x0)),
     ]
-    print(
-        f"{'method':<20} {'evaluations':>11} {'seconds':>8} {'source kept':>12} {'edit against picture':>21}  verdict"
-    )
+    print(f"{'method':<20} {'evaluations':>11} {'seconds':>8} {'source kept':>12} {'edit against image':>21}  verdict")
     with bar(shown=not options.quiet) as on_step:
         for result in compare(
             job_of(workspace, options, on_step),
@@ -90,11 +88,11 @@ def run(options: argparse.Namespace) -> None:
                 cells.append(Cell(result.name, edited, note_of(row)))
     if len(cells) == FIRST:
         reasons = "; ".join(f"{row['method']}: {row['refused']}" for row in rows)
-        raise UserError(f"No method could edit this picture. {reasons}")
+        raise UserError(f"No method could edit this image. {reasons}")
     lines = [f"from: {options.source}", f"to: {options.target}"]
     write_picture(out / "methods.png", sheet("Methods side by side", lines, cells))
     write_text(out / "methods.json", json.dumps({"methods": rows}, indent=2) + "\n")
-    print(f"{len(cells) - FIRST} pictures, methods.png and methods.json in {out}")
+    print(f"{len(cells) - FIRST} images, methods.png and methods.json in {out}")
 
 
 def file_of(method: str) -> str:
@@ -107,7 +105,7 @@ def choose(workspace: Workspace, names: list[str], few_steps: bool = False) -> l
     able = fitting(workspace.studio.denoiser, few_steps)
     for name in names:
         if name not in able:
-            raise UserError(f"{quoted(name)} does not work on this kind of model; these do: {', '.join(able)}.")
+            raise UserError(f"{quoted(name)} does not work on this kind of model. Choose from: {', '.join(able)}.")
     return names or able
 
 

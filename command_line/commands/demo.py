@@ -24,7 +24,7 @@ from ..outputs import check_folder, write_text
 from ..progress import bar
 
 DESCRIPTION = """\
-Edit six pictures that no model made and none has seen, and compare each edit with its true picture.
+Edit six images that no model made and none has seen, and compare each edit with its true result.
 Leaves one sheet per edit and report.json with the figures. Takes under three minutes on two cores."""
 CHOICE = 160
 SHOWN = ("time: day to night", "accessory: none to glasses", "fur:", "shirt:", "place:", "style: photo to painting")
@@ -146,7 +146,7 @@ def drawn(shown: Shown) -> Pixels:
         for method, (picture, quality) in shown.traced.items()
     }
     outside = (
-        "the whole picture changes" if math.isnan(outcome.psnr_outside) else f"outside {outcome.psnr_outside:.1f} dB"
+        "the whole image changes" if math.isnan(outcome.psnr_outside) else f"outside {outcome.psnr_outside:.1f} dB"
     )
     verdict = "the judge sees the change" if outcome.edit_right else "the judge does not see the change"
     cells = [

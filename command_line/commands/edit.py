@@ -1,4 +1,4 @@
-"""`latent-inversion edit`: a picture changed by changing its description, by any method of the table."""
+"""`latent-inversion edit`: a picture changed by changing its prompt, by any method of the table."""
 
 import argparse
 from dataclasses import replace
@@ -36,11 +36,11 @@ from ..verdict import note_equal, sentence, verdicts
 from ..workspace import Workspace, open_workspace, psnr_text, trajectory_of
 
 DESCRIPTION = """\
-Edit a picture by changing its description. Words that both descriptions share keep their places in the picture;
-the new words take effect. --words or --mask keep the edit to a region.
+Edit an image by changing the prompt. Words that both prompts share keep their places in the image;
+new words take effect. --words or --mask keep the edit to a region.
 
-Every method takes the guidance, the strength and the number of steps that it was published with for this kind of model,
-unless others are given, and inverts the picture in its own way. direct is exact and fast, and a good first choice.
+Every method runs with the guidance, the strength and the number of steps that it was published with for this kind of
+model, unless set otherwise, and inverts the image in its own way. direct is exact and fast, and a good first choice.
 
 methods:
 """
@@ -58,7 +58,7 @@ examples:
     latent-inversion invert room.jpg --model DIR --prompt "a wooden chair" -o room.safetensors
     latent-inversion edit room.jpg --model DIR --trajectory room.safetensors --target "a glass chair"
 """
-NONE = "0 with --plug-and-play, --share or --kv-edit, and with methods that have settings of their own"
+NONE = "0 with --plug-and-play, --share or --kv-edit, and with methods that have published settings"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -73,15 +73,15 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_memory(command.add_argument_group("memory"))
     add_inversion(command)
     add_trajectory(command)
-    add_output(command, "the edited picture (default: PICTURE's name with .edited.png)")
+    add_output(command, "the edited image (default: IMAGE's name with .edited.png)")
 
 
 def _add_change(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--source", metavar="TEXT", help="what the picture shows (default: the prompt of --trajectory, or nothing)"
+        "--source", metavar="TEXT", help="what the image shows (default: the prompt of --trajectory, or nothing)"
     )
     group.add_argument(
-        "--target", metavar="TEXT", required=True, help="what it shall show: the source with some words changed"
+        "--target", metavar="TEXT", required=True, help="what the image should show: the source with some words changed"
     )
     group.add_argument(
         "--method", choices=tuple(EDITORS), default="direct", metavar="METHOD", help="see above (default: %(default)s)"
@@ -91,15 +91,15 @@ def _add_change(group: argparse._ArgumentGroup) -> None:
         "--strength",
         type=values.share,
         metavar="SHARE",
-        help="share of the steps, 0..1, that are edited (default: what the method was published with, or else all; 0.8 with "
-        "--few-steps)",
+        help="fraction of the steps, 0..1, that are edited (default: the published value of the method, or else all; 0.8 "
+        "with --few-steps)",
     )
     group.add_argument("--seed", type=values.seed, metavar="NUMBER", help="for methods that draw noise (default: 0)")
     group.add_argument(
         "--negative",
         metavar="TEXT",
-        help="what guidance leads away from (default: nothing said); the source description here keeps more of the picture "
-        "but may miss the change",
+        help="what guidance leads away from (default: nothing said); the source prompt here keeps more of the image but may "
+        "miss the change",
     )
 
 
@@ -123,20 +123,20 @@ def _add_sharing(group: argparse._ArgumentGroup) -> None:
         const=LAYER,
         metavar="LAYER",
         help="keep layout and shapes by the features and self-attention of the UNet's decoder, from this layer on (default: "
-        "%(const)s, as published for Stable Diffusion 1; the toybox has 6 layers, and 3 suits it); the descriptions may differ "
-        "in every word",
+        "%(const)s, as published for Stable Diffusion 1; the toybox has 6 layers, and 3 suits it); the prompts may differ in every "
+        "word",
     )
     group.add_argument(
         "--share",
         choices=tuple(SHARES),
-        help="masactrl: self-attention asks the source's keys and values from step 4 of 50 on, in the later layers; kv: keys and "
-        "values of the source in the blocks published for the network, else in the later half; values: its values only, in the "
-        "first steps. Inside --mask kv and values spare the edit",
+        help="masactrl: self-attention attends to the source's keys and values from step 4 of 50 on, in the later layers; kv: keys "
+        "and values of the source in the blocks published for the network, else in the later half; values: only values of the "
+        "source, in the first steps. Inside --mask, kv and values leave the edit alone",
     )
     group.add_argument(
         "--kv-edit",
         action="store_true",
-        help="compute only the region of --mask, in sight of the source's own background",
+        help="compute only the region of --mask, while attending to the source's own background",
     )
 
 
@@ -146,13 +146,12 @@ def _add_region(group: argparse._ArgumentGroup) -> None:
         "--mask",
         type=Path,
         metavar="FILE",
-        help="edit only where this picture, of PICTURE's size, is white",
+        help="edit only where this mask image, of IMAGE's size, is white",
     )
     group.add_argument(
         "--find-region",
         action="store_true",
-        help="edit only where the two descriptions differ on the picture (DiffEdit); for changes of a part of it, not of its "
-        "light or style",
+        help="edit only where the two prompts differ on the image (DiffEdit); for changes of a part of the image, not of light or style",
     )
 
 
@@ -172,7 +171,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"edited          {out}")
     print(f"verdict         {sentence(verdict)}")
     if branch:
-        print(f"source branch   {psnr_text(back, workspace.pixels)} (how well the method kept the picture)")
+        print(f"source branch   {psnr_text(back, workspace.pixels)} (how well the method kept the image)")
 
 
 def edit_picture(workspace: Workspace, options: argparse.Namespace, control: Control, memory: Memory) -> Edited:
@@ -208,7 +207,7 @@ def edit_picture(workspace: Workspace, options: argparse.Namespace, control: Con
             return run_editor(method, job, trajectory)
         except WrongInversion as error:
             raise UserError(
-                f"{error} Without --trajectory and --inversion, {method} inverts the picture itself."
+                f"{error} Without --trajectory and --inversion, {method} inverts the image itself."
             ) from error
 
 
@@ -234,11 +233,11 @@ def control_of(workspace: Workspace, options: argparse.Namespace, mask: Mask | N
 def check(options: argparse.Namespace) -> None:
     """Raises UserError at options that do not go together, before anything is loaded."""
     if options.weights and not _share(options, options.cross, usual=1.0):
-        raise UserError("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
+        raise UserError("--weights acts while --cross lasts, but --cross is 0. Raise --cross.")
     if options.kv_edit and options.mask is None and not options.find_region:
-        raise UserError("--kv-edit makes a region anew; name the mask's picture with --mask, or add --find-region.")
+        raise UserError("--kv-edit redraws a region. Name a mask image with --mask, or add --find-region.")
     if options.find_region and options.mask is not None:
-        raise UserError("--mask names the region and --find-region looks for it; give one of them.")
+        raise UserError("--mask names the region and --find-region looks for one. Use only one of the two.")
     check_method(options)
 
 

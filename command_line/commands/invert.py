@@ -11,8 +11,8 @@ from ..progress import bar
 from ..workspace import new_trajectory, open_workspace, psnr_text
 
 DESCRIPTION = """\
-Record the trajectory of a picture: its latents from clean to pure noise. Writes a .safetensors file
-that `edit` and `report` can use again, and beside it the picture that the trajectory gives back."""
+Record the trajectory of an image: its latents from clean to pure noise. Writes a .safetensors file
+that `edit` and `report` can use again, and beside it the image that the trajectory reconstructs."""
 EXAMPLE = 'example:\n  latent-inversion invert room.jpg --model DIR --prompt "a wooden chair" -o room.safetensors'
 
 
@@ -20,9 +20,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """What the command takes."""
     command.description, command.epilog = DESCRIPTION, EXAMPLE
     add_picture_and_model(command)
-    command.add_argument("--prompt", metavar="TEXT", default="", help="what the picture shows (default: nothing said)")
+    command.add_argument("--prompt", metavar="TEXT", default="", help="what the image shows (default: nothing said)")
     add_inversion(command)
-    add_output(command, "the trajectory (default: PICTURE's name with .safetensors)")
+    add_output(command, "the trajectory (default: IMAGE's name with .safetensors)")
 
 
 def run(options: argparse.Namespace) -> None:

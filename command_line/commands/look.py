@@ -20,9 +20,9 @@ from ..reading import tell
 from ..workspace import open_workspace, trajectory_of
 
 DESCRIPTION = """\
-Show where in a picture each word of its description draws attention: the picture is inverted, and attention is read along
-its own trajectory. Leaves words.png, every word's map over the picture, and a mask a word for `edit --mask` or any other
-program, white where the word's region is.
+Show where in an image each word of the prompt draws attention: the image is inverted, and attention is read along
+the trajectory. Leaves words.png, every word's map over the image, and one mask per word for `edit --mask` or any other
+program, white in the region of the word.
 """
 EXAMPLES = """\
 examples:
@@ -37,32 +37,32 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """What the command takes."""
     command.description, command.epilog = DESCRIPTION, EXAMPLES
     add_picture_and_model(command)
-    command.add_argument("--prompt", metavar="TEXT", required=True, help="what the picture shows")
+    command.add_argument("--prompt", metavar="TEXT", required=True, help="what the image shows")
     command.add_argument(
-        "--words", nargs="+", metavar="WORD", default=[], help="words or phrases of it (default: every word)"
+        "--words", nargs="+", metavar="WORD", default=[], help="words or phrases of the prompt (default: every word)"
     )
     command.add_argument(
         "--threshold",
         type=values.share,
         metavar="SHARE",
         default=regions.THRESHOLD,
-        help="how much of a word's strongest value counts as its region (default: %(default)s)",
+        help="how much of a word's strongest value counts as the region of that word (default: %(default)s)",
     )
     command.add_argument(
         "--softness",
         type=values.share,
         metavar="SHARE",
         default=0.0,
-        help="how wide the masks' soft edge is, in the same measure (default: black and white)",
+        help="width of the soft edge of the masks, in the units of --threshold (default: black and white)",
     )
     command.add_argument(
         "--alone",
         action="store_true",
-        help="each word's own attention, instead of how much more it draws than the other words",
+        help="show each word's own attention, instead of how much more attention it draws than the other words",
     )
     add_inversion(command)
     add_trajectory(command)
-    add_output(command, "the folder to fill (default: PICTURE's name with .words)", "FOLDER")
+    add_output(command, "the folder to fill (default: IMAGE's name with .words)", "FOLDER")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
     for number, (word, shown_as, mask) in enumerate(zip(words, labels, masks, strict=True), 1):
         name = f"{number:02d}-{_file_name(word)}.png"
         write_picture(out / name, np.rint(255 * mask.numpy()).astype(np.uint8))
-        print(f"{name:<24} {shown_as}: {float(mask.mean()):.0%} of the picture")
+        print(f"{name:<24} {shown_as}: {float(mask.mean()):.0%} of the image")
     tell(tokens, words)
     print(f"maps: {out / 'words.png'}")
 

@@ -15,22 +15,22 @@ from ..verdict import sentence, verdicts
 from ..workspace import making_of, open_picture
 
 DESCRIPTION = """\
-Give a picture another style: one that the new description names, or that of another picture.
+Give an image another style: one that the new prompt names, or the style of another image.
 
-The style of another picture is taken in one of two ways. If the descriptions have {} where the word of the style belongs,
-the word is read off the style picture: the one of --styles under which the model knows that picture best. Else the
-picture's attention is shared (StyleAligned). --method adds that, or StyleID, to words.
+The style of another image is taken in one of two ways. If the prompts have {} where the word of the style belongs, the
+word is read off the style image: the one of --styles under which the model knows that image best. Otherwise the edit
+shares the attention of the style image (StyleAligned). --method adds StyleAligned or StyleID to words.
 """
 EXAMPLES = """\
 examples:
   by words (the toybox model):
     latent-inversion style cat.png --source "a photo of a white cat in a plain red shirt, in the snow at day" \\
         --target "a painting of a white cat in a plain red shirt, in the snow at day"
-  the style of another picture, whose word is read off it:
+  the style of another image, whose word is read off the image:
     latent-inversion style cat.png --source "a photo of a white cat in a plain red shirt, in the snow at day" \\
         --target "a {} of a white cat in a plain red shirt, in the snow at day" \\
         --style-picture dog.png --style-source "a {} of a black dog"
-  without any word for it, by attention:
+  without any word for the style, by attention:
     latent-inversion style photo.jpg --model DIR --source "a cat on a sofa" --style-picture waves.jpg \\
         --style-source "waves before a mountain"
 """
@@ -39,39 +39,39 @@ examples:
 def add_options(command: argparse.ArgumentParser) -> None:
     """What the command takes."""
     command.description, command.epilog = DESCRIPTION, EXAMPLES
-    command.add_argument("picture", type=Path, metavar="PICTURE", help="the picture to restyle, of any size")
+    command.add_argument("picture", type=Path, metavar="IMAGE", help="the image to restyle, of any size")
     add_model(command)
     words = command.add_argument_group("the change")
-    words.add_argument("--source", metavar="TEXT", default="", help="what the picture shows (default: nothing said)")
+    words.add_argument("--source", metavar="TEXT", default="", help="what the image shows (default: nothing said)")
     words.add_argument(
         "--target",
         metavar="TEXT",
-        help=f"what it shall show, with {BLANK} where the style picture's word belongs (default: the source)",
+        help=f"what the image should show, with {BLANK} where the style image's word belongs (default: the source)",
     )
-    words.add_argument("--style-picture", type=Path, metavar="PICTURE", help="the picture whose style is wanted")
+    words.add_argument("--style-picture", type=Path, metavar="IMAGE", help="the image whose style is wanted")
     words.add_argument(
-        "--style-source", metavar="TEXT", default="", help=f"what that shows, with {BLANK} for its style's word"
+        "--style-source", metavar="TEXT", default="", help=f"what the style image shows, with {BLANK} for its style"
     )
     words.add_argument(
         "--styles",
         nargs="+",
         metavar="WORD",
         default=list(STYLES),
-        help=f"the words among which its style is read (default: {' '.join(STYLES)})",
+        help=f"comma-separated words among which the style of the style image is read (default: {' '.join(STYLES)})",
     )
     words.add_argument(
-        "--method", choices=tuple(STYLINGS), help="share the style picture's attention so (default: see above)"
+        "--method", choices=tuple(STYLINGS), help="how to share the style image's attention (default: see above)"
     )
     words.add_argument(
         "--shapes",
         type=values.share,
         metavar="SHARE",
         default=SHAPES_END,
-        help="share of the steps, 0..1, that keep the shapes of the picture (default: %(default)s)",
+        help="fraction of the steps, 0..1, that keep the shapes of the image (default: %(default)s)",
     )
     add_guidance(command)
     add_steps(command)
-    add_output(command, "the new picture (default: PICTURE's name with .styled.png)")
+    add_output(command, "the new image (default: IMAGE's name with .styled.png)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -79,9 +79,9 @@ def run(options: argparse.Namespace) -> None:
     target = options.source if options.target is None else options.target
     blanks = BLANK in target
     if options.style_picture is None and (blanks or options.method or options.target is None):
-        raise UserError("Say which style: name it in --target, or give a picture of it with --style-picture.")
+        raise UserError("There is no style. Name it in --target, or give an image of the style with --style-picture.")
     if blanks and BLANK not in options.style_source:
-        raise UserError(f"The word of the style is to be read: write {BLANK} for it in --style-source too.")
+        raise UserError(f"The word of the style is not marked in --style-source. Write {BLANK} for the word there too.")
     out = options.out or options.picture.with_name(options.picture.stem + ".styled.png")
     check_picture(out, options)
     pixels = open_picture(options.picture, options)

@@ -26,11 +26,12 @@ from ..verdict import sentence, verdicts
 from ..workspace import making_of, open_picture
 
 DESCRIPTION = """\
-Put the garment of one picture on the person of another. The garment is moved and scaled to where the person's clothing is,
-its noise becomes the start of the edit there, and the edit attends to it; elsewhere the person's picture is kept.
+Put the garment of one image on the person of another. The garment is moved and scaled to where the person's clothing is,
+the noise of the garment becomes the start of the edit there, and the edit attends to the garment; elsewhere the image of
+the person is kept.
 
-Where the clothing is in either picture is read from the attention to its words, or told by a mask. The words for the
-clothing also make the new description, the person's with the garment's words in their place.
+The place of the clothing in either image is read from the attention to the words for it, or given by a mask. The new
+prompt is composed from these words: the prompt of the person with the garment's words in place of the clothing's.
 """
 EXAMPLES = """\
 examples:
@@ -48,28 +49,25 @@ examples:
 def add_options(command: argparse.ArgumentParser) -> None:
     """What the command takes."""
     command.description, command.epilog = DESCRIPTION, EXAMPLES
-    command.add_argument("picture", type=Path, metavar="PERSON", help="the picture of the person, of any size")
-    command.add_argument(
-        "garment_picture", type=Path, metavar="GARMENT", help="a picture of the garment, worn or alone"
-    )
+    command.add_argument("picture", type=Path, metavar="PERSON", help="the image of the person, of any size")
+    command.add_argument("garment_picture", type=Path, metavar="GARMENT", help="an image of the garment, worn or alone")
     add_model(command)
-    words = command.add_argument_group("the pictures")
-    words.add_argument("--source", metavar="TEXT", default="", help="what the person's picture shows")
-    words.add_argument("--clothing", metavar="TEXT", default="", help="the words of that for what shall be exchanged")
-    words.add_argument("--mask", type=Path, metavar="FILE", help="white where it is, in the size of PERSON")
-    words.add_argument("--garment-source", metavar="TEXT", default="", help="what the garment's picture shows")
-    words.add_argument("--garment", metavar="TEXT", default="", help="the words of that for the garment")
-    words.add_argument("--garment-mask", type=Path, metavar="FILE", help="white where it is, in the size of GARMENT")
-    words.add_argument("--target", metavar="TEXT", help="what the result shows (default: put together of these words)")
+    words = command.add_argument_group("the images")
+    words.add_argument("--source", metavar="TEXT", default="", help="what the person's image shows")
+    words.add_argument("--clothing", metavar="TEXT", default="", help="words of --source for the clothing to replace")
+    words.add_argument("--mask", type=Path, metavar="FILE", help="mask of PERSON's size, white where the clothing is")
+    words.add_argument("--garment-source", metavar="TEXT", default="", help="what the garment's image shows")
+    words.add_argument("--garment", metavar="TEXT", default="", help="words of --garment-source for the garment")
+    words.add_argument("--garment-mask", type=Path, metavar="FILE", help="mask of GARMENT's size, white on the garment")
+    words.add_argument("--target", metavar="TEXT", help="what the result shows (default: composed of the words above)")
     words.add_argument(
         "--attention-only",
         action="store_true",
-        help="for a garment that no moving and scaling brings to its place: it is only attended to, and its statistics "
-        "are taken",
+        help="for a garment that cannot be moved and scaled into place: only attend to the garment, and take its statistics",
     )
     add_guidance(command)
     add_steps(command)
-    add_output(command, "the new picture (default: PICTURE's name with .dressed.png)")
+    add_output(command, "the new image (default: IMAGE's name with .dressed.png)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -79,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
         (options.garment, options.garment_mask, "--garment or --garment-mask"),
     ):
         if not phrase and mask is None:
-            raise UserError(f"Say where the clothing is in each picture: give {names}.")
+            raise UserError(f"The place of the clothing is missing for each image. Give {names}.")
     out = options.out or options.picture.with_name(options.picture.stem + ".dressed.png")
     check_picture(out, options)
     pixels, mask = open_masked(options.picture, options.mask, options)
@@ -93,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
     edited = edited if mask is None else paste_edit(pixels, edited, mask)
     write_picture(out, edited)
     region = worn.region[0, 0, : pixels.shape[0], : pixels.shape[1]].cpu().numpy()
-    print(f"dressed         {out} ({float(worn.region.mean()):.0%} of the picture is the region)")
+    print(f"dressed         {out} ({float(worn.region.mean()):.0%} of the image is the region)")
     print(f"verdict         {sentence(*verdicts([pixels], [edited], [back], region))}")
 
 

@@ -32,9 +32,9 @@ SHARE = 0.0
 took 1.2 dB from the PSNR inside the region that changes, and gave 0.3 dB outside."""
 
 DESCRIPTION = """\
-Edit a clip by changing its description, with a model of pictures. All frames are inverted; key frames are edited
-together, and what changes in them follows the motion into every frame. Long clips go through in windows, so that memory
-does not grow with them.
+Edit a clip by changing its prompt, with an image model. All frames are inverted; key frames are edited together, and
+the changes in them follow the motion into every frame. Long clips are edited in windows, so that memory does not grow
+with their length.
 
 ways to hold the frames together:
 """
@@ -51,7 +51,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     ways = "".join(f"  {name:<24} {way.about}\n" for name, way in WAYS.items())
     command.description, command.epilog = DESCRIPTION + ways, EXAMPLES
     command.add_argument(
-        "clip", type=Path, metavar="CLIP", help="a folder of pictures, an animated GIF, WebP or PNG, or a video file"
+        "clip", type=Path, metavar="CLIP", help="a folder of images, an animated GIF, WebP or PNG, or a video file"
     )
     add_model(command)
     _add_change(command.add_argument_group("the change"))
@@ -60,14 +60,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_output(
         command,
         "the edited clip: a file, or a folder for frames alone (default: CLIP's name with edited). Beside a file its "
-        "frames lie in a folder",
+        "a folder beside it",
         "CLIP",
     )
 
 
 def _add_change(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--source", metavar="TEXT", required=True, help="what the clip shows")
-    group.add_argument("--target", metavar="TEXT", required=True, help="what it shall show: some words changed")
+    group.add_argument("--target", metavar="TEXT", required=True, help="what the clip should show")
     add_guidance(group)
     group.add_argument("--negative", metavar="TEXT", default="", help="what guidance leads away from")
     usual = "Prompt-to-Prompt; default: %(default)s"
@@ -80,7 +80,7 @@ def _add_frames(group: argparse._ArgumentGroup) -> None:
     for name, usual, what in (
         ("spacing", SPACING, "frames from one key frame to the next"),
         ("window", WINDOW, "frames edited in one window"),
-        ("together", TOGETHER, "frames shown to the network at once, beside the key frames"),
+        ("together", TOGETHER, "frames per run of the network, beside the key frames"),
     ):
         group.add_argument(
             f"--{name}", type=values.steps, default=usual, metavar="NUMBER", help=f"{what} (default: %(default)s)"

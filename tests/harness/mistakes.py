@@ -152,10 +152,10 @@ def late(name: str, build: Callable[[Bench], Node], *says: str) -> Mistake:
 
 
 PICTURES = [
-    late("a picture with NaN", lambda b: b.encode(image=b.tensor("1,64,64,3", "nan")), "picture", "3 values", "NaN"),
-    late("a picture with infinity", lambda b: b.encode(image=b.tensor("1,64,64,3", "infinity")), "picture", "3 values"),
-    late("no pictures", lambda b: b.encode(image=b.tensor("0,64,64,3")), "no picture", "(0, 64, 64, 3)"),
-    late("a picture of no height", lambda b: b.encode(image=b.tensor("1,0,64,3")), "no picture", "(1, 0, 64, 3)"),
+    late("a picture with NaN", lambda b: b.encode(image=b.tensor("1,64,64,3", "nan")), "image", "3 values", "NaN"),
+    late("a picture with infinity", lambda b: b.encode(image=b.tensor("1,64,64,3", "infinity")), "image", "3 values"),
+    late("no pictures", lambda b: b.encode(image=b.tensor("0,64,64,3")), "no image", "(0, 64, 64, 3)"),
+    late("a picture of no height", lambda b: b.encode(image=b.tensor("1,0,64,3")), "no image", "(1, 0, 64, 3)"),
     late(
         "a latent of three dimensions",
         lambda b: b.add("InversionDecode", latent=b.tensor("4,16,16")[2], vae=b.vae),
@@ -178,20 +178,20 @@ PICTURES = [
         "resize",
     ),
     late("an unpainted mask of LoadImage", lambda b: b.encode(mask=b.mask(0.0, 64, 64)), "64 x 64", "empty", "aint"),
-    late("three masks for one picture", lambda b: b.encode(mask=b.tensor("3,128,128")[1]), "3 masks", "1 picture"),
+    late("three masks for one picture", lambda b: b.encode(mask=b.tensor("3,128,128")[1]), "3 masks", "1 image"),
     late("a mask with NaN", lambda b: b.encode(mask=b.tensor("1,128,128", "nan")[1]), "mask", "3 values", "NaN"),
     late("an empty mask", lambda b: b.encode(mask=b.mask(0.0)), "'mask' is empty", "aint"),
     late("no VAE in the checkpoint", lambda b: b.encode(vae=b.add("TestNothing")[2]), "no VAE", "vae"),
     late("an empty mask at the sampler", lambda b: b.sample(mask=b.mask(0.0)), "'mask' is empty"),
     late("a mask of another size at the sampler", lambda b: b.sample(mask=b.mask(1.0, 64, 96)), "64 x 96", "128 x 128"),
     late("a mask with NaN at the sampler", lambda b: b.sample(mask=b.tensor("1,128,128", "nan")[1]), "mask", "NaN"),
-    late("two masks for one picture", lambda b: b.sample(mask=b.tensor("2,128,128")[1]), "2 masks", "1 picture"),
+    late("two masks for one picture", lambda b: b.sample(mask=b.tensor("2,128,128")[1]), "2 masks", "1 image"),
     before(
         "an original without a mask",
         lambda b: b.add("InversionDecode", latent=b.latent, vae=b.vae, original=b.scene),
         "original",
         "mask",
-        "connect",
+        "Connect",
     ),
     late(
         "an original of another size",
@@ -210,8 +210,8 @@ PICTURES = [
             original=b.tensor("2,64,64,3"),
             mask=b.mask(1.0, 64, 64),
         ),
-        "2 pictures",
-        "3 pictures",
+        "2 images",
+        "3 images",
     ),
     late(
         "the VAE of another kind of model",
@@ -287,7 +287,7 @@ INVERSIONS = [
         ),
         "128 x 192",
         "at most 128 x 128",
-        "Scale the picture down",
+        "Scale the image down",
     ),
     late("no prompt", lambda b: b.invert(source=b.add("TestNothing")[3]), "'source'", "conditioning", "empty"),
     late("an empty prompt list", lambda b: b.invert(source=b.odd_prompt()), "'source'", "conditioning", "empty"),
@@ -303,7 +303,7 @@ INVERSIONS = [
         lambda b: b.invert(source=b.odd_prompt("3,32,128")),
         "'source'",
         "3",
-        "1 picture",
+        "1 image",
     ),
     late(
         "the prompt of another family",
@@ -329,7 +329,7 @@ INVERSIONS = [
         "a model that samples otherwise",
         lambda b: b.invert(model=b.add("ModelSamplingContinuousEDM", model=b.model, sampling="edm")),
         "EDM",
-        "Inversion knows",
+        "inversion supports only",
     ),
     late(
         "the inverted noise for a latent of another size",
@@ -378,7 +378,7 @@ EDITS = [
         lambda b: b.sample(model=b.family("sd15")[0]),
         "another model",
         "fingerprint",
-        "invert the picture again",
+        "invert the image again",
     ),
     late(
         "another LoRA than the trajectory's",
@@ -468,7 +468,7 @@ EDITS = [
         lambda b: b.edited_of("sd3", target=b.odd_prompt("3,6,32")),
         "'target'",
         "3",
-        "2 pictures",
+        "2 images",
     ),
     late(
         "a latent with NaN to edit",
@@ -572,7 +572,7 @@ ATTENTION = [
         "attention edits on a network out of reach",
         lambda b: b.edited_of("hunyuan", attention_edit=b.edit(), guidance=1.0),
         "HunyuanVideo",
-        "What works",
+        "Edit without",
     ),
     late(
         "too little memory",
@@ -580,7 +580,7 @@ ATTENTION = [
             b.add("InversionAttentionMemory", attention_edit=b.attention, budget_gb=0.00001, device="the model's")
         ),
         "10 kB",
-        "smaller picture",
+        "smaller image",
         "half precision",
     ),
     late(
@@ -630,7 +630,7 @@ ATTENTION = [
         ),
         "masks",
         "words",
-        "not",
+        "both",
     ),
     before(
         "words of one prompt only",
@@ -674,7 +674,7 @@ ATTENTION = [
     late(
         "KV-Edit with a full mask",
         lambda b: b.with_edit(b.add("InversionKVEdit", mask=b.mask(1.0))),
-        "whole picture",
+        "whole image",
         "background",
     ),
     late(
@@ -697,7 +697,7 @@ OTHERS = [
         lambda b: b.with_edit(b.style(style=b.portrait(steps=1))),
         "1 step from",
         "2 steps from",
-        "one grid",
+        "same noise levels",
     ),
     late(
         "a style of another model",
@@ -712,7 +712,7 @@ OTHERS = [
         "a garment on another grid",
         lambda b: b.with_edit(b.garment(garment=b.portrait(steps=1))),
         "1 step from",
-        "one grid",
+        "same noise levels",
     ),
     late(
         "an empty garment to place",
@@ -773,7 +773,7 @@ OTHERS = [
             mask=b.tensor("2,128,128")[1],
         ),
         "2 masks",
-        "3 pictures",
+        "3 images",
     ),
     late(
         "a clip of another length to report on",
@@ -819,7 +819,7 @@ OTHERS = [
         ),
         "source",
         "target",
-        "same",
+        "no difference",
     ),
     late("edges of a picture with NaN", lambda b: b.add("InversionEdges", image=b.tensor("1,64,64,3", "nan")), "NaN"),
     late("no VAE to view a trajectory with", lambda b: b.strip(vae=b.add("TestNothing")[2]), "no VAE"),
@@ -829,7 +829,7 @@ OTHERS = [
         "4 channels",
         "Connect the VAE",
     ),
-    late("a level that the trajectory has not", lambda b: b.strip(index=7), "1 picture", "7"),
+    late("a level that the trajectory has not", lambda b: b.strip(index=7), "1 image", "7"),
     late(
         "pictures of other shapes before and after",
         lambda b: b.before_after(after=b.tensor("1,64,192,3")),
@@ -839,7 +839,7 @@ OTHERS = [
     late(
         "two pictures before and three after",
         lambda b: b.before_after(before=b.tensor("2,64,64,3"), after=b.tensor("3,64,64,3")),
-        "2 pictures",
+        "2 images",
         "3 after",
     ),
     late("an edit with NaN", lambda b: b.before_after(after=b.tensor("1,128,128,3", "nan")), "3 values", "NaN"),
@@ -964,7 +964,7 @@ NAMES = [
     before("a prefix with a NUL", lambda b: b.save("a\0b"), "character"),
     before("a prefix that is too long", lambda b: b.save("x" * 300), "300 letters", "200"),
     before("a prefix of too many bytes", lambda b: b.save("日" * 200), "200 letters", "600 bytes", "200"),
-    before("a prefix with a colon", lambda b: b.save("a:b*c?"), "'a:'", "no ':'"),
+    before("a prefix with a colon", lambda b: b.save("a:b*c?"), "'a:'", "cannot contain ':'"),
 ]
 
 
@@ -1098,7 +1098,7 @@ FILES = [
     damaged("half-dtype", "damaged", "'xs' is of type"),
     damaged("half-name", "do not belong there"),
     damaged("half-version", "Update the pack"),
-    damaged("half-solver", "it wants the solver", "euler"),
+    damaged("half-solver", "it needs the solver", "euler"),
     damaged("half-scale", "its scale is", "16 numbers"),
     damaged("half-shift", "its shift is", "16 numbers"),
     late("half of a character as a file's model", lambda b: b.sample(trajectory=b.load("half-model")), "another model"),
@@ -1113,7 +1113,7 @@ FILES = [
     damaged("large-shift", "its shift is", "16 numbers"),
     damaged("large-sigmas", "its sigmas hold values beyond 1e+06"),
     damaged("large-latents", "its xs hold", "beyond 1e+07"),
-    damaged("three-dimensions", "[3, 16, 16, 16]", "no latents of one picture"),
+    damaged("three-dimensions", "[3, 16, 16, 16]", "not latents of one image"),
 ]
 
 MISTAKES = [*PICTURES, *INVERSIONS, *EDITS, *ATTENTION, *OTHERS, *TEXTS, *NUMBERS, *NAMES, *FILES]
