@@ -4,14 +4,10 @@ import argparse
 from dataclasses import replace
 
 from ..inversion_core.backends.diffusers.studio import Studio
-from ..inversion_core.editors import EDITORS
-from ..inversion_core.editors.compare import USUAL
-from ..inversion_core.editors.job import Settings, kind_of
+from ..inversion_core.methods import EDITORS, USUAL, Settings, kind_of
+from ..inversion_core.solvers import SOLVERS
 from ..inversion_core.types import Cond
 from ..pictures.errors import UserError
-
-OWN_NEGATIVE = {"null-text", "negative-prompt", "ProxNPI", "FlowAlign", "TurboEdit"}
-DRAWING = {None, "edit-friendly DDPM", "RF-Inversion", "TurboEdit"}
 
 
 def check_method(options: argparse.Namespace) -> None:
@@ -21,18 +17,20 @@ def check_method(options: argparse.Namespace) -> None:
         raise UserError(
             "--few-steps models take no negative prompt. Edit with --method direct or ddim, without --negative."
         )
-    if options.negative is not None and method in OWN_NEGATIVE:
+    if options.negative is not None and editor.own_negative:
         raise UserError(
             f"--negative works with methods such as direct and ddim, but {method} sets its own negative prompt. Leave --negative "
             "out, or choose another method."
         )
-    if options.seed is not None and editor.inversion not in DRAWING:
+    if options.seed is not None and not editor.draws_noise:
         raise UserError(f"--seed is for methods that draw noise, but {method} draws none. Leave --seed out.")
     if options.inversion is not None and editor.inversion != "ddim":
         how = "needs no inversion" if editor.inversion is None else f"inverts the image by '{editor.inversion}'"
         raise UserError(
             f"--inversion is for methods that edit along DDIM inversion, but {method} {how}. Leave --inversion out."
         )
+    if options.inversion in SOLVERS and editor.solvers and options.inversion not in editor.solvers:
+        raise UserError(f"{method} edits along DDIM inversion, not along '{options.inversion}'. Leave --inversion out.")
     if editor.inversion is None and options.trajectory is not None:
         raise UserError(f"--trajectory is of no use to {method}, which needs no inversion. Leave --trajectory out.")
     if editor.inversion is None and options.kv_edit:

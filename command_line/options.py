@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from ..inversion_core.attention.bank import Storage
-from ..inversion_core.loops.memory import Memory
+from ..inversion_core.attention.budget import Memory
+from ..inversion_core.attention.kept import Storage
 from . import values
 from .control import ALIGNMENTS
 from .models import DTYPES, pick_device

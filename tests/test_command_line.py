@@ -15,9 +15,8 @@ from harness import tiny_diffusion, tiny_flow
 from harness.networks import Mixture
 from latent_inversion.command_line import main, workspace
 from latent_inversion.command_line.models import load_studio
-from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor
-from latent_inversion.inversion_core.editors.job import Settings
 from latent_inversion.inversion_core.files.trajectory_file import load_thumbnail, load_trajectory
+from latent_inversion.inversion_core.methods import EDITORS, EditJob, Settings
 from latent_inversion.inversion_core.paths import RF
 from latent_inversion.inversion_core.schedules import flow_match_euler, flow_shift
 from latent_inversion.inversion_core.types import Cond
@@ -86,9 +85,7 @@ def test_a_method_acts_as_its_editor_does_with_its_published_settings(photo, mod
     from latent_inversion.command_line.commands import edit
 
     jobs = []
-    monkeypatch.setattr(
-        edit, "run_editor", lambda name, job, trajectory: jobs.append(job) or run_editor(name, job, trajectory)
-    )
+    monkeypatch.setattr(edit, "EditJob", lambda *a, **o: jobs.append(EditJob(*a, **o)) or jobs[-1])
     words = ["--source", "a cat", "--target", "a dog", "--model", model, "--quiet", "--device", "cpu"]
     for name, more in (
         ("FlowEdit", []),
@@ -101,7 +98,7 @@ def test_a_method_acts_as_its_editor_does_with_its_published_settings(photo, mod
         job = jobs[-1]
         assert Settings(job.target.guidance, job.source.guidance, job.strength, len(job.sigmas) - 1) == wanted
         assert not job.techniques
-        latents = run_editor(name, job).target
+        latents = EDITORS[name].edit(job).target
         studio = load_studio(model, device="cpu")
         assert np.array_equal(np.asarray(Image.open("out.png")), pictures.to_pixels(studio.decode(latents), (21, 37)))
 
@@ -110,8 +107,8 @@ def test_a_method_acts_as_its_editor_does_with_its_published_settings(photo, mod
 def test_a_seed_is_taken_by_the_methods_that_draw_noise(photo, model, method, capsys):
     denoiser, x0, sigmas = Mixture(RF), torch.randn(1, 4, 8, 8), torch.linspace(1, 0, 4, dtype=torch.float64)
     source, target = (Cond(torch.full((1, 5, 4), level), torch.zeros(1, 5, 4), 2.0) for level in (0.6, -0.5))
-    job = Job(denoiser, x0, sigmas, source, target)
-    first, second = (run_editor(method, replace(job, seed=seed)).target for seed in (0, 1))
+    job = EditJob(denoiser, x0, sigmas, source, target)
+    first, second = (EDITORS[method].edit(replace(job, seed=seed)).target for seed in (0, 1))
     edit = ["edit", photo, "--model", model, "--target", "a dog", "--method", method, "--seed", "1", *FAST]
     code, error = failed(capsys, *edit)
     assert (code == 2 and f"{method} draws none" in error) if torch.equal(first, second) else code == 0

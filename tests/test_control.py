@@ -10,14 +10,12 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
 from harness import conformance, tiny_diffusion, tiny_flow
-from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.site import AttentionEdit
-from latent_inversion.inversion_core.attention.technique import Technique
+from harness.edits import edit
+from latent_inversion.inversion_core.attention.technique import Pass, Technique
 from latent_inversion.inversion_core.backends.diffusers.control import Control
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
-from latent_inversion.inversion_core.loops.edit import edit
 from latent_inversion.inversion_core.loops.integrate import integrate, replay
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.schedules import leading
@@ -153,8 +151,8 @@ def test_source_and_target_may_have_different_controls(denoiser, networks, promp
     x0, sigmas = normal(1, 4, SIDE, SIDE, seed=7), leading(denoiser.table, STEPS)
     trajectory, seen = invert(INVERSIONS["ddim"], denoiser, x0, sigmas, Cond(prompts[0])), []
 
-    def watched(bank: Bank) -> AttentionEdit:
-        return conformance.pass_on(seen=seen)
+    passing = conformance.pass_on(seen=seen)
+    watched = Pass(passing.name, passing.where, lambda bank, *call: passing.apply(*call))
 
     def edited(source: Control | None, target: Control | None) -> Tensor:
         conds = [Cond(replace(prompts[0], control=c), prompts[1], 3.0) for c in (source, target)]

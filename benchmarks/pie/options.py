@@ -6,8 +6,8 @@ from pathlib import Path
 
 from latent_inversion.command_line import values
 from latent_inversion.command_line.models import DTYPES
-from latent_inversion.inversion_core.editors import EDITORS
 from latent_inversion.inversion_core.inversions import INVERSIONS
+from latent_inversion.inversion_core.methods import EDITORS
 from latent_inversion.pictures.errors import UserError
 
 from .data import CATEGORIES

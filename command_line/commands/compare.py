@@ -4,8 +4,8 @@ import argparse
 import json
 import re
 
-from ...inversion_core.editors import EDITORS, Job
-from ...inversion_core.editors.compare import Compared, compare, fitting
+from ...inversion_core.applications.compare import Compared, compare, fitting
+from ...inversion_core.methods import EDITORS, EditJob
 from ...inversion_core.progress import OnStep
 from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.wording import quoted
@@ -109,12 +109,12 @@ def choose(workspace: Workspace, names: list[str], few_steps: bool = False) -> l
     return names or able
 
 
-def job_of(workspace: Workspace, options: argparse.Namespace, on_step: OnStep) -> Job:
+def job_of(workspace: Workspace, options: argparse.Namespace, on_step: OnStep) -> EditJob:
     """The edit as the core knows it; each method sets its own guidance and strength."""
     studio, x0 = workspace.studio, workspace.x0
     source, target = (studio.cond(text) for text in (options.source, options.target))
     sigmas = studio.grid(options.steps or studio.steps, x0)
-    return Job(studio.denoiser, x0, sigmas, source, target, seed=options.seed, on_step=on_step)
+    return EditJob(studio.denoiser, x0, sigmas, source, target, seed=options.seed, on_step=on_step)
 
 
 def row_of(workspace: Workspace, result: Compared) -> dict[str, object]:

@@ -4,17 +4,16 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from ...inversion_core.editors import EDITORS, Job, run_editor
-from ...inversion_core.editors.job import WrongInversion
+from ...inversion_core.attention.budget import Memory
 from ...inversion_core.loops.edit import Edited
-from ...inversion_core.loops.memory import Memory
+from ...inversion_core.methods import EDITORS, EditJob, WrongInversion
 from ...inversion_core.techniques.plug_and_play import LAYER
 from ...inversion_core.techniques.prompt_to_prompt import usual_shares
 from ...inversion_core.types import require_unconditional
 from ...pictures.errors import UserError
 from ...pictures.files import Mask, mask_to_tensor, paste_edit, read_mask, write_picture
 from .. import values
-from ..control import Control, techniques, words_in
+from ..control import SHARES, Control, techniques, words_in
 from ..methods import check_method, prompts_of, settings_of
 from ..options import (
     add_blend_words,
@@ -31,7 +30,6 @@ from ..outputs import check_picture, named_after
 from ..progress import bar
 from ..reading import tell
 from ..region import find_region
-from ..sharing import SHARES
 from ..verdict import note_equal, sentence, verdicts
 from ..workspace import Workspace, open_workspace, psnr_text, trajectory_of
 
@@ -192,7 +190,7 @@ def edit_picture(workspace: Workspace, options: argparse.Namespace, control: Con
     if options.find_region:
         control = replace(control, mask=find_region(studio, x0, sigmas, source, target))
     with bar(shown=not options.quiet) as on_step:
-        job = Job(
+        job = EditJob(
             studio.denoiser,
             x0,
             sigmas,
@@ -204,7 +202,7 @@ def edit_picture(workspace: Workspace, options: argparse.Namespace, control: Con
             on_step=on_step,
         )
         try:
-            return run_editor(method, job, trajectory)
+            return EDITORS[method].edit(job, trajectory)
         except WrongInversion as error:
             raise UserError(
                 f"{error} Without --trajectory and --inversion, {method} inverts the image itself."

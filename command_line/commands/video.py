@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from ...inversion_core.applications.video import WAYS, made
 from ...inversion_core.backends.diffusers.studio import Studio
-from ...inversion_core.editors.video import WAYS, made
 from ...inversion_core.loops.chunked import Chunked, chunks_of
 from ...inversion_core.loops.clip import SPACING, TOGETHER, WINDOW, Window, edit_clip, windows
+from ...inversion_core.loops.edit import Edit, Target
 from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.shapes import Latent
 from ...inversion_core.trajectory import Trajectory
@@ -59,7 +60,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_inversion(command)
     add_output(
         command,
-        "the edited clip: a file, or a folder for frames alone (default: CLIP's name with edited). Beside a file its "
+        "the edited clip: a file, or a folder for frames alone (default: CLIP's name with edited). The frames of a file lie in "
         "a folder beside it",
         "CLIP",
     )
@@ -105,7 +106,8 @@ def run(options: argparse.Namespace) -> None:
     source, target = (studio.cond(text, guidance, options.negative) for text in (options.source, options.target))
     plan, make = windows_of(len(frames), options), made(options.way, lambda _: attention, together=options.together)
     with bar(shown=not options.quiet) as on_step:
-        edited = edit_clip(trajectory, studio.denoiser, source, target, plan, make, on_step=on_step)
+        edit = Edit(trajectory, studio.denoiser, source, [Target(target)])
+        edited = edit_clip(edit, plan, make, on_step=on_step)
     pixels = decode_frames(studio, edited.target, frames)
     write_clip(out, Footage(pixels, footage.durations))
     back = decode_frames(studio, edited.source[-1], frames)

@@ -15,7 +15,7 @@ from ...inversion_core.files.file_head import StorageError
 from ...inversion_core.files.trajectory_file import load_null_text, open_file, save
 from ...inversion_core.wording import HIDDEN, quoted
 from ..kit.notes import facts_of
-from ..sockets import LatentTrajectory, NullTextResult
+from ..sockets import LatentTrajectory, NullTextResult, Scale
 from .file_metadata import provenance_in
 from .thumbnails import of_latent, of_picture
 
@@ -117,7 +117,7 @@ def save_files(
         counter += 1
     stem = f"{name}_{counter:05}_"
     frame = None if record.frame is None else {k: v for k, v in asdict(record.frame).items() if v is not None}
-    notes = {"scale": list(record.scale), "shift": list(record.shift), "frame": frame, "made": made}
+    notes = {"scale": list(record.scale.scale), "shift": list(record.scale.shift), "frame": frame, "made": made}
     facts_of(notes, record.trajectory.shape[1])
     thumbnail = of_latent(record) if image is None else of_picture(image)
     beside_it = Path(folder, stem + NULL_TEXT)
@@ -159,7 +159,7 @@ def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
                 "are free. Close other programs, or invert with fewer steps."
             )
         trajectory = replace(stored.trajectory(), provenance=provenance_in(header))
-    return LatentTrajectory(trajectory, *facts), NullTextResult(load_null_text(null_text)) if null_text else None
+    return LatentTrajectory(trajectory, Scale(*facts)), NullTextResult(load_null_text(null_text)) if null_text else None
 
 
 def _changed(file: str) -> int | None:

@@ -198,12 +198,12 @@ def test_saving_and_loading_is_bit_for_bit_and_numbered(folders: Path) -> None:
     xs = tuple(torch.randn(1, 4, 3, 5) for _ in range(3))
     trajectory = Trajectory(VE, torch.tensor([2.0, 0.5, 0.0], dtype=torch.float64), xs)
     frame = sockets.Frame(20, 30, 24, 40)
-    record = sockets.LatentTrajectory(trajectory, (5.0, 1.0, 2.0, 3.0), (0.1, 0.2, 0.3, 0.4), frame)
+    record = sockets.LatentTrajectory(trajectory, sockets.Scale((5.0, 1.0, 2.0, 3.0), (0.1, 0.2, 0.3, 0.4), frame))
     names = [saved.save_files(record, "some/kept", None, picture(8, 8)) for _ in range(2)]
     assert names == [f"some/kept_0000{n}_{saved.SUFFIX}" for n in (1, 2)]
     assert sorted(saved.saved_files()) == [f"{name} [output]" for name in names]
     loaded, nothing = saved.load_files(saved.path_of(f"{names[0]} [output]"))
-    assert nothing is None and loaded.frame == frame and loaded.scale == record.scale and loaded.shift == record.shift
+    assert nothing is None and loaded.frame == frame and loaded.scale == record.scale
     assert all(np.array_equal(a, b) for a, b in zip(loaded.trajectory.xs, xs, strict=True))
     with pytest.raises(Exception, match="leads out"):
         saved.save_files(record, "../../kept", None, None)
