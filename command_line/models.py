@@ -23,17 +23,17 @@ def load_studio(model: str, *, device: str = "auto", dtype: str = "auto", schedu
 
     Raises UserError if it is not there or cannot run so.
     """
-    loaded = _loaded(model, device, dtype)
+    studio = _load(model, device, dtype)
     if scheduler is None:
-        return loaded
-    if scheduler not in loaded.schedulers:
-        known = ", ".join(loaded.schedulers) or "none; leave --scheduler out"
+        return studio
+    if scheduler not in studio.schedulers:
+        known = ", ".join(studio.schedulers) or "none; leave --scheduler out"
         raise UserError(f"This model cannot run on the levels of --scheduler {scheduler}. It knows: {known}.")
-    return replace(loaded, levels=loaded.schedulers[scheduler])
+    return replace(studio, levels=studio.schedulers[scheduler])
 
 
 @loading()
-def _loaded(model: str, device: str, dtype: str) -> Studio:
+def _load(model: str, device: str, dtype: str) -> Studio:
     quiet()
     place, kind = pick_device(device), None if dtype == "auto" else DTYPES[dtype]
     if model in TOYBOXES:

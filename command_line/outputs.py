@@ -60,8 +60,8 @@ def check_folder(out: Path, options: argparse.Namespace, names: str) -> None:
         raise UserError(f"{out} is a file. Name a folder.")
     _check_place(out / "0")
     inputs, filled = inputs_of(options), list(out.iterdir()) if out.exists() else []
-    for path in [out, *(one for one in filled if re.fullmatch(names, one.name))]:
-        if path.exists() and any(path.samefile(one) for one in inputs):
+    for path in [out, *(entry for entry in filled if re.fullmatch(names, entry.name))]:
+        if path.exists() and any(path.samefile(entry) for entry in inputs):
             raise UserError(f"{path} is read by this command and would be lost. Name another folder with --out.")
 
 
@@ -80,8 +80,8 @@ def _check_place(path: Path) -> None:
     try:
         TemporaryFile(dir=there).close()
     except OSError as error:
-        said = error.strerror or error
-        raise UserError(f"The folder {there} cannot be written to ({said}). Name another with --out.") from error
+        reason = error.strerror or error
+        raise UserError(f"The folder {there} cannot be written to ({reason}). Name another with --out.") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -18,7 +18,6 @@ from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
 from ..pictures.errors import UserError
 from .batch import Making
-from .editing import stacked
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,9 @@ def try_on(
     theirs = inverted(studio, placed, making)
     words = [garment.words for garment in garments]
     region = (regions >= WIDE).float()
-    worn = Worn(theirs, Cond(stacked(studio, words)), torch.cat(masks), region)
+    worn = Worn(theirs, Cond(studio.encode_prompts(words)), torch.cat(masks), region)
     wanted = targets or [target_words(*pair) for pair in zip(people, garments, strict=True)]
-    source = Cond(stacked(studio, [person.words for person in people]))
+    source = Cond(studio.encode_prompts([person.words for person in people]))
     target = Target(making.guided(studio, wanted), dressed(worn, trajectory.sigmas, fit))
     edit = Edit(trajectory, studio.denoiser, source, [target], direct)
     with making.watched() as on_step:

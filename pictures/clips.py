@@ -43,13 +43,13 @@ def read_clip(path: Path) -> Footage:
         pictures = [read_picture(name) for name in sorted(path.iterdir()) if _is_picture(name)]
         footage = Footage(pictures, [DURATION] * len(pictures))
     elif path.suffix.lower() in ANIMATED:
-        footage = _animated(path)
+        footage = _read_animation(path)
     else:
-        footage = _video(path)
+        footage = _read_video(path)
     sizes = {frame.shape for frame in footage.frames}
     if len(sizes) != 1:
-        found = f"frames of {len(sizes)} sizes" if sizes else "no frames"
-        raise UserError(f"{path} has {found}, but a clip is one or more images of one size.")
+        number = f"frames of {len(sizes)} sizes" if sizes else "no frames"
+        raise UserError(f"{path} has {number}, but a clip is one or more images of one size.")
     return footage
 
 
@@ -88,7 +88,7 @@ def _is_picture(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in Image.registered_extensions()
 
 
-def _animated(path: Path) -> Footage:
+def _read_animation(path: Path) -> Footage:
     try:
         with Image.open(path) as image:
             frames = [(frame.convert("RGBA"), frame.info.get("duration") or DURATION) for frame in _frames(image)]
@@ -113,7 +113,7 @@ def _av(path: Path) -> ModuleType:
     return av
 
 
-def _video(path: Path) -> Footage:
+def _read_video(path: Path) -> Footage:
     av = _av(path)
     try:
         with av.open(str(path)) as container:
@@ -143,8 +143,8 @@ def _write_video(path: Path, temporary: Path, footage: Footage) -> None:
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO):
             raise OSError(error.errno, os.strerror(error.errno)) from error
-        said = plain(str(error).replace(str(temporary), path.name), 200)
-        raise UserError(f"{path} cannot be written as a video: {said}. Use a name like {path.stem}.mp4.") from error
+        reason = plain(str(error).replace(str(temporary), path.name), 200)
+        raise UserError(f"{path} cannot be written as a video: {reason}. Use a name like {path.stem}.mp4.") from error
 
 
 def _encoder(av: ModuleType) -> str:

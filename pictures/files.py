@@ -90,8 +90,8 @@ def mask_to_tensor(mask: Mask, multiple: int = 1) -> Tensor:
 def to_pixels(picture: Tensor, size: tuple[int, int] | None = None) -> Pixels:
     """The pixels of a picture [1, 3, height, width], cut back to `size`, the height and width before widening."""
     height, width = size or (picture.shape[-2], picture.shape[-1])
-    kept = picture[0, :, :height, :width].clamp(0, 1) * 255
-    return kept.round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    levels = picture[0, :, :height, :width].clamp(0, 1) * 255
+    return levels.round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
 def paste_edit(original: Pixels, edited: Pixels, mask: Mask) -> Pixels:

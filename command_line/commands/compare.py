@@ -142,11 +142,11 @@ def line_of(row: dict[str, object]) -> str:
     """A method's line on the screen."""
     if "refused" in row:
         return f"{row['method']:<20} {row['refused']}"
-    kept = "-" if row["source_psnr"] is None else f"{row['source_psnr']:.1f} dB"
-    return f"{row['method']:<20} {row['evaluations']:>11} {row['seconds']:>8.1f} {kept:>12} {row['edit_psnr']:>18.1f} dB  {OUTCOMES[str(row['outcome'])]}"
+    source_kept = "-" if row["source_psnr"] is None else f"{row['source_psnr']:.1f} dB"
+    return f"{row['method']:<20} {row['evaluations']:>11} {row['seconds']:>8.1f} {source_kept:>12} {row['edit_psnr']:>18.1f} dB  {OUTCOMES[str(row['outcome'])]}"
 
 
 def note_of(row: dict[str, object]) -> str:
-    kept = "" if row["source_psnr"] is None else f"; source kept at {row['source_psnr']:.1f} dB"
+    source_kept = "" if row["source_psnr"] is None else f"; source kept at {row['source_psnr']:.1f} dB"
     spent = f"{row['evaluations']} evaluations, {row['seconds']:.1f} s"
-    return f"{spent}; guidance {row['guidance']:g}, strength {row['strength']:g}{kept}"
+    return f"{spent}; guidance {row['guidance']:g}, strength {row['strength']:g}{source_kept}"

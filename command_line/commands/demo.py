@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
     for number, case in enumerate(tqdm(cases, "editing", leave=False)):
         shown = show(world, case, {method: pictures[number] for method, pictures in traced.items()})
         name = f"{number + 1}_{case.edit.name.replace(': ', '_').replace(' ', '_')}.png"
-        write_picture(out / name, drawn(shown))
+        write_picture(out / name, draw_sheet(shown))
         rows.append(row_of(shown))
         tqdm.write(line_of(rows[-1]))
     write_text(out / "report.json", json.dumps({"edits": rows}, indent=2, allow_nan=False) + "\n")
@@ -138,7 +138,7 @@ def line_of(row: dict) -> str:
     )
 
 
-def drawn(shown: Shown) -> Pixels:
+def draw_sheet(shown: Shown) -> Pixels:
     """The sheet of one edit."""
     case, outcome = shown.case, shown.outcome
     back = {

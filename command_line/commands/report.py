@@ -68,9 +68,9 @@ def report_picture(
 ) -> tuple[Pixels, list[str]]:
     """A sheet of pictures and curves, and the figures with advice as lines of text."""
     prompt = trajectory.provenance.prompt
-    held = _measured(to_pixels(studio.decode(trajectory.xs[-1]), _size(pixels)), pixels, ())
-    plain = _retraced(studio, trajectory, pixels, studio.cond(prompt), "retracing", shown)
-    guided = _retraced(studio, trajectory, pixels, studio.cond(prompt, guidance), f"at guidance {guidance:g}", shown)
+    held = _measure(to_pixels(studio.decode(trajectory.xs[-1]), _size(pixels)), pixels, ())
+    plain = _retrace(studio, trajectory, pixels, studio.cond(prompt), "retracing", shown)
+    guided = _retrace(studio, trajectory, pixels, studio.cond(prompt, guidance), f"at guidance {guidance:g}", shown)
     white = whiteness(trajectory)
     cells = [
         Cell("the picture", pixels),
@@ -105,9 +105,9 @@ def advice(
 ) -> list[str]:
     """What is wrong, if anything, and what to try."""
     figures = Held(plain.psnr, white, held.psnr, guided.psnr)
-    told = {"lost": figures.lost, "pulled": plain.psnr - guided.psnr, "others": "" if distilled else " or null-text"}
-    found = [ADVICE[finding].format(**told) for finding in findings(figures) if finding in ADVICE]
-    return found or ["Nothing is wrong: the image is represented and retraced well."]
+    numbers = {"lost": figures.lost, "pulled": plain.psnr - guided.psnr, "others": "" if distilled else " or null-text"}
+    sentences = [ADVICE[finding].format(**numbers) for finding in findings(figures) if finding in ADVICE]
+    return sentences or ["Nothing is wrong: the image is represented and retraced well."]
 
 
 ADVICE = {
@@ -122,16 +122,18 @@ ADVICE = {
 """What the command says of each finding."""
 
 
-def _retraced(studio: Studio, trajectory: Trajectory, pixels: Pixels, cond: Cond, label: str, shown: bool) -> Retraced:
-    with bar(label, shown=shown) as on_step:
+def _retrace(
+    studio: Studio, trajectory: Trajectory, pixels: Pixels, cond: Cond, label: str, show_bar: bool
+) -> Retraced:
+    with bar(label, shown=show_bar) as on_step:
         walk = replay(trajectory, studio.denoiser, cond, on_step=on_step)
-    return _measured(to_pixels(studio.decode(walk.xs[-1]), _size(pixels)), pixels, drift(walk.xs, trajectory))
+    return _measure(to_pixels(studio.decode(walk.xs[-1]), _size(pixels)), pixels, drift(walk.xs, trajectory))
 
 
-def _measured(pixels: Pixels, original: Pixels, drifted: tuple[float, ...]) -> Retraced:
-    ours, theirs = to_tensor(pixels), to_tensor(original)
-    alike = float(ssim(ours, theirs)[0]) if min(_size(original)) >= SMALLEST_FOR_SSIM else float(np.nan)
-    return Retraced(pixels, float(psnr(ours, theirs)[0]), alike, drifted)
+def _measure(pixels: Pixels, original: Pixels, drifts: tuple[float, ...]) -> Retraced:
+    picture, truth = to_tensor(pixels), to_tensor(original)
+    likeness = float(ssim(picture, truth)[0]) if min(_size(original)) >= SMALLEST_FOR_SSIM else float(np.nan)
+    return Retraced(pixels, float(psnr(picture, truth)[0]), likeness, drifts)
 
 
 def _size(pixels: Pixels) -> tuple[int, int]:

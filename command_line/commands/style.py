@@ -85,10 +85,10 @@ def run(options: argparse.Namespace) -> None:
     out = options.out or options.picture.with_name(options.picture.stem + ".styled.png")
     check_picture(out, options)
     pixels = open_picture(options.picture, options)
-    shown = None if options.style_picture is None else open_picture(options.style_picture, options)
+    style_pixels = None if options.style_picture is None else open_picture(options.style_picture, options)
     studio = studio_of(options)
     wish = Wish(to_tensor(pixels, studio.multiple), options.source, target)
-    looks = [] if shown is None else [Look(to_tensor(shown, studio.multiple), options.style_source)]
+    looks = [] if style_pixels is None else [Look(to_tensor(style_pixels, studio.multiple), options.style_source)]
     styled = transferred(studio, [wish], looks, styling=styling_of(options, blanks), making=making_of(options))
     edited, back = (
         to_pixels(studio.decode(x), pixels.shape[:2]) for x in (styled.edited.target, styled.edited.source[-1])

@@ -111,13 +111,13 @@ def run(options: argparse.Namespace) -> None:
     pixels = decode_frames(studio, edited.target, frames)
     write_clip(out, Footage(pixels, footage.durations))
     back = decode_frames(studio, edited.source[-1], frames)
-    kept = [float(psnr(to_tensor(a), to_tensor(b))) for a, b in zip(back, frames, strict=True)]
+    quality = [float(psnr(to_tensor(a), to_tensor(b))) for a, b in zip(back, frames, strict=True)]
     print(f"edited          {out} ({len(frames)} frames, {len(plan)} windows)")
     if out.suffix:
         write_frames(out.with_suffix(".frames"), pixels)
         print(f"frames          {out.with_suffix('.frames')}")
     print(f"verdict         {of_clip(verdicts(frames, pixels, back))}")
-    print(f"source branch   {sum(kept) / len(kept):.1f} dB (how well the method kept the clip)")
+    print(f"source branch   {sum(quality) / len(quality):.1f} dB (how well the method kept the clip)")
 
 
 def check_clip(path: Path, options: argparse.Namespace) -> None:

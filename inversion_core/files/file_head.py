@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from ..trajectory import NullText, Provenance, Trajectory
 from ..wording import plain, quoted, whole
-from .fields import NULL_TEXT, TRAJECTORY, Stored, needed, provenance_of, tensors_of
+from .fields import NULL_TEXT, TRAJECTORY, Stored, provenance_of, read_field, tensors_of
 
 VERSION = 1
 TRAJECTORY_FILE, NULL_TEXT_FILE = "latent-inversion trajectory", "latent-inversion null-text"
@@ -141,7 +141,7 @@ def _header(kind: str, head: Mapping[str, Any], metadata: Mapping[str, str], siz
     tensors = tensors_of(head, layout, size)
     facts, notes = (_json(name, metadata.get(name, "{}")) for name in ("facts", "notes"))
     for name, right in layout.facts.items():
-        needed(facts, name, right)
+        read_field(facts, name, right)
     main, picture = tensors[layout.main], tensors.get("thumbnail")
     return Header(
         kind=kind,

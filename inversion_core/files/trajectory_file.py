@@ -57,8 +57,8 @@ def save(
     _check_values(failed, tensors, facts)
     tensors |= {} if thumbnail is None else {"thumbnail": thumbnail.cpu().contiguous()}
     kind = next(name for name, cls in FORMATS.items() if isinstance(value, cls))
-    kept = {"facts": facts | facts_of(value.provenance), "notes": dict(notes or {})}
-    metadata = {"format": kind, "version": str(VERSION), **{name: json.dumps(fact) for name, fact in kept.items()}}
+    objects = {"facts": facts | facts_of(value.provenance), "notes": dict(notes or {})}
+    metadata = {"format": kind, "version": str(VERSION), **{name: json.dumps(fact) for name, fact in objects.items()}}
     with writing(path) as temporary:
         save_file(tensors, temporary, metadata={**(texts or {}), **metadata})
         try:
@@ -160,9 +160,9 @@ def load_thumbnail(path: str | os.PathLike[str]) -> Tensor | None:
 def require_same_model(provenance: Provenance, fingerprint: str, what: str = "trajectory") -> None:
     """Raises StorageError if both identities or fingerprints are known and cannot be of the same model."""
     if provenance.model and fingerprint and not same_model(provenance.model, fingerprint):
-        made, here = (text.partition("~")[0] for text in (provenance.model, fingerprint))
+        known, here = (text.partition("~")[0] for text in (provenance.model, fingerprint))
         raise StorageError(
-            f"The {what} was made with another model (fingerprint {quoted(made)[1:-1]}, this model has {here}). Load that model, "
+            f"The {what} was made with another model (fingerprint {quoted(known)[1:-1]}, this model has {here}). Load that model, "
             "with the same LoRAs, LoRA hooks of the prompt and sampling settings, or invert the image again."
         )
 
@@ -172,7 +172,7 @@ def _pack(value: Trajectory | NullText) -> tuple[dict[str, Tensor], dict[str, An
     if isinstance(value, Trajectory):
         tensors = {"sigmas": value.sigmas, "xs": torch.stack(value.xs)}
         secondary = {name: getattr(value, name) for name in SECONDARY}
-        tensors |= {name: torch.stack(kept) for name, kept in secondary.items() if kept is not None}
+        tensors |= {name: torch.stack(latents) for name, latents in secondary.items() if latents is not None}
         facts = {"path": value.path.name, "solver": value.solver, "residuals": value.residuals}
     else:
         tensors = {"sigmas": value.sigmas, "embeddings": torch.stack(value.embeddings)}
@@ -188,9 +188,9 @@ def _check_values(failed: str, tensors: Mapping[str, Tensor], facts: Mapping[str
         if all(float(level.abs().amax()) <= most for level in tensor):  # NaN is not, and one level needs little memory
             continue
         count = sum(int((~torch.isfinite(level)).sum()) for level in tensor)
-        said = f"{count} values that are not finite numbers (NaN or infinity)" if count else f"values beyond {most:g}"
+        values = f"{count} values that are not finite numbers (NaN or infinity)" if count else f"values beyond {most:g}"
         raise StorageError(
-            f"{failed}: its {name} hold {said}. The inversion failed, or the file was changed. Invert the image again."
+            f"{failed}: its {name} hold {values}. The inversion failed, or the file was changed. Invert the image again."
         )
 
 

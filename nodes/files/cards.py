@@ -28,10 +28,10 @@ def card_of(path: Path, file: str) -> dict[str, Any]:
         facts = _facts(path, state.st_mtime_ns, state.st_size)
         return {"file": file, "name": path.name, **facts, "null_text": beside(path) is not None}
     except (ValueError, OSError) as error:
-        return {"file": file, "name": path.name, **_refused(path, error)}
+        return {"file": file, "name": path.name, **_refusal(path, error)}
 
 
-def _refused(path: Path, error: Exception) -> dict[str, Any]:
+def _refusal(path: Path, error: Exception) -> dict[str, Any]:
     return {"error": plain(str(error).replace(str(path), path.name), LONGEST)}
 
 
@@ -41,7 +41,7 @@ def _facts(path: Path, changed: int, size: int) -> dict[str, Any]:
     try:
         header = load_header(path)
     except StorageError as error:
-        return _refused(path, error)
+        return _refusal(path, error)
     provenance, made = provenance_in(header), header.notes.get("made")
     frame = header.notes.get("frame")
     sides = [frame.get(side) for side in ("width", "height")] if isinstance(frame, dict) else []

@@ -48,5 +48,5 @@ def version() -> str:
     """The pack's version, from its pyproject.toml; empty if it is not there."""
     path = Path(__file__).resolve().parents[2] / "pyproject.toml"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    found = re.search(r'^version = "([^"]+)"', text, re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(r'^version = "([^"]+)"', text, re.MULTILINE)
+    return match[1] if match else ""

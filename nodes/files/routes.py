@@ -38,7 +38,7 @@ def register() -> None:
     server = getattr(PromptServer, "instance", None)
     if server is None or any(str(getattr(route, "path", "")).startswith(ROOT) for route in server.routes):
         return
-    server.routes.get(f"{ROOT}/trajectories")(answering(listed))
+    server.routes.get(f"{ROOT}/trajectories")(answering(list_trajectories))
     server.routes.get(f"{ROOT}/thumbnail")(answering(thumbnail))
     server.routes.get(f"{ROOT}/workflow")(answering(workflow))
 
@@ -66,10 +66,10 @@ def without_folders(text: str) -> str:
     return text
 
 
-def listed(file: str) -> tuple[bytes, str]:
+def list_trajectories(file: str) -> tuple[bytes, str]:
     """The cards of all files, or of one, as JSON."""
-    found = [card_of(_existing(file), file)] if file else cards()
-    return json.dumps({"trajectories": found}).encode(), "application/json"
+    entries = [card_of(_existing(file), file)] if file else cards()
+    return json.dumps({"trajectories": entries}).encode(), "application/json"
 
 
 def thumbnail(file: str) -> tuple[bytes, str]:

@@ -64,6 +64,6 @@ def format_of(record: LatentTrajectory) -> Any:
 
 
 def _formats(kind: type) -> Iterator[type]:
-    for one in kind.__subclasses__():
-        yield one
-        yield from _formats(one)
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _formats(subclass)

@@ -31,14 +31,14 @@ PLACE = 8
 
 def beside(path: Path) -> Path | None:
     """The null-text result of a trajectory's file, if there is one. Raises ValueError if it is a link out of ComfyUI's folders."""
-    found = path.with_name(NAME.sub(r".null-text\1.safetensors", path.name))
-    if not found.is_file():
+    path_beside = path.with_name(NAME.sub(r".null-text\1.safetensors", path.name))
+    if not path_beside.is_file():
         return None
-    if not any(found.resolve().is_relative_to(root) for root in roots()):
+    if not any(path_beside.resolve().is_relative_to(root) for root in roots()):
         raise ValueError(
-            f"{quoted(found.name)} leads out of ComfyUI's folders. Copy the file there instead of linking to it."
+            f"{quoted(path_beside.name)} leads out of ComfyUI's folders. Copy the file there instead of linking to it."
         )
-    return found
+    return path_beside
 
 
 def roots() -> list[Path]:
@@ -48,14 +48,14 @@ def roots() -> list[Path]:
 
 def saved_files() -> list[str]:
     """The trajectories in the output and the input folder that can be loaded, newest first, as `name [folder]`."""
-    found = []
+    files = []
     for kind in ("output", "input"):
         folder = Path(folder_paths.get_directory_by_type(kind))
         for path in folder.rglob("*.trajectory*.safetensors"):
             file = f"{path.relative_to(folder).as_posix()} [{kind}]"
-            if (changed := _changed(file)) is not None:
-                found.append((changed, file))
-    return [file for _, file in sorted(found, reverse=True)]
+            if (changed := _change_time(file)) is not None:
+                files.append((changed, file))
+    return [file for _, file in sorted(files, reverse=True)]
 
 
 def check_name(name: str, shown: str, longest: int) -> None:
@@ -162,7 +162,7 @@ def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
     return LatentTrajectory(trajectory, Scale(*facts)), NullTextResult(load_null_text(null_text)) if null_text else None
 
 
-def _changed(file: str) -> int | None:
+def _change_time(file: str) -> int | None:
     """When a file was written; None if it is gone, is no file, or is refused: a link may lead out of the folders."""
     try:
         path = path_of(file)

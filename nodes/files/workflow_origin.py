@@ -48,19 +48,19 @@ class Spot:
 
     def links(self, socket: str) -> "Iterator[tuple[Spot, int]]":
         """The nodes above that give a value of this kind."""
-        for found in map(self.above, self.inputs):
-            if found and _at(_outputs(self.classes.get(found[0].kind)), found[1]) == socket:
-                yield found
+        for spot in map(self.above, self.inputs):
+            if spot and _at(_outputs(self.classes.get(spot[0].kind)), spot[1]) == socket:
+                yield spot
 
     def text(self, name: str) -> str:
         """The text of an input: its widget's, or that of a node above that holds a plain text."""
         given = self.inputs.get(name, "")
         if isinstance(given, str):
             return given
-        found = self.above(name)
-        if found is None:
+        spot = self.above(name)
+        if spot is None:
             return ""
-        node, output = found
+        node, output = spot
         if node.kind in TOYBOX and not any(isinstance(value, list) for value in node.inputs.values()):
             return str(self.classes[node.kind].execute(**node.inputs).result[output])
         only = next(iter(node.inputs), "")
@@ -82,7 +82,7 @@ def complete(
         return provenance
     node = above[0]
     names = ("source", "negative") if node.inputs.get("guidance", 1) != 1 else ("source",)
-    prompt, negative = (*(_joined(prompts_of(node.above(name))) for name in names), "")[:2]
+    prompt, negative = (*(_join(prompts_of(node.above(name))) for name in names), "")[:2]
     checkpoint, loras = model_of(node)
     return shorten(
         replace(provenance, prompt=prompt or provenance.prompt, negative=negative, checkpoint=checkpoint, loras=loras)
@@ -97,22 +97,22 @@ def shorten(provenance: Provenance) -> Provenance:
     return replace(provenance, prompt=prompt, negative=negative, checkpoint=checkpoint, loras=(*loras, *more))
 
 
-def prompts_of(found: tuple[Spot, int] | None, met: set[tuple[str, int]] | None = None) -> list[str]:
+def prompts_of(place: tuple[Spot, int] | None, met: set[tuple[str, int]] | None = None) -> list[str]:
     """The texts in a conditioning, from the node that gives it upwards; what was `met` is not asked again."""
     met = set() if met is None else met
-    if found is None or (found[0].id, found[1]) in met:
+    if place is None or (place[0].id, place[1]) in met:
         return []
-    node, output = found
+    node, output = place
     met.add((node.id, output))
     if node.kind in SAID_BY:
         return [node.text(SAID_BY[node.kind].get(output, ""))]
-    if own := [node.text(name) for name in _texts(node.classes.get(node.kind)) if name in node.inputs]:
-        return own
+    if texts := [node.text(name) for name in _texts(node.classes.get(node.kind)) if name in node.inputs]:
+        return texts
     above = list(node.links("CONDITIONING"))
     given = [place for place, kind in enumerate(_outputs(node.classes.get(node.kind))) if kind == "CONDITIONING"]
     if len(given) > 1 and len(given) == len(above) and output in given:  # positive and negative side by side
         above = [above[given.index(output)]]
-    return [text for one in above for text in prompts_of(one, met)]
+    return [text for spot in above for text in prompts_of(spot, met)]
 
 
 def model_of(node: Spot) -> tuple[str, tuple[str, ...]]:
@@ -157,5 +157,5 @@ def _file(name: str) -> str:
     return re.split(r"[\\/]", name)[-1]
 
 
-def _joined(texts: list[str]) -> str:
+def _join(texts: list[str]) -> str:
     return "\n".join(dict.fromkeys(filter(None, (text.strip() for text in texts))))
