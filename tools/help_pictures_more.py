@@ -44,7 +44,7 @@ class Album(Studio):
         self.cells.append((title, [self.graph.add("PreviewImage", images=image)]))
 
     def difference(self, title: str, image: Any, other: Any) -> None:
-        """Shows how two pictures differ, amplify."""
+        """Shows how two pictures differ, amplified."""
         self.cells.append((title, [self.graph.add("PreviewImage", images=one) for one in (image, other)]))
 
     def decoded(self, latent: Any, **more: Any) -> Node:
