@@ -35,7 +35,7 @@ def check_method(options: argparse.Namespace) -> None:
         raise UserError(f"--trajectory is of no use to {method}, which needs no inversion. Leave --trajectory out.")
     if editor.inversion is None and options.kv_edit:
         raise UserError(
-            f"--kv-edit keeps the background of a trajectory, but {method} has none. Choose a method such as direct."
+            f"--kv-edit keeps the background of a trajectory, but {method} follows no trajectory. Choose a method such as direct."
         )
 
 

@@ -232,7 +232,7 @@ MISTAKES = {
     ),
     "no background": (
         ["edit", "photo.png", "--target", "x", "--method", "DDCM", "--kv-edit", "--find-region"],
-        "DDCM has none",
+        "DDCM follows no trajectory",
     ),
     "own negative": (
         ["edit", "photo.png", "--target", "x", "--method", "FlowAlign", "--negative", "x"],
