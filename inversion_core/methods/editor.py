@@ -189,6 +189,11 @@ def edit_along(
     return edit.run(job.memory, within(job.on_step, spent, 1 - spent))[0]
 
 
+def anchored(anchor: Anchor, start: int) -> Editor:
+    """An editor from step `start` on of any trajectory, whose source moves as `anchor` says."""
+    return Editor("", lambda job, trajectory: edit_along(job, trajectory, anchor=anchor, start=start), "", solvers=None)
+
+
 def edit_freely(
     job: EditJob,
     rule: Rule,

@@ -24,7 +24,8 @@ from ..looking.report_figures import channels_first
 from ..run.control_hints import pad_hints
 from ..run.guidance import few_steps_for
 from ..run.progress import reporter, run
-from .method_inputs import ABOUT_FEW_STEPS, PUBLISHED, cond_of
+from .method_inputs import ABOUT_FEW_STEPS, PUBLISHED
+from .run_edit import cond_of
 
 STEPS = 28
 
@@ -127,8 +128,8 @@ def compared(
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> list[Compared]:
         def conds(settings: Settings) -> tuple[Cond, Cond]:
-            source = cond_of(prepared, "source", settings.source_guidance, few_steps=few_steps)
-            return source, cond_of(prepared, "target", settings.guidance, few_steps=few_steps)
+            source = cond_of(prepared, "source", settings.source_guidance, alone=few_steps)
+            return source, cond_of(prepared, "target", settings.guidance, alone=few_steps)
 
         job = EditJob(denoiser, x, sigmas, prepared("source"), prepared("target"), seed=seed, on_step=reporter(model))
         return list(compare(job, names or fitting(denoiser, few_steps), conds, few_steps=few_steps))

@@ -54,7 +54,7 @@ class InversionEditSampler(io.ComfyNode):
         prompts, lines = {"source": source, "target": target, "negative": negative}, []
         setup = Setup(**settings, null_text=null_text and null_text.null_text)
         mask = require_painted(mask)
-        edited = edit_along(model, trajectory, prompts, setup, attention_edit, mask, lines.append)
+        edited = edit_along(model, trajectory, prompts, setup.on, attention_edit, mask, lines.append)
         return outcome(edited, trajectory, lines)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
@@ -10,16 +10,14 @@ from ...inversion_core.backends.comfy.denoiser import identity_of, is_guidance_d
 from ...inversion_core.dial import AS_SET, FEW_STEPS, Turned, turned
 from ...inversion_core.files.trajectory_file import require_same_model
 from ...inversion_core.loops.direct import ANCHORS
-from ...inversion_core.loops.edit import Edited
-from ...inversion_core.methods import EditJob
-from ...inversion_core.methods.editor import edit_along
+from ...inversion_core.methods.editor import anchored
 from ...inversion_core.trajectory import NullText, Trajectory
-from ...inversion_core.types import Cond
 from ..kit.checks import counted
 from ..kit.common import check_unconditional
 from ..kit.remarks import of_prompts, of_strength
 from ..run.guidance import acting, default_for
 from .method_inputs import OWN
+from .run_edit import Chosen
 
 NEGATIVE, SOURCE = "negative prompt", "source prompt"
 MOST_OF_FEW = 15
@@ -39,8 +37,6 @@ class Setup:
     null_text: NullText | None = None
     held: bool = False
 
-    gradients: ClassVar[bool] = False
-
     def turned(self) -> "Setup":
         """The setup as the dial leaves it; null text holds its guidance."""
         if self.preset == OWN:
@@ -58,12 +54,8 @@ class Setup:
     def dial(self) -> Turned:
         return AS_SET if self.preset == OWN else turned(self.preset, self.strength)
 
-    def fitted(
-        self, model: Any, prompts: Mapping[str, Any], steps: int, trajectory: Trajectory
-    ) -> tuple["Setup", list[str]]:
-        """The setup as it acts on the model, and what the node says of it. Raises ValueError if null text or the source
-        prompt as unconditional do not fit the model or the trajectory.
-        """
+    def on(self, model: Any, prompts: Mapping[str, Any], steps: int, trajectory: Trajectory) -> Chosen:
+        """The setup on a model and a trajectory. Raises ValueError if null text or the source prompt as unconditional fit neither."""
         few_steps = self.preset == FEW_STEPS
         if few_steps and self.null_text is not None:
             check_unconditional(model, "Null text", few_steps=True)
@@ -72,30 +64,17 @@ class Setup:
             check_null_text(acts.null_text, trajectory, identity_of(model, prompts["source"]), acts)
         if acts.unconditional == SOURCE:
             check_unconditional(model, "The source prompt as unconditional (negative-prompt inversion)")
-        lines = [
-            str(acts),
-            *of_prompts(prompts),
-            *of_strength(acts.start, steps),
-            *default_for(model, self.guidance)[1],
-        ]
-        lines += acting(model, prompts, dict.fromkeys(("source", "target"), (acts.guidance, True)))
+        guidance = dict.fromkeys(("source", "target"), (acts.guidance, True))
+        lines = [str(acts), *of_prompts(prompts), *of_strength(acts.start, steps)]
+        lines += [*default_for(model, self.guidance)[1], *acting(model, prompts, guidance)]
         if few_steps and steps > MOST_OF_FEW:
             lines.append(
                 f"The trajectory has {steps} steps, which a few-step model has not been trained for. Invert with the "
                 "number of steps that the model was made for, usually 4 to 8."
             )
-        return acts, lines
-
-    def conds(self, prepared: Any) -> list[Cond]:
-        """Source and target under their guidance."""
-        away = "source" if self.unconditional == SOURCE else "negative"
-        return [prepared(name, away, self.guidance) for name in ("source", "target")]
-
-    def edit(self, job: EditJob, trajectory: Trajectory) -> Edited:
-        """The job done side by side with the source, under the null-text result if there is one."""
-        start = min(round(self.start * trajectory.steps), trajectory.steps - 1)
-        job = replace(job, null_text=self.null_text)
-        return edit_along(job, trajectory, anchor=ANCHORS[self.anchor], start=start)
+        away = "source" if acts.unconditional == SOURCE else "negative"
+        editor = anchored(ANCHORS[acts.anchor], min(round(acts.start * steps), steps - 1))
+        return Chosen(editor, guidance, away, null_text=acts.null_text, dial=acts.dial, lines=lines)
 
     def __str__(self) -> str:
         dial = OWN if self.preset == OWN else f"{self.preset}, strength {self.strength:g}"

@@ -48,7 +48,7 @@ class AlongTrajectory(io.ComfyNode):
     ) -> io.NodeOutput:
         words, said = {"source": source, "target": target, "negative": negative}, []
         edited = edit_along(
-            model, trajectory, words, request_of(**chosen), attention_edit, require_painted(mask), said.append
+            model, trajectory, words, request_of(**chosen).on, attention_edit, require_painted(mask), said.append
         )
         return outcome(edited, trajectory, said)
 

@@ -1,21 +1,19 @@
 """The inputs of the nodes that edit by a method's name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 from comfy_api.latest import io
 
 from ...inversion_core.backends.comfy.denoiser import is_guidance_distilled, path_of
-from ...inversion_core.dial import AS_SET, FEW_STEPS, Turned
-from ...inversion_core.loops.edit import Edited
-from ...inversion_core.methods import EDITORS, GROUPS, EditJob, Editor, Settings, WrongInversion, kind_of
+from ...inversion_core.dial import FEW_STEPS
+from ...inversion_core.methods import EDITORS, GROUPS, Editor, Settings, kind_of
 from ...inversion_core.trajectory import Trajectory
-from ...inversion_core.types import Cond
-from ..inverting.invert_methods import InversionExactInvert, InversionRFInvert, InversionStochasticInvert
 from ..kit.common import check_unconditional, fraction, method_choice
 from ..kit.remarks import of_prompts, of_strength
 from ..run.guidance import GUIDANCE, acting
+from .run_edit import Chosen, inverting
 
 PUBLISHED, OWN = "published", "as set below"
 ABOUT_FEW_STEPS = (
@@ -77,10 +75,7 @@ def prompts() -> list[Any]:
 
 @dataclass(frozen=True)
 class Request:
-    """A method and its settings; those that are None are the published ones.
-
-    `numbers` are the guidance of each prompt on the model, and whether what the prompt brings goes before it.
-    """
+    """A method and its settings; those that are None are the published ones."""
 
     method: str
     seed: int = 0
@@ -88,17 +83,10 @@ class Request:
     source_guidance: float | None = None
     strength: float | None = None
     few_steps: bool = False
-    numbers: Mapping[str, tuple[float, bool]] = field(default_factory=dict)
-
-    dial: ClassVar[Turned] = AS_SET
 
     @property
     def editor(self) -> Editor:
         return EDITORS[self.method]
-
-    @property
-    def gradients(self) -> bool:
-        return self.editor.gradients
 
     def settings(self, model: Any, trajectory: Trajectory | None = None) -> Settings:
         """All settings, for this kind of model; a scheme that is exact under one guidance alone has its trajectory's for the source."""
@@ -111,33 +99,22 @@ class Request:
         usual = self.editor.settings_for(kind_of(path_of(model), distilled, self.few_steps))
         return replace(usual, **{name: number for name, number in own.items() if number is not None})
 
-    def fitted(
-        self, model: Any, prompts: Mapping[str, Any], steps: int, trajectory: Trajectory | None = None
-    ) -> tuple["Request", list[str]]:
-        """The request as it acts on the model, and what the node says of it: not before a published number goes what the
-        prompts bring, but along a trajectory the source is as it was inverted. Raises ValueError if the model cannot do it.
+    def on(self, model: Any, prompts: Mapping[str, Any], steps: int, trajectory: Trajectory | None = None) -> Chosen:
+        """The request on a model: what prompts bring goes not before a published number, but along a trajectory the source
+        is as it was inverted. Raises ValueError if the model cannot do it.
         """
-        if self.editor.uncond:
+        editor = self.editor
+        if editor.uncond:
             check_unconditional(model, f"The method '{self.method}'", few_steps=self.few_steps)
         settings, own = self.settings(model, trajectory), self.guidance is not None
-        numbers = {
+        guidance = {
             "source": (settings.source_guidance, own or trajectory is not None),
             "target": (settings.guidance, own),
         }
-        lines = [*described(self.editor, settings, trajectory), *acting(model, prompts, numbers)]
+        lines = [*described(editor, settings, trajectory), *acting(model, prompts, guidance)]
         lines += [*of_prompts(prompts), *of_strength(1 - settings.strength, steps)]
-        return replace(self, strength=settings.strength, numbers=numbers), lines
-
-    def conds(self, prepared: Any) -> list[Cond]:
-        """Source and target under their guidance."""
-        return [cond_of(prepared, name, *number, few_steps=self.few_steps) for name, number in self.numbers.items()]
-
-    def edit(self, job: EditJob, trajectory: Trajectory | None) -> Edited:
-        """The job done by the method. Raises ValueError that names the node for its inversion, and as the method."""
-        try:
-            return self.editor.edit(replace(job, strength=self.strength, seed=self.seed), trajectory)
-        except WrongInversion as error:
-            raise ValueError(f"{error} Use {inverting(error.inversion)} for that.") from error
+        alone = self.few_steps
+        return Chosen(editor, guidance, alone=alone, strength=settings.strength, seed=self.seed, lines=lines)
 
 
 def request_of(
@@ -147,18 +124,6 @@ def request_of(
     own = settings == OWN
     numbers = (number if own else None for number in (guidance, source_guidance, strength))
     return Request(method, seed, *numbers, few_steps=settings == FEW_STEPS)
-
-
-def inverting(inversion: str) -> str:
-    """The node that inverts by a method of that name."""
-    others = (InversionExactInvert, InversionStochasticInvert, InversionRFInvert)
-    return next((node.DISPLAY_NAME for node in others if inversion in node.METHODS), "DDIM Invert")
-
-
-def cond_of(prepared: Any, name: str, guidance: float, own: bool = False, few_steps: bool = False) -> Cond:
-    """The prompt under guidance, which goes before what the prompt brings unless `own`; a few-step model has no negative prompt."""
-    cond = prepared(name, "negative", guidance, own)
-    return cond.alone() if few_steps and not cond.guided else cond
 
 
 def described(editor: Editor, settings: Settings, trajectory: Trajectory | None) -> list[str]:

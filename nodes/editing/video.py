@@ -97,9 +97,8 @@ class InversionVideoEdit(io.ComfyNode):
     ) -> io.NodeOutput:
         prompts = {"source": source, "target": target, "negative": negative}
         settings["guidance"], said = suited(model, prompts, settings["guidance"])
-        edited = edit_frames(
-            model, trajectory, prompts, attention_edit or Plans(), require_painted(mask), Settings(**settings)
-        )
+        plans, mask = attention_edit or Plans(), require_painted(mask)
+        edited = edit_frames(model, trajectory, prompts, plans, mask, ClipSettings(**settings), said.append)
         return outcome(edited, trajectory, said)
 
 

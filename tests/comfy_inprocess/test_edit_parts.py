@@ -46,7 +46,7 @@ def setup(**changes: Any) -> Setup:
 def sample(
     model: Any, record: Any, prompts: dict[str, Any], plans: Plans | None = None, mask: Any = None, **changes: Any
 ) -> Any:
-    return edit_along(model, record, prompts, setup(**changes), plans, mask)
+    return edit_along(model, record, prompts, setup(**changes).on, plans, mask)
 
 
 def test_equal_prompts_give_the_source_run(model: Any, record: Any) -> None:

@@ -71,7 +71,7 @@ class Case:
     ) -> Any:
         setup = Setup(**{"guidance": 1.0, "anchor": "none", "unconditional": NEGATIVE, "start": 0.0} | changes)
         prompts = self.prompts | ({"target": self.prompts["source"]} if same else {})
-        return edit_along(self.model, record or self.record, prompts, setup, plans, mask)
+        return edit_along(self.model, record or self.record, prompts, setup.on, plans, mask)
 
     def inside(self, body: Callable[..., Any]) -> Any:
         return run(self.model, self.prompts, self.family.latent()["samples"], self.record.trajectory.sigmas, body)

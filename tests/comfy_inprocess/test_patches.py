@@ -48,7 +48,7 @@ class Patched(Bench):
         record = Bench.inverted(bench(self.family.name, "none"), "plain", self.clip.encode(SOURCE))
         prompts = {"source": SOURCE, "target": target, "negative": ""}
         encoded = {name: self.clip.encode(text) for name, text in prompts.items()}
-        return edit_along(self.model, record, encoded, Setup(guidance, "none", NEGATIVE, 0.0), plans).target
+        return edit_along(self.model, record, encoded, Setup(guidance, "none", NEGATIVE, 0.0).on, plans).target
 
 
 @cache

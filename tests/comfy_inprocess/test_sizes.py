@@ -326,7 +326,7 @@ def test_the_masks_of_image_to_video_nodes_hold_the_frames_that_they_mean(
     prompts = {name: family.conditioning(seed) for seed, name in enumerate(("source", "target", "negative"))}
     record = invert.invert_latent(model, latent, prompts["source"], None, 2, "simple", 1.0, "ddim")
     setup = edit_setup.Setup(4.0, "none", edit_setup.NEGATIVE, 0.0)
-    edited = run_edit.edit_along(model, record, prompts, setup)
+    edited = run_edit.edit_along(model, record, prompts, setup.on)
     moved = (edited.target - edited.source[-1]).abs().amax((0, 1, 3, 4))
     assert moved.shape == (3,) and moved[0] == 0
     assert bool((moved[1:] > 0).all()) is (shape[2] == 3)

@@ -125,7 +125,7 @@ class Bench:
         guidance = 1.0 if self.family.distilled else guidance
         setup = Setup(guidance, "none", NEGATIVE, 0.0)
         prompts = {"source": source, "target": target, "negative": negative}
-        edited = edit_along(self.model, record, prompts, setup, plans)
+        edited = edit_along(self.model, record, prompts, setup.on, plans)
         return edited.target, edited.source[-1]
 
 
