@@ -411,7 +411,7 @@ def test_a_mask_that_does_not_fit_an_edits_tokens_is_refused():
         (lambda x, p: (x[..., :-1], p), "pieces of 2 x 2"),
         (lambda x, p: (x, Prompt(p.embedding[..., :16], p.added)), f"{TEXT} features"),
         (lambda x, p: (x, Prompt(p.embedding)), "must also carry pooled"),
-        (lambda x, p: (x, Prompt(p.embedding.expand(3, -1, -1), p.added)), "3 rows for 2 pictures"),
+        (lambda x, p: (x, Prompt(p.embedding.expand(3, -1, -1), p.added)), "3 rows for 2 images"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message, sd3, picture):

@@ -184,7 +184,7 @@ def test_null_text_under_a_control(denoiser, networks, prompts):
     [
         (lambda n: Control(n, hint(1, side=20)), r"3 channels of 20 x 20; this ControlNet takes 3 of 24 x 24"),
         (lambda n: Control(n, hint(1)[:, :1]), r"1 channels of 24 x 24; this ControlNet takes 3 of 24 x 24"),
-        (lambda n: Control(n, hint(1, rows=3)), "3 hints for 2 pictures"),
+        (lambda n: Control(n, hint(1, rows=3)), "3 hints for 2 images"),
     ],
 )
 def test_hints_that_do_not_fit_are_refused(denoiser, networks, prompts, x, control, message):

@@ -146,7 +146,7 @@ def test_latents_of_every_kind_are_shown(folders: Path, x: torch.Tensor) -> None
 
 
 def test_latents_that_load_refuses_are_not_saved(folders: Path) -> None:
-    for x, words in ((torch.randn(4, 6, 5), "no latents"), (torch.full((1, 4, 6, 5), 1e8), "beyond 1e\\+07")):
+    for x, words in ((torch.randn(4, 6, 5), "not latents"), (torch.full((1, 4, 6, 5), 1e8), "beyond 1e\\+07")):
         record = sockets.LatentTrajectory(trajectory(x), sockets.Scale((1.0,) * x.shape[1], (0.0,) * x.shape[1]))
         with pytest.raises(StorageError, match=f"not written.*{words}"):
             saved.save_files(record, "x", None, torch.rand(1, 8, 8, 3))
