@@ -69,7 +69,7 @@ def met() -> list[str]:
             work()
         except (StorageError, FileNotFoundError) as error:
             said.append(str(error))
-    (card,) = json.loads(routes.listed("")[0])["trajectories"]
+    (card,) = json.loads(routes.list_trajectories("")[0])["trajectories"]
     assert len(json.dumps(card)) < 20_000 and time.process_time() - began < 5
     return [*said, *(text for text in card.values() if isinstance(text, str)), *card.get("loras", [])]
 
@@ -216,7 +216,7 @@ def test_names_that_no_browser_can_ask_for_are_not_offered(folders: Path) -> Non
 
 @pytest.mark.parametrize("file", ["", "absent\x1b", "a/" * 600 + NAME], ids=["all", "hidden", "deep"])
 def test_every_answer_says_that_no_other_page_may_show_it(sound: Path, file: str) -> None:
-    handler = routes.answering(routes.listed)
+    handler = routes.answering(routes.list_trajectories)
     answer = asyncio.run(handler(SimpleNamespace(query={"file": f"{file} [input]" if file else ""})))
     assert answer.status == (400 if file else 200)
     assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
