@@ -27,7 +27,6 @@ from torch import Tensor
 
 from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.control import techniques
-from latent_inversion.command_line.editing import stacked
 from latent_inversion.command_line.evaluation import control_for
 from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.backends.diffusers.control import Control
@@ -92,7 +91,7 @@ def drawn(world: World, network: Any, edits: Sequence[Edit], strength: float) ->
     pictures, truths = (render([getattr(e, side) for e in edits]) for side in ("source", "target"))
     control = Control(network, edges(pictures), strength)
     captions = {side: [getattr(e, f"{side}_caption") for e in edits] for side in SIDES} | {"blank": [""] * len(edits)}
-    prompts = {(name, False): stacked(world.studio, texts) for name, texts in captions.items()}
+    prompts = {(name, False): world.studio.encode_prompts(texts) for name, texts in captions.items()}
     prompts |= {(name, True): replace(prompt, control=control) for (name, _), prompt in prompts.items()}
     return Batch(edits, pictures, truths, world.studio.encode_picture(pictures), prompts)
 

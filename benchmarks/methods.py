@@ -26,7 +26,6 @@ import torch
 from torch import Tensor
 
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.editing import stacked
 from latent_inversion.command_line.models import DTYPES, load_toybox
 from latent_inversion.inversion_core.applications.compare import Compared, compare, fitting
 from latent_inversion.inversion_core.methods import EDITORS, EditJob, Settings
@@ -89,7 +88,7 @@ def run(world: World, batch: Batch, setup: Setup) -> Iterator[Compared]:
     studio = world.studio
     x0, blank = batch.x0, studio.encode_prompt("")
     source, target = (
-        stacked(studio, [getattr(e, f"{side}_caption") for e in batch.edits]) for side in ("source", "target")
+        studio.encode_prompts([getattr(e, f"{side}_caption") for e in batch.edits]) for side in ("source", "target")
     )
 
     def conds(settings: Settings) -> tuple[Cond, Cond]:

@@ -12,19 +12,18 @@ The whole picture changes, so what lies outside of the change is only what the r
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from truth.baselines import ddim
-from truth.run import Method, baselines, options, run
+from truth.run import OURS, UPPER_LEVELS, Method, baselines, options, pairs, run
 
 from latent_inversion.command_line.batch import Making
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.models import TOYBOX_GUIDANCE
 from latent_inversion.command_line.style import BLANK, Look, Styling, Wish, transferred
 from latent_inversion.inversion_core.shapes import Picture
+from latent_inversion.toybox.hosts.studios import TOYBOX_GUIDANCE
 from latent_inversion.toybox.world import HELD_OUT_SEEDS, Edit, Scene, caption, render
 
-OURS = "ours"
-LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 FIRST_SEED = HELD_OUT_SEEDS + 4 * 2**20
 """Away from the scenes on which the defaults were chosen."""
 
@@ -38,14 +37,12 @@ class Restyling(Edit):
 
 def cases(count: int) -> list[Restyling]:
     """Held-out scenes that show colours, each with another scene in another style; the same list every time."""
-    found: list[Restyling] = []
-    seed = FIRST_SEED
-    while len(found) < count:
-        scene, look = Scene.from_seed(seed), Scene.from_seed(seed + 1)
-        seed += 2
-        if scene.style not in ("sketch", look.style):
-            found.append(Restyling(f"{scene.style} to {look.style}", scene, scene.replace(style=look.style), look))
-    return found
+    restylings = (
+        Restyling(f"{scene.style} to {look.style}", scene, scene.replace(style=look.style), look)
+        for scene, look in pairs(FIRST_SEED)
+        if scene.style not in ("sketch", look.style)
+    )
+    return list(islice(restylings, count))
 
 
 def blank(scene: Scene, word: str = BLANK) -> str:
@@ -95,7 +92,7 @@ def main() -> None:
         OURS: partial(read, steps=steps),
         "ours, told the word": partial(told, steps=steps),
         **{f"{name} alone": partial(attended, steps=steps, method=name) for name in ("StyleAligned", "StyleID")},
-        **baselines(steps=steps, guidance=guidance, levels=LEVELS),
+        **baselines(steps=steps, guidance=guidance, levels=UPPER_LEVELS),
         "plain DDIM, no word": partial(unnamed, steps=steps, guidance=guidance),
     }
     run(chosen, cases(chosen.cases), methods, ours=OURS)

@@ -12,20 +12,19 @@ pattern, which no words tell, in the light of the person's picture.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from torch import Tensor
-from truth.run import Method, baselines, options, run
+from truth.run import OURS, UPPER_LEVELS, Method, baselines, options, pairs, run
 
 from latent_inversion.command_line.batch import Making
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.models import TOYBOX_GUIDANCE
 from latent_inversion.command_line.try_on import Clothes, try_on
 from latent_inversion.inversion_core.shapes import Picture
+from latent_inversion.toybox.hosts.studios import TOYBOX_GUIDANCE
 from latent_inversion.toybox.world import HELD_OUT_SEEDS, Edit, Scene, caption, render
 from latent_inversion.toybox.world.draw import SHIRT, layers
 
-OURS = "ours"
-LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 FIRST_SEED = HELD_OUT_SEEDS + 3 * 2**20
 """Away from the scenes on which the defaults were chosen."""
 
@@ -39,16 +38,12 @@ class TryOn(Edit):
 
 def cases(count: int) -> list[TryOn]:
     """Pairs of held-out scenes that show colours, with shirts of another colour or pattern; the same list every time."""
-    found: list[TryOn] = []
-    seed = FIRST_SEED
-    while len(found) < count:
-        person, garment = Scene.from_seed(seed), Scene.from_seed(seed + 1)
-        seed += 2
-        same = (person.shirt, person.pattern) == (garment.shirt, garment.pattern)
-        if not same and "sketch" not in (person.style, garment.style):
-            name = f"{person.pattern} {person.shirt} to {garment.pattern} {garment.shirt}"
-            found.append(TryOn(name, person, person.wearing(garment), garment))
-    return found
+    dressings = (
+        TryOn(f"{shirt_words(person)} to {shirt_words(garment)}", person, person.wearing(garment), garment)
+        for person, garment in pairs(FIRST_SEED)
+        if shirt_words(person) != shirt_words(garment) and "sketch" not in (person.style, garment.style)
+    )
+    return list(islice(dressings, count))
 
 
 def worn(world: World, given: Sequence[TryOn], *, steps: int, masks: bool = False) -> Picture:
@@ -60,8 +55,11 @@ def worn(world: World, given: Sequence[TryOn], *, steps: int, masks: bool = Fals
 
 def clothes(scene: Scene, masked: bool) -> Clothes:
     """A scene's picture, its caption, the words of that for the shirt, and where the shirt is if that is told."""
-    phrase = f"{scene.pattern} {scene.shirt} shirt"
-    return Clothes(render([scene]), shirt(scene) if masked else None, caption(scene), phrase)
+    return Clothes(render([scene]), shirt(scene) if masked else None, caption(scene), f"{shirt_words(scene)} shirt")
+
+
+def shirt_words(scene: Scene) -> str:
+    return f"{scene.pattern} {scene.shirt}"
 
 
 def shirt(scene: Scene) -> Tensor:
@@ -76,7 +74,7 @@ def main() -> None:
     methods: dict[str, Method] = {
         OURS: ours,
         "ours, masks given": partial(ours, masks=True),
-        **baselines(steps=chosen.steps, guidance=chosen.guidance, levels=LEVELS),
+        **baselines(steps=chosen.steps, guidance=chosen.guidance, levels=UPPER_LEVELS),
     }
     run(chosen, cases(chosen.cases), methods, ours=OURS)
 

@@ -31,7 +31,7 @@ from truth.score import region
 from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.control import techniques
 from latent_inversion.command_line.evaluation import CROSS, control_for
-from latent_inversion.command_line.models import TOYBOX_GUIDANCE, load_toybox
+from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.applications.video import made
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.clip import edit_clip, windows
@@ -44,6 +44,7 @@ from latent_inversion.inversion_core.solvers import euler
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.pictures.files import to_pixels, write_picture
 from latent_inversion.pictures.sheet import Cell, sheet
+from latent_inversion.toybox.hosts.studios import TOYBOX_GUIDANCE
 from latent_inversion.toybox.judge import edit_right
 from latent_inversion.toybox.loaders import load_judge
 from latent_inversion.toybox.world import (

@@ -6,30 +6,31 @@ import sys
 from collections.abc import Sequence
 
 from ..inversion_core.wording import plain
-from .errors import Mistake
+from ..pictures.errors import UserError
 from .loading import STOPPED, loading
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 if it worked, 2 if the request was at fault, 1 for any other failure, 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = argparse.Namespace(command="", debug=False)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may hold what a terminal cannot write
     try:
-        with loading():  # not above: ComfyUI's nodes draw with this package, beside no diffusers
+        with loading():
+            from .commands import load_command
             from .parser import parser
 
-            parser().parse_args(arguments, options)
-            from .commands.commands import COMMANDS
+            parser(arguments).parse_args(arguments, options)
             from .outputs import check_texts
 
         check_texts(options)
-        COMMANDS[options.command](options)
+        load_command(options.command).run(options)
     except KeyboardInterrupt:
         return _end(options.command, "stopped", STOPPED)
     except ValueError as error:  # of this package and of the core: sentences for the user
-        if options.debug and not isinstance(error, Mistake):
+        if options.debug and not isinstance(error, UserError):
             raise
         return _end(options.command, str(error), 2)
     except Exception as error:

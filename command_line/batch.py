@@ -12,7 +12,6 @@ from ..inversion_core.progress import OnStep
 from ..inversion_core.shapes import Latent, Picture, Sigmas
 from ..inversion_core.trajectory import Provenance, Trajectory
 from ..inversion_core.types import Cond
-from .editing import stacked
 
 Watched = Callable[[], AbstractContextManager[OnStep | None]]
 """Opens a bar for one loop."""
@@ -38,7 +37,7 @@ class Making:
         """The trajectory of pictures of one size, each under its own words, in one batch; on the model's own grid if none is given."""
         x0 = studio.encode_picture(torch.cat(list(pictures)))
         provenance = Provenance(studio.denoiser.identity, "ddim", prompt=words[0])
-        cond, sigmas = Cond(stacked(studio, words)), self.grid(studio, x0) if sigmas is None else sigmas
+        cond, sigmas = Cond(studio.encode_prompts(words)), self.grid(studio, x0) if sigmas is None else sigmas
         with self.watched() as on_step:
             return invert(INVERSIONS["ddim"], studio.denoiser, x0, sigmas, cond, provenance=provenance, on_step=on_step)
 
@@ -47,4 +46,4 @@ class Making:
         guidance = studio.guidance if self.guidance is None else self.guidance
         if len(texts) == 1:
             return studio.cond(texts[0], guidance)
-        return Cond(stacked(studio, texts), studio.encode_prompt(""), guidance)
+        return Cond(studio.encode_prompts(texts), studio.encode_prompt(""), guidance)

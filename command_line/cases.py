@@ -17,7 +17,7 @@ from ..inversion_core.shapes import Picture
 from ..inversion_core.trajectory import NullText, Trajectory
 from ..inversion_core.types import Cond
 from ..toybox.world import Edit, edit_mask, render
-from .editing import run_null_text, stacked
+from .editing import run_null_text
 
 STEPS = 50
 
@@ -49,7 +49,7 @@ def prepare(world: World, edits: Sequence[Edit], *, steps: int = STEPS, on_step:
     studio, began = world.studio, time.perf_counter()
     pictures, truths = (render([getattr(edit, side) for edit in edits]) for side in ("source", "target"))
     x0 = studio.encode_picture(pictures)
-    cond = Cond(stacked(studio, [edit.source_caption for edit in edits]))
+    cond = Cond(studio.encode_prompts([edit.source_caption for edit in edits]))
     sigmas = studio.grid(steps, x0)
     both = invert(INVERSIONS["ddim"], studio.denoiser, x0, sigmas, cond, on_step=on_step)
     seconds = (time.perf_counter() - began) / len(edits)
@@ -97,5 +97,5 @@ def batch_of_trajectories(cases: Sequence[Case]) -> Trajectory:
 
 def batch_of_null_texts(optimised: Sequence[Optimised]) -> NullText:
     """The results of cases that were optimised together as one of a batch."""
-    embeddings = zip(*(one.null_text.embeddings for one in optimised), strict=True)
+    embeddings = zip(*(result.null_text.embeddings for result in optimised), strict=True)
     return replace(optimised[0].null_text, embeddings=tuple(torch.cat(step) for step in embeddings))

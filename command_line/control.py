@@ -29,7 +29,7 @@ from ..inversion_core.techniques.settings import (
     Setting,
     nested,
 )
-from .errors import Mistake
+from ..pictures.errors import UserError
 from .reading import tell
 
 ALIGNMENTS: dict[str, Callable[[PromptTokens, PromptTokens], Alignment]] = {
@@ -70,7 +70,7 @@ NO_CONTROL = Control(cross=0, self_attention=0)
 
 
 def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control) -> list[Technique]:
-    """The core's techniques for a control, outermost first. Raises Mistake if a word is in neither prompt."""
+    """The core's techniques for a control, outermost first. Raises UserError if a word is in neither prompt."""
     settings: list[Setting | Technique] = []
     if control.words:
         words = words_in(studio, source, target, control.words)
@@ -97,7 +97,7 @@ def _plugged(studio: Studio, layer: int) -> PlugAndPlay:
     layers = len(decoder_layers(studio.denoiser.network))
     if layer >= layers:
         there = f"the decoder here has the layers 0 to {layers - 1}" if layers else "this transformer has no decoder"
-        raise Mistake(f"--plug-and-play takes the features of layer {layer} of a UNet's decoder, but {there}.")
+        raise UserError(f"--plug-and-play takes the features of layer {layer} of a UNet's decoder, but {there}.")
     return PlugAndPlay(layer=layer)
 
 
@@ -108,13 +108,13 @@ def watch(tokens: PromptTokens, word: str) -> tuple[Technique, Bank]:
 
 
 def words_in(studio: Studio, source: str, target: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Those of the words that each prompt has. Raises Mistake if one is in neither."""
+    """Those of the words that each prompt has. Raises UserError if one is in neither."""
     source_words, target_words = (
         [word for word in words if _has(studio.prompt_tokens(text), word)] for text in (source, target)
     )
     for word in words:
         if word not in (*source_words, *target_words):
-            raise Mistake(f"The word '{word}' is in neither prompt. Name a word of '{source}' or '{target}'.")
+            raise UserError(f"The word '{word}' is in neither prompt. Name a word of '{source}' or '{target}'.")
     return source_words, target_words
 
 

@@ -1,13 +1,9 @@
 """The editing methods by name: what `edit` and the figures share."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-
-import torch
 
 from ..inversion_core.attention.budget import Memory
 from ..inversion_core.attention.technique import Technique
-from ..inversion_core.backends.diffusers.denoiser import Prompt
 from ..inversion_core.backends.diffusers.studio import Studio
 from ..inversion_core.loops.edit import Edited
 from ..inversion_core.methods import EDITORS, EditJob
@@ -17,13 +13,10 @@ from ..inversion_core.trajectory import NullText, Trajectory
 from ..inversion_core.types import Cond, EditableDenoiser
 from .control import NO_CONTROL, Control, techniques
 
-METHODS = tuple(EDITORS)
-
 
 def conds(studio: Studio, source: str, target: str, guidance: float, negative: str = "") -> tuple[Cond, Cond]:
     """The guided prompts of both branches, away from `negative`."""
-    ours, theirs = (studio.cond(text, guidance, negative) for text in (source, target))
-    return ours, theirs
+    return studio.cond(source, guidance, negative), studio.cond(target, guidance, negative)
 
 
 def run_edit(
@@ -43,17 +36,15 @@ def run_edit(
     memory: Memory | None = None,
     on_step: OnStep | None = None,
 ) -> Edited:
-    """Edit a trajectory with a method by name; `null_text` saves that method its optimisation. Raises Mistake as `techniques`.
+    """Edit a trajectory with a method by name; `null_text` saves that method its optimisation. Raises UserError as `techniques`.
 
     Guidance leads away from `negative`. The source prompt there makes it act on the difference of the prompts alone.
     """
-    ours, theirs = conds(studio, source, target, guidance, negative)
     job = EditJob(
         denoiser or studio.denoiser,
         trajectory.xs[-1],
         trajectory.sigmas,
-        ours,
-        theirs,
+        *conds(studio, source, target, guidance, negative),
         strength=strength,
         techniques=(*extra, *techniques(studio, trajectory.sigmas, source, target, control)),
         null_text=null_text,
@@ -72,14 +63,7 @@ def run_null_text(
     on_step: OnStep | None = None,
 ) -> NullText:
     """Null-text over the trajectories of one or more pictures in a batch, each with its own prompt."""
-    prompts = stacked(studio, source)
+    prompts = studio.encode_prompts(source)
     return optimize_null_text(
         trajectory, studio.denoiser, Cond(prompts, studio.encode_prompt(""), guidance), on_step=on_step
     )
-
-
-def stacked(studio: Studio, texts: Sequence[str]) -> Prompt:
-    """One prompt with a row for each text."""
-    prompts = [studio.encode_prompt(text) for text in texts]
-    added = {name: torch.cat([p.added[name] for p in prompts]) for name in prompts[0].added}
-    return replace(prompts[0], embedding=torch.cat([p.embedding for p in prompts]), added=added)

@@ -15,7 +15,7 @@ from ..toybox.judge import edit_right
 from ..toybox.world import Edit
 from .cases import GUIDANCE, Case, Optimised, World, batch_of_null_texts, batch_of_trajectories
 from .control import NO_CONTROL, Control
-from .editing import run_edit, stacked
+from .editing import run_edit
 
 LOCAL = {"accessory": (), "fur": ("animal",), "shirt": (), "pattern": (), "animal": ()}
 """Kinds of edits that change a part of the picture, and whose words besides the changed one show where."""
@@ -60,7 +60,7 @@ def reconstruct(
     on_step: OnStep | None = None,
 ) -> list[tuple[Picture, float]]:
     """Each source as guided sampling retraces it, with null-text's embeddings if given, and its PSNR; all in one batch."""
-    prompt = stacked(world.studio, [case.edit.source_caption for case in cases])
+    prompt = world.studio.encode_prompts([case.edit.source_caption for case in cases])
     cond = Cond(prompt, world.studio.encode_prompt(""), guidance)
     denoiser: EditableDenoiser = world.studio.denoiser
     if optimised:
@@ -100,7 +100,7 @@ def evaluate(
         extra=extra,
     )
     picture, seconds = world.studio.decode(edited.target), time.perf_counter() - began
-    outcome = measured(world, case, picture, world.studio.decode(edited.source[-1]))
+    outcome = measure(world, case, picture, world.studio.decode(edited.source[-1]))
     spent = optimised.null_text.evaluations if optimised else 0
     return replace(
         outcome,
@@ -109,7 +109,7 @@ def evaluate(
     )
 
 
-def measured(world: World, case: Case, picture: Picture, reconstruction: Picture) -> Outcome:
+def measure(world: World, case: Case, picture: Picture, reconstruction: Picture) -> Outcome:
     """An edited picture and a retraced source, held against the truth; no cost is counted."""
     verdict = edit_right(world.judge, picture, [case.edit])[0]
     inside, outside = (float(psnr(picture, case.truth, mask)[0]) for mask in (case.mask, ~case.mask))

@@ -3,10 +3,32 @@
 import argparse
 from pathlib import Path
 
-from . import help as texts
-from . import values
+import torch
 
+from ..inversion_core.attention.budget import Memory
+from ..inversion_core.attention.kept import Storage
+from . import values
+from .control import ALIGNMENTS
+from .models import DTYPES, pick_device
+
+MODEL = """\
+'toybox' (the tiny embedded model, which knows 128 x 128 portraits of cartoon animals), 'toybox-flow' (a rectified-flow
+transformer of that world), or the folder of a Stable Diffusion 1, 2, XL or 3 or Flux model in diffusers' format, the
+one with model_index.json (default: %(default)s)"""
+GUIDANCE = "7.5; 7 for Stable Diffusion 3, 3.5 for Flux, 1 with --few-steps except for FLUX.1-dev"
+STEPS = "50; with --few-steps 4, 8 on transformers"
 INVERSION_NAMES = {"ddim": "ddim", "fixed-point": "fixed point", "heun": "heun", "midpoint": "midpoint"}
+PRECISIONS: dict[str, tuple[torch.dtype | None, bool]] = {
+    "recorded": (None, False),
+    "half-if-needed": (None, True),
+    "float16": (torch.float16, False),
+    "bfloat16": (torch.bfloat16, False),
+    "float8": (torch.float8_e4m3fn, False),
+}
+"""How a bank may be kept: in which type, and whether half precision serves where the budget does not suffice."""
+
+Options = argparse.ArgumentParser | argparse._ArgumentGroup
+"""What options are added to."""
 
 
 def add_picture_and_model(command: argparse.ArgumentParser) -> None:
@@ -27,13 +49,13 @@ def add_picture_and_model(command: argparse.ArgumentParser) -> None:
 
 def add_model(command: argparse.ArgumentParser) -> None:
     """The model, where it runs, and the size of what it sees."""
-    command.add_argument("--model", metavar="MODEL", default="toybox", help=texts.MODEL)
+    command.add_argument("--model", metavar="MODEL", default="toybox", help=MODEL)
     command.add_argument(
         "--device", metavar="DEVICE", default="auto", help="auto, cpu, cuda, cuda:1, mps ... (default: %(default)s)"
     )
     command.add_argument(
         "--dtype",
-        choices=("auto", "float32", "float16", "bfloat16"),
+        choices=("auto", *DTYPES),
         default="auto",
         help="precision of the network; the latents keep float32 (default: on cuda float16, or bfloat16 for Stable Diffusion 3 and Flux; else float32)",
     )
@@ -58,18 +80,98 @@ def add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
+def add_guidance(group: Options, about: str = f"guidance scale (default: {GUIDANCE})") -> None:
+    """How strongly a description acts."""
+    group.add_argument("--guidance", type=values.guidance, metavar="NUMBER", help=about)
+
+
+def add_steps(group: Options, about: str = f"steps (default: {STEPS})") -> None:
+    """How many steps a trajectory has."""
+    group.add_argument("--steps", type=values.steps, metavar="NUMBER", help=about)
+
+
 def add_inversion(command: argparse.ArgumentParser) -> None:
     """How a trajectory is made."""
-    command.add_argument(
-        "--steps",
-        metavar="NUMBER",
-        type=values.steps,
-        help=f"number of steps of the trajectory (default: {texts.STEPS})",
-    )
+    add_steps(command, f"number of steps of the trajectory (default: {STEPS})")
     command.add_argument(
         "--inversion",
         choices=tuple(INVERSION_NAMES),
-        default="ddim",
-        help="ddim: one evaluation per step; fixed-point: retraces exactly at guidance 1, slower; heun, midpoint: second order, two "
-        "evaluations (default: %(default)s)",
+        help="ddim: one evaluation per step; fixed-point: retraces exactly at guidance 1, slower; heun, midpoint: second order, two evaluations (default: ddim)",
     )
+
+
+def add_trajectory(command: argparse.ArgumentParser) -> None:
+    """A trajectory that was made before."""
+    command.add_argument(
+        "--trajectory",
+        type=Path,
+        metavar="FILE",
+        help="a file of `latent-inversion invert`, instead of inverting again",
+    )
+
+
+def add_output(command: argparse.ArgumentParser, about: str, metavar: str = "FILE") -> None:
+    """Where the result goes."""
+    command.add_argument("-o", "--out", type=Path, metavar=metavar, help=about)
+
+
+def add_prompt_to_prompt(group: Options, cross: str, self_attention: str, default: float | None = None) -> None:
+    """How far attention follows the source's; the texts say what the shares are by default."""
+    group.add_argument(
+        "--cross",
+        metavar="SHARE",
+        type=values.share,
+        default=default,
+        help=f"fraction of the steps, 0..1, in which shared words keep their places ({cross})",
+    )
+    group.add_argument(
+        "--self",
+        dest="self_attention",
+        metavar="SHARE",
+        type=values.share,
+        default=default,
+        help=f"fraction of the steps, 0..1, that keep the shapes of the source ({self_attention}); lower it to change shapes",
+    )
+    group.add_argument(
+        "--align",
+        choices=tuple(ALIGNMENTS),
+        default="refine",
+        help="refine: new words find their own places; replace: a new word takes the old one's place (default: %(default)s)",
+    )
+
+
+def add_blend_words(group: Options) -> None:
+    """The words that keep an edit to their region."""
+    group.add_argument(
+        "--words",
+        nargs="+",
+        default=[],
+        metavar="WORD",
+        help="edit only where these words of either prompt draw attention",
+    )
+
+
+def add_memory(group: Options) -> None:
+    """How much attention of the source may take, and how it is kept."""
+    group.add_argument(
+        "--bank-budget",
+        type=values.gigabytes,
+        metavar="GB",
+        help="gigabytes of device memory that the source's attention may take, one step at a time (default: most of what is free); "
+        "beyond that, attention moves to the CPU",
+    )
+    group.add_argument(
+        "--bank-precision",
+        choices=tuple(PRECISIONS),
+        default="recorded",
+        help="precision in which attention is kept; all but 'recorded' change the edit a little, 'half-if-needed' only beyond the "
+        "budget (default: %(default)s)",
+    )
+    group.add_argument("--bank-device", metavar="DEVICE", help="where attention is kept (default: the model's device)")
+
+
+def memory_of(options: argparse.Namespace) -> Memory:
+    """What the options say; what is decided is printed. Raises UserError if the device is not there."""
+    dtype, lossy = PRECISIONS[options.bank_precision]
+    device = pick_device(options.bank_device) if options.bank_device else None
+    return Memory(Storage(dtype, device, options.bank_budget, lossy), tell=print)

@@ -3,17 +3,16 @@
 import argparse
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from PIL import Image
 
-from ..inversion_core.files.writing import writing
-from ..inversion_core.wording import HALVES, plain
-from .errors import Mistake
+from ..inversion_core.wording import HALVES
+from ..pictures.errors import UserError
+from ..pictures.files import format_of, replacing
 
 LONGEST = 255
 """The most bytes of a file's name on most systems."""
@@ -31,87 +30,71 @@ def inputs_of(options: argparse.Namespace) -> list[Path]:
 
 
 def check_picture(out: Path, options: argparse.Namespace) -> None:
-    """Raises Mistake as `check_file`, and if no picture can be written under such a name."""
+    """Raises UserError as `check_file`, and if no picture can be written under such a name."""
     check_file(out, options)
     try:
         Image.new("RGB", (8, 8)).save(BytesIO(), format_of(out))
     except (KeyError, OSError, ValueError) as error:
-        raise Mistake(f"{out} does not end like an image file. Use a name like {out.stem}.png.") from error
-
-
-def format_of(path: Path) -> str:
-    """Pillow's name for the kind of picture that a file's ending names. Raises KeyError if there is none."""
-    return Image.registered_extensions()[path.suffix.lower()]
+        raise UserError(f"{out} does not end like an image file. Use a name like {out.stem}.png.") from error
 
 
 def check_file(out: Path, options: argparse.Namespace, ending: str = "") -> None:
-    """Raises Mistake if no file can be written there, or it is one that the command reads."""
+    """Raises UserError if no file can be written there, or it is one that the command reads."""
     _check_names(out)
     if not out.name or out.is_dir():
-        raise Mistake(f"{out} is a folder. Name a file in it.")
+        raise UserError(f"{out} is a folder. Name a file in it.")
     if out.exists() and not (out.is_file() and os.access(out, os.W_OK)):
-        raise Mistake(f"{out} cannot be written: it is a device, or protected. Choose another name.")
+        raise UserError(f"{out} cannot be written: it is a device, or protected. Choose another name.")
     if ending and out.suffix.lower() != ending:
-        raise Mistake(f"{out} does not end with {ending}. Use a name like {out.stem}{ending}.")
+        raise UserError(f"{out} does not end with {ending}. Use a name like {out.stem}{ending}.")
     _check_place(out)
     for path in inputs_of(options):
         if out.exists() and (out.samefile(path) or out.resolve().parent.samefile(path)):
-            raise Mistake(f"{out} is read by this command and would be lost. Name another file with --out.")
+            raise UserError(f"{out} is read by this command and would be lost. Name another file with --out.")
 
 
 def check_folder(out: Path, options: argparse.Namespace, names: str) -> None:
-    """Raises Mistake if no folder can be filled there, or files of `names`, a pattern, are such that the command reads."""
+    """Raises UserError if no folder can be filled there, or files of `names`, a pattern, are such that the command reads."""
     _check_names(out)
     if out.exists() and not out.is_dir():
-        raise Mistake(f"{out} is a file. Name a folder.")
+        raise UserError(f"{out} is a file. Name a folder.")
     _check_place(out / "0")
     inputs, filled = inputs_of(options), list(out.iterdir()) if out.exists() else []
-    for path in [out, *(one for one in filled if re.fullmatch(names, one.name))]:
-        if path.exists() and any(path.samefile(one) for one in inputs):
-            raise Mistake(f"{path} is read by this command and would be lost. Name another folder with --out.")
+    for path in [out, *(entry for entry in filled if re.fullmatch(names, entry.name))]:
+        if path.exists() and any(path.samefile(entry) for entry in inputs):
+            raise UserError(f"{path} is read by this command and would be lost. Name another folder with --out.")
 
 
 def _check_names(path: Path) -> None:
-    """Raises Mistake if a name is too long for a file's."""
+    """Raises UserError if a name is too long for a file's."""
     if long := [part for part in path.parts if len(os.fsencode(part)) > LONGEST]:
         size = len(os.fsencode(long[0]))
-        raise Mistake(f"The name {long[0][:40]}... is too long: {size} bytes, of at most {LONGEST}.")
+        raise UserError(f"The name {long[0][:40]}... is too long: {size} bytes, of at most {LONGEST}.")
 
 
 def _check_place(path: Path) -> None:
-    """Raises Mistake if the folder is none, or may not be written to."""
+    """Raises UserError if the folder is none, or may not be written to."""
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if not there.is_dir():
-        raise Mistake(f"{there} is a file, not a folder, so {path.name} cannot be written into it.")
+        raise UserError(f"{there} is a file, not a folder, so {path.name} cannot be written into it.")
     try:
         TemporaryFile(dir=there).close()
     except OSError as error:
-        said = error.strerror or error
-        raise Mistake(f"The folder {there} cannot be written to ({said}). Name another with --out.") from error
-
-
-@contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """A file to write to, in whose place `path` is there afterwards; its folder is made if need be. Raises OSError with the name."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with writing(path) as temporary:
-            yield temporary
-    except OSError as error:
-        raise OSError(plain(f"{path} was not written: {error.strerror or error}")) from error
+        reason = error.strerror or error
+        raise UserError(f"The folder {there} cannot be written to ({reason}). Name another with --out.") from error
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file."""
-    with written(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def check_texts(options: argparse.Namespace) -> None:
-    """Raises Mistake if a text or a word is none in UTF-8, as may come from a terminal of another encoding."""
+    """Raises UserError if a text or a word is none in UTF-8, as may come from a terminal of another encoding."""
     for name, value in vars(options).items():
         texts: Sequence[object] = value if isinstance(value, list) else [value]
         if any(HALVES.search(text) for text in texts if isinstance(text, str)):
-            raise Mistake(
+            raise UserError(
                 f"--{name.replace('_', '-')} contains bytes that are not UTF-8 text. Set the terminal to UTF-8."
             )

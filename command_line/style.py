@@ -16,9 +16,8 @@ from ..inversion_core.shapes import Picture
 from ..inversion_core.techniques.style_id import first_layer
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
+from ..pictures.errors import UserError
 from .batch import Making
-from .editing import stacked
-from .errors import Mistake
 
 BLANK = "{}"
 """Stands in a description for the word of the style."""
@@ -80,13 +79,13 @@ def transferred(
     """Each picture, all of one size, in the style that its target names or that its look shows, in one batch.
 
     `styling` is by default `BY_WORD` if the targets name a style or have a blank for it, else `BY_ATTENTION`. Raises
-    Mistake if a look is wanted and there is none.
+    UserError if a look is wanted and there is none.
     """
     making = making or Making()
     named = all(BLANK in wish.target for wish in wishes) or not looks
     styling = styling or (BY_WORD if named else BY_ATTENTION)
     if not looks and (styling.method or any(BLANK in wish.target for wish in wishes)):
-        raise Mistake("There is no image to take the style from. Name a style image.")
+        raise UserError("There is no image to take the style from. Name a style image.")
     words = style_words(studio, looks, styling.styles, making) if looks else [""] * len(wishes)
     targets = [wish.target.replace(BLANK, word) for wish, word in zip(wishes, words, strict=True)]
     sources = [wish.source for wish in wishes]
@@ -95,7 +94,7 @@ def transferred(
     if styling.method:
         techniques.append(_shown(studio, looks, words, styling, making, trajectory))
     target = Target(making.guided(studio, targets), techniques)
-    edit = Edit(trajectory, studio.denoiser, Cond(stacked(studio, sources)), [target], direct)
+    edit = Edit(trajectory, studio.denoiser, Cond(studio.encode_prompts(sources)), [target], direct)
     with making.watched() as on_step:
         (edited,) = edit.run(on_step=on_step)
     return Styled(edited, targets)
@@ -106,7 +105,7 @@ def style_words(studio: Studio, looks: Sequence[Look], styles: Sequence[str], ma
     if not all(BLANK in look.words for look in looks):
         return [""] * len(looks)
     x0 = studio.encode_picture(torch.cat([look.picture for look in looks]))
-    prompts = [Cond(stacked(studio, [look.words.replace(BLANK, style) for look in looks])) for style in styles]
+    prompts = [Cond(studio.encode_prompts([look.words.replace(BLANK, style) for look in looks])) for style in styles]
     errors = prompt_errors(studio.denoiser, x0, making.grid(studio, x0), prompts)
     return [styles[number] for number in errors.argmin(1).tolist()]
 
@@ -119,5 +118,5 @@ def _shown(
     trajectory = making.inverted(studio, [look.picture for look in looks], texts, beside.sigmas)
     layers = attention_layers(studio.denoiser.network, studio.denoiser.blocks)
     layer = first_layer(layers) if styling.layer is None else styling.layer
-    style = Style(trajectory, Cond(stacked(studio, texts)), layer=layer)
+    style = Style(trajectory, Cond(studio.encode_prompts(texts)), layer=layer)
     return STYLINGS[styling.method or ""](style, beside.sigmas)

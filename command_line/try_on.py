@@ -16,9 +16,8 @@ from ..inversion_core.shapes import Picture
 from ..inversion_core.techniques.garment import Worn
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
+from ..pictures.errors import UserError
 from .batch import Making
-from .editing import stacked
-from .errors import Mistake
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def try_on(
 ) -> Dressed:
     """Each person, of pictures of one size, in its garment, all in one batch.
 
-    `targets` describe the results; by default a person's words with the garment's phrase for the clothing's. Raises Mistake
+    `targets` describe the results; by default a person's words with the garment's phrase for the clothing's. Raises UserError
     if there is neither a mask nor a phrase for one of the pictures.
     """
     making = making or Making()
@@ -67,9 +66,9 @@ def try_on(
     theirs = inverted(studio, placed, making)
     words = [garment.words for garment in garments]
     region = (regions >= WIDE).float()
-    worn = Worn(theirs, Cond(stacked(studio, words)), torch.cat(masks), region)
+    worn = Worn(theirs, Cond(studio.encode_prompts(words)), torch.cat(masks), region)
     wanted = targets or [target_words(*pair) for pair in zip(people, garments, strict=True)]
-    source = Cond(stacked(studio, [person.words for person in people]))
+    source = Cond(studio.encode_prompts([person.words for person in people]))
     target = Target(making.guided(studio, wanted), dressed(worn, trajectory.sigmas, fit))
     edit = Edit(trajectory, studio.denoiser, source, [target], direct)
     with making.watched() as on_step:
@@ -95,10 +94,10 @@ def in_place(regions: Tensor, garments: Sequence[Clothes], masks: Sequence[Tenso
 def regions_of(
     studio: Studio, shown: Sequence[Clothes], making: Making, trajectory: Trajectory | None = None
 ) -> Tensor:
-    """Each mask that was given, or where the phrase's attention lies along the trajectory. Raises Mistake if there is neither."""
+    """Each mask that was given, or where the phrase's attention lies along the trajectory. Raises UserError if there is neither."""
     unknown = [row for row, one in enumerate(shown) if one.mask is None]
     if any(not shown[row].clothing for row in unknown):
-        raise Mistake("The place of the clothing is missing. Give a mask, or the words that name the clothing.")
+        raise UserError("The place of the clothing is missing. Give a mask, or the words that name the clothing.")
     found = {row: one.mask for row, one in enumerate(shown) if one.mask is not None}
     if unknown and trajectory is None:
         trajectory = inverted(studio, shown, making)
@@ -115,7 +114,7 @@ def _read(studio: Studio, shown: Clothes, trajectory: Trajectory) -> Tensor:
     try:
         return clothing_region(trajectory, studio.denoiser, studio.cond(shown.words), tokens, shown.clothing, size)
     except ValueError as error:
-        raise Mistake(f"{error} Give a mask, or words of the prompt.") from error
+        raise UserError(f"{error} Give a mask, or words of the prompt.") from error
 
 
 def target_words(person: Clothes, garment: Clothes) -> str:

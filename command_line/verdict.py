@@ -41,8 +41,8 @@ def verdicts(
     mask: NDArray[np.float32] | None = None,
 ) -> tuple[Verdict, ...]:
     """The verdict on each edited picture of one size; `back` are the pictures re-created, `mask` where the edit was meant to be."""
-    first, second = (torch.cat([to_tensor(one) for one in many]) for many in (before, after))
-    third = None if back is None else torch.cat([to_tensor(one) for one in back])
+    first, second = (torch.cat([to_tensor(pixels) for pixels in pictures]) for pictures in (before, after))
+    third = None if back is None else torch.cat([to_tensor(pixels) for pixels in back])
     region = None if mask is None else torch.from_numpy(mask)[None, None].expand(len(first), -1, -1, -1)
     return judge(first, second, third, region)
 
@@ -58,13 +58,13 @@ def note_equal(source: str, target: str) -> None:
 
 def sentence(verdict: Verdict) -> str:
     """The verdict in words."""
-    told = {"changed": verdict.changed, "likeness": max(0.0, verdict.likeness), "missed": verdict.missed}
+    numbers = {"changed": verdict.changed, "likeness": max(0.0, verdict.likeness), "missed": verdict.missed}
     where = MASKED if verdict.masked and verdict.outcome in ("same", "edited") else ""
-    return where + SENTENCES[kind(verdict)].format(**told)
+    return where + SENTENCES[kind(verdict)].format(**numbers)
 
 
-def of_clip(found: Sequence[Verdict]) -> str:
+def of_clip(frames: Sequence[Verdict]) -> str:
     """The verdict on a clip: on its middle frame by change, and how many frames are called so."""
-    middle = sorted(found, key=lambda one: one.changed)[len(found) // 2]
-    alike = sum(one.outcome == middle.outcome for one in found)
-    return f"{sentence(middle)} (so {alike} of {len(found)} frames)"
+    middle = sorted(frames, key=lambda frame: frame.changed)[len(frames) // 2]
+    alike = sum(frame.outcome == middle.outcome for frame in frames)
+    return f"{sentence(middle)} (so {alike} of {len(frames)} frames)"

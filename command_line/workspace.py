@@ -3,18 +3,23 @@
 import argparse
 import sys
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import torch
 
 from ..inversion_core.backends.diffusers.studio import Studio
-from ..inversion_core.files import storage
+from ..inversion_core.files import trajectory_file
 from ..inversion_core.inversions import INVERSIONS, invert
 from ..inversion_core.quality.diagnosis import CONVERGED
+from ..inversion_core.quality.metrics import psnr
 from ..inversion_core.refine import refine
 from ..inversion_core.shapes import Latent
 from ..inversion_core.trajectory import Provenance, Trajectory
-from ..pictures.files import Pixels, read_picture, shrunk, to_pixels, to_tensor
-from .errors import Mistake
+from ..inversion_core.types import Denoiser
+from ..pictures.errors import UserError
+from ..pictures.files import Pixels, read_picture, shrink, to_pixels, to_tensor
+from .batch import Making
 from .models import studio_of
 from .options import INVERSION_NAMES
 from .progress import bar
@@ -24,7 +29,7 @@ SAME_PICTURE = 1e-2
 
 
 @dataclass(frozen=True)
-class Job:
+class Workspace:
     """A model, a picture and its clean latent."""
 
     studio: Studio
@@ -35,19 +40,13 @@ class Job:
     def size(self) -> tuple[int, int]:
         return self.pixels.shape[0], self.pixels.shape[1]
 
-    def guidance(self, wanted: float | None) -> float:
-        """The guidance that was asked for, or the model's usual one."""
-        return self.studio.guidance if wanted is None else wanted
-
     def picture(self, x0: Latent) -> Pixels:
         return to_pixels(self.studio.decode(x0), self.size)
 
 
-def open_job(options: argparse.Namespace) -> Job:
-    """Read the picture and load the model. Raises Mistake if either cannot be."""
-    pixels = read_picture(options.picture)
-    if options.resize:
-        pixels = shrunk(pixels, options.resize)
+def open_workspace(options: argparse.Namespace) -> Workspace:
+    """Read the picture and load the model. Raises UserError if either cannot be."""
+    pixels = open_picture(options.picture, options)
     studio = studio_of(options)
     if max(pixels.shape) > 2 * studio.trained_size and not options.resize:
         _say(
@@ -56,45 +55,76 @@ def open_job(options: argparse.Namespace) -> Job:
         )
     picture = to_tensor(pixels, studio.multiple)
     x0 = studio.encode_picture(picture)
-    return Job(studio, pixels, refine(studio.decoded, x0, picture, steps=options.refine) if options.refine else x0)
+    return Workspace(
+        studio, pixels, refine(studio.decoded, x0, picture, steps=options.refine) if options.refine else x0
+    )
 
 
-def trajectory_of(job: Job, options: argparse.Namespace, prompt: str | None) -> Trajectory:
-    """The trajectory in the file that was named, checked against model, picture and prompt, or a new one."""
+def open_picture(path: Path, options: argparse.Namespace) -> Pixels:
+    """A picture, shrunk if that was asked for. Raises UserError as `read_picture`."""
+    pixels = read_picture(path)
+    return shrink(pixels, options.resize) if options.resize else pixels
+
+
+def making_of(options: argparse.Namespace) -> Making:
+    """The steps, the guidance and the bars that were asked for."""
+    return Making(options.steps, options.guidance, partial(bar, shown=not options.quiet))
+
+
+def trajectory_of(
+    workspace: Workspace, options: argparse.Namespace, prompt: str | None, steps: int | None = None
+) -> Trajectory:
+    """The trajectory in the file that was named, checked against model, picture and prompt, or a new one of so many steps."""
     if getattr(options, "trajectory", None) is None:
-        return new_trajectory(job, options, prompt or "")
-    trajectory = storage.load_trajectory(options.trajectory)
-    storage.require_same_model(trajectory.provenance, job.studio.denoiser.identity)
+        return new_trajectory(workspace.studio, workspace.x0, prompt or "", options, steps=steps)
+    trajectory = trajectory_file.load_trajectory(options.trajectory)
+    trajectory_file.require_same_model(trajectory.provenance, workspace.studio.denoiser.identity)
     if prompt is not None and prompt != trajectory.provenance.prompt:
-        raise Mistake(
+        raise UserError(
             f"{options.trajectory} was inverted as '{trajectory.provenance.prompt}', not '{prompt}'. Leave --source out, or invert "
             "the image again with the new prompt."
         )
-    same = trajectory.shape == tuple(job.x0.shape) and _distance(trajectory.xs[-1], job.x0) < SAME_PICTURE
+    same = trajectory.shape == tuple(workspace.x0.shape) and _distance(trajectory.xs[-1], workspace.x0) < SAME_PICTURE
     if not same:
-        raise Mistake(
+        raise UserError(
             f"{options.trajectory} is the trajectory of another image than {options.picture}, or of another size. Use the image that was inverted."
         )
     return trajectory
 
 
-def new_trajectory(job: Job, options: argparse.Namespace, prompt: str) -> Trajectory:
-    """Invert the picture at guidance 1."""
-    sigmas = job.studio.grid(options.steps or job.studio.steps, job.x0)
-    provenance = Provenance(job.studio.denoiser.identity, options.inversion, prompt=prompt)
+def new_trajectory(
+    studio: Studio,
+    x0: Latent,
+    prompt: str,
+    options: argparse.Namespace,
+    *,
+    steps: int | None = None,
+    denoiser: Denoiser | None = None,
+) -> Trajectory:
+    """Invert a latent at guidance 1 by the inversion that was asked for, in `steps` or as many as the options or the model say.
+
+    `denoiser` stands for the studio's own, as for clips.
+    """
+    name = options.inversion or "ddim"
+    sigmas = studio.grid(steps or options.steps or studio.steps, x0)
     with bar(shown=not options.quiet) as on_step:
         trajectory = invert(
-            INVERSIONS[INVERSION_NAMES[options.inversion]],
-            job.studio.denoiser,
-            job.x0,
+            INVERSIONS[INVERSION_NAMES[name]],
+            denoiser or studio.denoiser,
+            x0,
             sigmas,
-            job.studio.cond(prompt),
-            provenance=provenance,
+            studio.cond(prompt),
+            provenance=Provenance(studio.denoiser.identity, name, prompt=prompt),
             on_step=on_step,
         )
     if trajectory.residuals and max(trajectory.residuals) > CONVERGED:
         _say(f"note: the fixed point was not found at every step (residual {max(trajectory.residuals):.1e}).")
     return trajectory
+
+
+def psnr_text(pixels: Pixels, other: Pixels) -> str:
+    """How close two pictures are, in words."""
+    return f"{float(psnr(to_tensor(pixels), to_tensor(other))):.1f} dB"
 
 
 def _distance(x: Latent, y: Latent) -> float:

@@ -11,12 +11,18 @@ from .shapes import Embedding, Latent, Sigmas
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a trajectory or a null-text result came from; checked before it is used."""
+    """Where a trajectory or a null-text result came from; what is not known is empty.
+
+    `model` is the identity by which another model is refused; `checkpoint` and `loras` are the names of its files.
+    """
 
     model: str = ""
     method: str = ""
     guidance: float = 1.0
     prompt: str = ""
+    negative: str = ""
+    checkpoint: str = ""
+    loras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

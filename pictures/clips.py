@@ -1,6 +1,5 @@
 """Clips of any kind as frames and back: folders of pictures, animated GIF, WebP and PNG, and video files where PyAV is."""
 
-import argparse
 import errno
 import os
 from collections.abc import Iterator, Sequence
@@ -13,10 +12,9 @@ from types import ModuleType
 import numpy as np
 from PIL import Image, ImageSequence
 
-from ..command_line.errors import Mistake
-from ..command_line.outputs import check_file, check_folder, format_of, written
 from ..inversion_core.wording import plain
-from .files import Pixels, check_is_file, read_picture, write_picture
+from .errors import UserError
+from .files import Pixels, check_is_file, format_of, read_picture, replacing, write_picture
 
 ANIMATED = {".gif": {}, ".webp": {"lossless": True}, ".png": {"blend": 0, "disposal": 0}, ".apng": {"format": "PNG"}}
 """Animated pictures by their ending, and how they are saved."""
@@ -37,7 +35,7 @@ class Footage:
 def read_clip(path: Path) -> Footage:
     """The frames of a folder of pictures (in the order of their names), an animated picture or a video file.
 
-    Raises Mistake if there is no clip, its frames differ in size, or a video file is given and PyAV is missing.
+    Raises UserError if there is no clip, its frames differ in size, or a video file is given and PyAV is missing.
     """
     if not os.path.isdir(path):
         check_is_file(path, "clip")
@@ -45,20 +43,20 @@ def read_clip(path: Path) -> Footage:
         pictures = [read_picture(name) for name in sorted(path.iterdir()) if _is_picture(name)]
         footage = Footage(pictures, [DURATION] * len(pictures))
     elif path.suffix.lower() in ANIMATED:
-        footage = _animated(path)
+        footage = _read_animation(path)
     else:
-        footage = _video(path)
+        footage = _read_video(path)
     sizes = {frame.shape for frame in footage.frames}
     if len(sizes) != 1:
-        found = f"frames of {len(sizes)} sizes" if sizes else "no frames"
-        raise Mistake(f"{path} has {found}, but a clip is one or more images of one size.")
+        number = f"frames of {len(sizes)} sizes" if sizes else "no frames"
+        raise UserError(f"{path} has {number}, but a clip is one or more images of one size.")
     return footage
 
 
 def write_clip(path: Path, footage: Footage) -> None:
     """Write a folder of PNGs (a name without ending), an animated picture or a video file, whole or not at all.
 
-    Raises Mistake as `read_clip`.
+    Raises UserError as `read_clip`.
     """
     kind = path.suffix.lower()
     if not kind or path.is_dir():
@@ -67,23 +65,11 @@ def write_clip(path: Path, footage: Footage) -> None:
         first, *others = (Image.fromarray(frame) for frame in footage.frames)
         durations = [round(duration) for duration in footage.durations]
         options = {"format": format_of(path)} | ANIMATED[kind]
-        with written(path) as temporary:
+        with replacing(path) as temporary:
             first.save(temporary, save_all=True, append_images=others, duration=durations, loop=0, **options)
     else:
-        with written(path) as temporary:
+        with replacing(path) as temporary:
             _write_video(path, temporary, footage)
-
-
-def check_clip(path: Path, options: argparse.Namespace) -> None:
-    """Raises Mistake if no clip can be written there, or it is one that the command reads."""
-    if not path.suffix or os.path.isdir(path):
-        return check_folder(path, options, FRAMES)
-    check_file(path, options)
-    check_folder(path.with_suffix(".frames"), options, FRAMES)
-    with TemporaryDirectory() as folder:
-        write_clip(
-            Path(folder, f"{path.stem[:40]}{path.suffix}"), Footage([np.zeros((16, 16, 3), np.uint8)], [DURATION])
-        )
 
 
 def write_frames(folder: Path, frames: Sequence[Pixels]) -> None:
@@ -102,12 +88,12 @@ def _is_picture(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in Image.registered_extensions()
 
 
-def _animated(path: Path) -> Footage:
+def _read_animation(path: Path) -> Footage:
     try:
         with Image.open(path) as image:
             frames = [(frame.convert("RGBA"), frame.info.get("duration") or DURATION) for frame in _frames(image)]
     except Exception as error:  # as in `read_picture`
-        raise Mistake(f"{path} cannot be read as an animated image: {plain(str(error), 200)}.") from error
+        raise UserError(f"{path} cannot be read as an animated image: {plain(str(error), 200)}.") from error
     white = Image.new("RGBA", frames[0][0].size, "white")
     pixels = [np.asarray(Image.alpha_composite(white, frame).convert("RGB")) for frame, _ in frames]
     return Footage(pixels, [float(duration) for _, duration in frames])
@@ -121,23 +107,23 @@ def _av(path: Path) -> ModuleType:
     try:
         import av
     except ImportError as error:
-        raise Mistake(
+        raise UserError(
             f"Video files such as {path} need PyAV. Install it with pip install av, or give a folder of images, or a GIF, WebP or PNG animation."
         ) from error
     return av
 
 
-def _video(path: Path) -> Footage:
+def _read_video(path: Path) -> Footage:
     av = _av(path)
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise Mistake(f"{path} contains no images, only sound or text. Name a video file.")
+                raise UserError(f"{path} contains no images, only sound or text. Name a video file.")
             stream = container.streams.video[0]
             rate = stream.average_rate or Fraction(1000, DURATION)
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
     except (av.error.FFmpegError, OSError) as error:
-        raise Mistake(f"{path} cannot be read as a video: {plain(str(error), 200)}.") from error
+        raise UserError(f"{path} cannot be read as a video: {plain(str(error), 200)}.") from error
     return Footage(frames, [float(1000 / rate)] * len(frames))
 
 
@@ -157,8 +143,8 @@ def _write_video(path: Path, temporary: Path, footage: Footage) -> None:
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO):
             raise OSError(error.errno, os.strerror(error.errno)) from error
-        said = plain(str(error).replace(str(temporary), path.name), 200)
-        raise Mistake(f"{path} cannot be written as a video: {said}. Use a name like {path.stem}.mp4.") from error
+        reason = plain(str(error).replace(str(temporary), path.name), 200)
+        raise UserError(f"{path} cannot be written as a video: {reason}. Use a name like {path.stem}.mp4.") from error
 
 
 def _encoder(av: ModuleType) -> str:

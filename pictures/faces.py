@@ -60,5 +60,5 @@ def _face(name: str, size: int) -> Face | None:
 
 @cache
 def _has(name: str, character: str) -> bool:
-    masks = [_face(name, TRIED).getmask(one) for one in (character, NOWHERE)]
+    masks = [_face(name, TRIED).getmask(letter) for letter in (character, NOWHERE)]
     return bytes(masks[0]) != bytes(masks[1])

@@ -1,6 +1,5 @@
 """Labelled sheets of pictures, heat maps and curves."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..inversion_core.wording import plain
-from .faces import face
+from .drawing import wrap, write
 from .files import Pixels
 
-CELL, GAP, LINE, LONGEST = 256, 16, 22, 4000
+CELL, GAP, LINE = 256, 16, 22  # the width of a cell, between cells, and from line to line of a text; in pixels
 INK, FAINT, EDGE, PAPER = (24, 24, 27), (110, 110, 118), (212, 212, 216), (255, 255, 255)
 HEAT = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 
@@ -32,44 +30,35 @@ def sheet(title: str, lines: Sequence[str], cells: Sequence[Cell], *, columns: i
     """One picture of all cells in rows, under a title and lines of text that are broken to fit."""
     columns = min(columns, len(cells))
     width = columns * (CELL + GAP) + GAP
-    broken = [part for line in lines for part in wrap(line, width - 2 * GAP, 16)]
-    notes = [wrap(cell.note, CELL, 15) for cell in cells]
-    titles = [wrap(cell.title, CELL, 16) for cell in cells]
+    broken = [part for line in lines for part in _lines(line, width - 2 * GAP, 16)]
+    notes = [_lines(cell.note, CELL, 15) for cell in cells]
+    titles = [_lines(cell.title, CELL, 16) for cell in cells]
     above, below = (max(len(text) for text in texts) * LINE for texts in (titles, notes))
-    tall = max(fitted(cell.pixels).height for cell in cells)
+    tall = max(scale_to_cell(cell.pixels).height for cell in cells)
     row, head = above + tall + below + GAP, GAP + 34 + len(broken) * LINE + GAP // 2
     image = Image.new("RGB", (width, head + row * -(-len(cells) // columns) + GAP // 2), PAPER)
     draw = ImageDraw.Draw(image)
-    draw.text((GAP, GAP), wrap(title, width - 2 * GAP, 24)[0], INK, face(24, title))
+    write(draw, (GAP, GAP), _lines(title, width - 2 * GAP, 24)[0], INK, size=24)
     for number, line in enumerate(broken):
-        draw.text((GAP, GAP + 34 + number * LINE), line, FAINT, face(16, line))
+        write(draw, (GAP, GAP + 34 + number * LINE), line, FAINT, size=16)
     for number, cell in enumerate(cells):
         left, top = GAP + number % columns * (CELL + GAP), head + number // columns * row
         for place, line in enumerate(titles[number]):
-            draw.text((left, top + place * LINE), line, INK, face(16, line))
-        picture = fitted(cell.pixels)
+            write(draw, (left, top + place * LINE), line, INK, size=16)
+        picture = scale_to_cell(cell.pixels)
         image.paste(picture, (left, top + above))
         draw.rectangle((left - 1, top + above - 1, left + CELL, top + above + picture.height), outline=EDGE)
         for place, line in enumerate(notes[number]):
-            draw.text((left, top + above + tall + 4 + place * LINE), line, FAINT, face(15, line))
+            write(draw, (left, top + above + tall + 4 + place * LINE), line, FAINT, size=15)
     return np.asarray(image)
 
 
-def wrap(text: str, width: int, size: int) -> list[str]:
-    """The text in lines no wider than `width` pixels; a word that is wider is broken."""
-    text = plain(text, LONGEST)
-    letters, lines = face(size, text), [""]
-    for word in text.split():
-        while letters.getlength(word) > width and len(word) > 1:
-            places = range(len(word))
-            cut = max(1, bisect_right(places, width, key=lambda n, word=word: letters.getlength(word[:n])) - 1)
-            lines, word = [*lines, word[:cut]], word[cut:]
-        longer = f"{lines[-1]} {word}".strip()
-        lines = [*lines[:-1], longer] if letters.getlength(longer) <= width else [*lines, word]
-    return [line for line in lines if line] or [""]
+def _lines(text: str, width: int, size: int) -> list[str]:
+    """The text as one paragraph, in lines no wider than `width` pixels; at least one."""
+    return wrap(" ".join(text.split()), width, size) or [""]
 
 
-def fitted(pixels: Pixels) -> Image.Image:
+def scale_to_cell(pixels: Pixels) -> Image.Image:
     """The picture brought to the width of a cell; small pictures by whole factors keep their pixels crisp."""
     height = max(1, round(pixels.shape[0] * CELL / pixels.shape[1]))
     enlarged = CELL % pixels.shape[1] == 0
@@ -84,16 +73,16 @@ def heat(pixels: Pixels, attention: Tensor) -> Pixels:
     size = pixels.shape[:2]
     wide = torch.nn.functional.interpolate(share[None, None].float(), size, mode="bicubic", align_corners=False)
     grey = pixels.mean(-1, keepdims=True)
-    return np.rint(0.35 * grey + 0.65 * coloured(wide[0, 0].clamp(0, 1))).clip(0, 255).astype(np.uint8)
+    return np.rint(0.35 * grey + 0.65 * heat_colours(wide[0, 0].clamp(0, 1))).clip(0, 255).astype(np.uint8)
 
 
-def coloured(level: Tensor) -> NDArray[np.float64]:
+def heat_colours(level: Tensor) -> NDArray[np.float64]:
     """The colours [height, width, 3], 0..255, of levels 0..1: dark where they are least, yellow where they are most."""
     stops = np.linspace(0, 1, len(HEAT))
     return np.stack([np.interp(level.numpy(), stops, [stop[c] for stop in HEAT]) for c in range(3)], -1)
 
 
-def amplified(pixels: Pixels, other: Pixels, factor: float = 8) -> Pixels:
+def amplify(pixels: Pixels, other: Pixels, factor: float = 8) -> Pixels:
     """The difference of two pictures around mid grey, amplified."""
     return np.rint(127.5 + factor * (pixels.astype(np.float64) - other) / 2).clip(0, 255).astype(np.uint8)
 
@@ -111,6 +100,6 @@ def curves(series: Sequence[tuple[str, Sequence[float], tuple[int, int, int]]], 
             (left + (right - left) * i / steps, lower - (lower - upper) * value / top) for i, value in enumerate(values)
         ]
         draw.line(points, colour, 2)
-        draw.text((left + 4, upper + 4 + 20 * number), name, colour, face(14, name))
-    draw.text((left, 4), f"largest {top:.2g}", FAINT, face(14))
+        write(draw, (left + 4, upper + 4 + 20 * number), name, colour, size=14)
+    write(draw, (left, 4), f"largest {top:.2g}", FAINT, size=14)
     return np.asarray(image)

@@ -18,7 +18,7 @@ from latent_inversion.inversion_core.backends.diffusers.attention import reached
 from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
 from latent_inversion.inversion_core.backends.diffusers.joint import WAN, transformer_attention
 from latent_inversion.inversion_core.backends.diffusers.network import Prompt
-from latent_inversion.inversion_core.files.storage import load_trajectory, save
+from latent_inversion.inversion_core.files.trajectory_file import load_trajectory, save
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods import EDITORS, EditJob

@@ -15,7 +15,7 @@ from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.backends.diffusers.folder import load_pipeline_folder
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio, flow_studio
 from latent_inversion.inversion_core.backends.diffusers.text import TextEncoder, summarised_words
-from latent_inversion.inversion_core.files import storage
+from latent_inversion.inversion_core.files import trajectory_file
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.integrate import replay
 
@@ -198,7 +198,7 @@ PLAIN = ["--cross", "0", "--self", "0"]
 def test_every_command_works_on_flow_models(name, places, photo, capsys):
     base = [str(photo), "--model", str(places[name][0]), *FAST]
     assert main(["invert", *base, "--prompt", TEXT, "--inversion", "fixed-point", "-o", "t.safetensors"]) == 0
-    trajectory = storage.load_trajectory("t.safetensors")
+    trajectory = trajectory_file.load_trajectory("t.safetensors")
     assert trajectory.path.name == "rf" and trajectory.sigmas[0] == 1 and trajectory.shape == (1, 4, 14, 20)
     held = ["--trajectory", "t.safetensors"]
     assert main(["edit", *base, *held, "--target", "a photo of a red cat", *PLAIN]) == 0

@@ -16,7 +16,8 @@ from harness.events import ExecutionFailed, Result
 from harness.graph import Graph
 from harness.server import ComfyServer
 from harness.studio import Studio, pixels
-from latent_inversion.inversion_core.files.storage import load_header, load_thumbnail
+from latent_inversion.inversion_core.files.file_head import load_header
+from latent_inversion.inversion_core.files.trajectory_file import load_thumbnail
 
 
 def save(server: ComfyServer, studio: Studio, prefix: str, *, workflow: Any = None, **inputs: Any) -> str:
@@ -101,9 +102,9 @@ def test_a_file_tells_with_what_it_was_made(comfy_server: ComfyServer, another: 
     inverted = studio.invert(source=source, negative=negative, guidance=1.5, steps=3)
     name = save(comfy_server, studio, "made/told", trajectory=inverted, image=studio.scene, workflow=workflow)
     header = load_header(comfy_server.base / "output" / name)
-    made = header.notes["made"]
-    assert (made["prompt"], made["negative"]) == ("a photo of a bear", "a fox")
-    assert made["model"] == "toybox" and made["loras"] == []
+    made, provenance = header.notes["made"], header.provenance
+    assert (provenance.prompt, provenance.negative) == ("a photo of a bear", "a fox")
+    assert provenance.checkpoint == "toybox" and provenance.loras == ()
     assert made["pack"] and made["created"].startswith("20")
     assert (header.steps, header.provenance.method, header.provenance.guidance) == (3, "ddim", 1.5)
     assert header.notes["frame"]["width"] == 128 and header.thumbnail == (128, 128)
@@ -138,8 +139,8 @@ def test_prompts_are_found_above_other_nodes_and_loras_are_named(comfy_server: C
     two = graph.add("CLIPTextEncode", clip=studio.clip, text="in the snow")
     joined = graph.add("ConditioningCombine", conditioning_1=one, conditioning_2=two)
     named = save(comfy_server, studio, "made/joined", trajectory=studio.invert(source=joined, steps=2))
-    made = load_header(comfy_server.base / "output" / named).notes["made"]
-    assert made["prompt"] == "a photo of a bear\nin the snow" and made["negative"] == ""
+    provenance = load_header(comfy_server.base / "output" / named).provenance
+    assert provenance.prompt == "a photo of a bear\nin the snow" and provenance.negative == ""
 
 
 # What is served

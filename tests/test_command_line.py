@@ -1,6 +1,9 @@
 """The command line on a tiny model and pictures of every kind: files, figures, exit codes, one-sentence errors."""
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +12,14 @@ import torch
 from PIL import Image
 
 from harness import tiny_diffusion, tiny_flow
-from latent_inversion.command_line import main
-from latent_inversion.inversion_core.files.storage import load_thumbnail, load_trajectory
+from harness.networks import Mixture
+from latent_inversion.command_line import main, workspace
+from latent_inversion.command_line.models import load_studio
+from latent_inversion.inversion_core.files.trajectory_file import load_thumbnail, load_trajectory
+from latent_inversion.inversion_core.methods import EDITORS, EditJob, Settings
+from latent_inversion.inversion_core.paths import RF
 from latent_inversion.inversion_core.schedules import flow_match_euler, flow_shift
+from latent_inversion.inversion_core.types import Cond
 from latent_inversion.pictures import files as pictures
 
 FAST = ["--steps", "3", "--quiet", "--device", "cpu"]
@@ -60,7 +68,7 @@ def test_invert_then_edit_from_its_trajectory(photo, model, capsys):
     assert Image.open("photo.edited.png").size == (37, 21)
 
 
-@pytest.mark.parametrize("method", ["direct", "null-text", "negative-prompt", "ddim"])
+@pytest.mark.parametrize("method", EDITORS)
 def test_every_method_edits_and_keeps_what_lies_outside_the_mask(photo, pixels, model, method):
     mask = np.zeros((21, 37), np.uint8)
     mask[4:9, 6:20] = 255
@@ -70,6 +78,59 @@ def test_every_method_edits_and_keeps_what_lies_outside_the_mask(photo, pixels, 
     edited = np.asarray(Image.open("out.png"))
     assert np.array_equal(edited[mask == 0], pixels[mask == 0])
     assert not np.array_equal(edited[mask > 0], pixels[mask > 0])
+
+
+def test_a_method_acts_as_its_editor_does_with_its_published_settings(photo, model, monkeypatch):
+    """Along its own inversion, under both its guidances, at its strength and in its steps; what is given goes first."""
+    from latent_inversion.command_line.commands import edit
+
+    jobs = []
+    monkeypatch.setattr(edit, "EditJob", lambda *a, **o: jobs.append(EditJob(*a, **o)) or jobs[-1])
+    words = ["--source", "a cat", "--target", "a dog", "--model", model, "--quiet", "--device", "cpu"]
+    for name, more in (
+        ("FlowEdit", []),
+        ("TurboEdit", []),
+        ("EDICT", ["--steps", "3", "--guidance", "2", "--strength", "0.5"]),
+    ):
+        assert main(["edit", str(photo), *words, "--method", name, *more, "-o", "out.png"]) == 0
+        published = EDITORS[name].settings["ve"]
+        wanted = Settings(2.0, published.source_guidance, 0.5, 3) if more else published
+        job = jobs[-1]
+        assert Settings(job.target.guidance, job.source.guidance, job.strength, len(job.sigmas) - 1) == wanted
+        assert not job.techniques
+        latents = EDITORS[name].edit(job).target
+        studio = load_studio(model, device="cpu")
+        assert np.array_equal(np.asarray(Image.open("out.png")), pictures.to_pixels(studio.decode(latents), (21, 37)))
+
+
+@pytest.mark.parametrize("method", EDITORS)
+def test_a_seed_is_taken_by_the_methods_that_draw_noise(photo, model, method, capsys):
+    denoiser, x0, sigmas = Mixture(RF), torch.randn(1, 4, 8, 8), torch.linspace(1, 0, 4, dtype=torch.float64)
+    source, target = (Cond(torch.full((1, 5, 4), level), torch.zeros(1, 5, 4), 2.0) for level in (0.6, -0.5))
+    job = EditJob(denoiser, x0, sigmas, source, target)
+    first, second = (EDITORS[method].edit(replace(job, seed=seed)).target for seed in (0, 1))
+    edit = ["edit", photo, "--model", model, "--target", "a dog", "--method", method, "--seed", "1", *FAST]
+    code, error = failed(capsys, *edit)
+    assert (code == 2 and f"{method} draws none" in error) if torch.equal(first, second) else code == 0
+
+
+def test_a_trajectory_of_another_inversion_is_refused(photo, model, capsys):
+    base = ["--model", model, *FAST]
+    assert main(["invert", str(photo), "--prompt", "a cat", "--inversion", "heun", "-o", "t.safetensors", *base]) == 0
+    edit = ["edit", photo, "--trajectory", "t.safetensors", "--target", "a dog", *base]
+    assert "EDICT inverts the image itself" in failed(capsys, *edit, "--method", "EDICT")[1]
+    assert failed(capsys, *edit, "--method", "heun")[0] == 0
+
+
+def test_refusals_come_before_anything_is_loaded(photo, capsys, monkeypatch):
+    monkeypatch.setattr(workspace, "studio_of", lambda options: pytest.fail("the model is loaded"))
+    for arguments, message in (MISTAKES[name] for name in EARLY):
+        assert message in failed(capsys, *arguments)[1]
+
+
+def test_help_comes_without_torch():
+    code = "import sys; sys.modules['torch'] = None\nfrom latent_inversion.command_line import main\nmain(['--help'])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
 def test_report(photo, model, capsys):
@@ -156,6 +217,31 @@ MISTAKES = {
         ["edit", "photo.png", "--target", "a dog", "--method", "null-text", "--negative", "x"],
         "null-text sets its own",
     ),
+    "seed": (["edit", "photo.png", "--target", "x", "--seed", "1"], "direct draws none"),
+    "own inversion": (
+        ["edit", "photo.png", "--target", "x", "--method", "EDICT", "--inversion", "heun"],
+        "EDICT inverts the image by 'EDICT'",
+    ),
+    "no inversion": (
+        ["edit", "photo.png", "--target", "x", "--method", "FlowEdit", "--inversion", "ddim"],
+        "FlowEdit needs no inversion",
+    ),
+    "no trajectory": (
+        ["edit", "photo.png", "--target", "x", "--method", "DDCM", "--trajectory", "photo.png"],
+        "no use to DDCM",
+    ),
+    "no background": (
+        ["edit", "photo.png", "--target", "x", "--method", "DDCM", "--kv-edit", "--find-region"],
+        "DDCM follows no trajectory",
+    ),
+    "own negative": (
+        ["edit", "photo.png", "--target", "x", "--method", "FlowAlign", "--negative", "x"],
+        "FlowAlign sets its own",
+    ),
+    "few steps": (
+        ["edit", "photo.png", "--target", "x", "--method", "h-Edit-R", "--few-steps"],
+        "without --negative",
+    ),
     "scheduler": (["invert", "photo.png", "--scheduler", "normal"], "none; leave --scheduler out"),
     "long prompt": (["invert", "photo.png", "--prompt", "cat " * 90], "Shorten"),
     "foreign trajectory": (["edit", "photo.png", "--target", "x", "--trajectory", "photo.png"], "cannot be read"),
@@ -175,6 +261,19 @@ MISTAKES = {
 }
 
 
+EARLY = (
+    "negative",
+    "seed",
+    "own inversion",
+    "no inversion",
+    "no trajectory",
+    "no background",
+    "own negative",
+    "few steps",
+)
+"""Those of the methods, which need no model to be seen."""
+
+
 @pytest.mark.parametrize("case", MISTAKES)
 def test_a_mistake_is_one_sentence_and_exit_code_2(photo, model, capsys, case):
     Image.new("L", (4, 4), 255).save("small.png")
@@ -191,9 +290,9 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(photo, model, capsys, case):
 def test_words_are_looked_for_before_the_picture_is_inverted(photo, model, capsys, monkeypatch):
     given = ["edit", photo, "--source", "ein Mädchen", "--target", "ein Kätzchen", "--model", model, *FAST]
     assert main([*map(str, given), "--words", "Mädchen", "Kätzchen", "--weights", "Kätzchen=2"]) == 0
-    from latent_inversion.command_line.commands import commands
+    from latent_inversion.command_line.commands import edit
 
-    monkeypatch.setattr(commands, "trajectory_of", lambda *a, **o: pytest.fail("the image is inverted"))
+    monkeypatch.setattr(edit, "trajectory_of", lambda *a, **o: pytest.fail("the image is inverted"))
     assert "'Hut' is in neither prompt" in failed(capsys, *given, "--words", "Hut")[1]
 
 
@@ -211,15 +310,13 @@ def test_trajectories_of_another_picture_prompt_or_model_are_refused(photo, mode
 
 
 def test_other_failures_have_exit_code_1(photo, model, capsys, monkeypatch):
-    from latent_inversion.command_line import workspace as jobs
-
     def broken(*args: object, **options: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(jobs, "invert", broken)
+    monkeypatch.setattr(workspace, "invert", broken)
     code, err = failed(capsys, "invert", photo, "--model", model, *FAST)
     assert code == 1 and err == "latent-inversion invert: RuntimeError: out of memory (--debug shows where)\n"
-    monkeypatch.setattr(jobs, "invert", lambda *a, **o: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(workspace, "invert", lambda *a, **o: (_ for _ in ()).throw(KeyboardInterrupt))
     assert failed(capsys, "invert", photo, "--model", model, *FAST)[0] == 130
 
 
@@ -237,9 +334,9 @@ def test_pasting_is_exact_where_the_mask_is_black():
     generator = np.random.default_rng(1)
     original, edited = (generator.integers(0, 256, (5, 6, 3), dtype=np.uint8) for _ in range(2))
     mask = torch.linspace(0, 1, 30).reshape(5, 6).numpy()
-    assert np.array_equal(pictures.pasted(original, edited, np.zeros_like(mask)), original)
-    assert np.array_equal(pictures.pasted(original, edited, np.ones_like(mask)), edited)
-    assert np.array_equal(pictures.pasted(original, edited, mask)[0, 0], original[0, 0])
+    assert np.array_equal(pictures.paste_edit(original, edited, np.zeros_like(mask)), original)
+    assert np.array_equal(pictures.paste_edit(original, edited, np.ones_like(mask)), edited)
+    assert np.array_equal(pictures.paste_edit(original, edited, mask)[0, 0], original[0, 0])
 
 
 def test_compare_lays_out_every_method(photo, model, capsys):

@@ -19,9 +19,9 @@ from PIL import Image, PngImagePlugin
 
 from harness import tiny_diffusion
 from latent_inversion.command_line import main, outputs
-from latent_inversion.command_line.errors import Mistake
 from latent_inversion.pictures import clips
 from latent_inversion.pictures import files as pictures
+from latent_inversion.pictures.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
 
@@ -258,7 +258,7 @@ def test_pictures_that_are_none_are_refused_by_name_at_once():
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             for read in (pictures.read_picture, lambda path: pictures.read_mask(path, (21, 37))):
-                with pytest.raises(Mistake, match=f"^{name} .*{words}"):
+                with pytest.raises(UserError, match=f"^{name} .*{words}"):
                     read(name)
         assert time.process_time() - began < 10
 
@@ -275,7 +275,7 @@ def test_clips_that_are_none_are_refused_by_name():
         ("pipe.mp4", "not a file"),
         ("none.gif", "There is no clip"),
     ):
-        with pytest.raises(Mistake, match=words):
+        with pytest.raises(UserError, match=words):
             clips.read_clip(Path(name))
 
 

@@ -8,9 +8,9 @@ from PIL import Image
 
 from harness import tiny_diffusion
 from latent_inversion.command_line import main
-from latent_inversion.command_line.errors import Mistake
 from latent_inversion.pictures import clips
 from latent_inversion.pictures.clips import Footage, read_clip, write_clip
+from latent_inversion.pictures.errors import UserError
 
 FAST = ["--steps", "2", "--quiet", "--device", "cpu"]
 WORDS = ["--source", "a photo of a cat", "--target", "a photo of a dog"]
@@ -58,7 +58,7 @@ def test_clips_with_loss_come_back_nearly(footage, name):
 def test_a_video_file_needs_pyav_and_says_so(footage, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     for work in (lambda: write_clip(Path("clip.mp4"), footage), lambda: clips._av(Path("clip.mp4"))):
-        with pytest.raises(Mistake, match=r"need PyAV\. Install it with pip install av"):
+        with pytest.raises(UserError, match=r"need PyAV\. Install it with pip install av"):
             work()
 
 

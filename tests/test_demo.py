@@ -8,7 +8,8 @@ from PIL import Image
 
 from latent_inversion.command_line import main
 from latent_inversion.pictures import faces
-from latent_inversion.pictures.sheet import CELL, GAP, Cell, sheet, wrap
+from latent_inversion.pictures.drawing import wrap
+from latent_inversion.pictures.sheet import CELL, GAP, Cell, sheet
 from latent_inversion.toybox.weights import WEIGHTS
 
 FIELDS = [

@@ -13,7 +13,7 @@ from harness.networks import Mixture
 from harness.odes import level, rms
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt
 from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
-from latent_inversion.inversion_core.files.storage import load_trajectory, save
+from latent_inversion.inversion_core.files.trajectory_file import load_trajectory, save
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops import integrate as integration
 from latent_inversion.inversion_core.loops.integrate import integrate, opening, replay

@@ -6,7 +6,7 @@ from torch.nn.functional import max_pool2d
 from latent_inversion.command_line.control import Control
 from latent_inversion.command_line.editing import run_edit
 from latent_inversion.command_line.models import load_toybox
-from latent_inversion.command_line.region import found_region
+from latent_inversion.command_line.region import find_region
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.types import Cond
 from latent_inversion.toybox.world import edit_mask, held_out_edits, render
@@ -19,7 +19,7 @@ def test_the_region_of_an_edit_is_found_and_the_rest_kept():
     words = (edit.source_caption, edit.target_caption)
     source = Cond(studio.encode_prompt(edit.source_caption))
     trajectory = invert(INVERSIONS["ddim"], studio.denoiser, x0, studio.grid(6, x0), source)
-    mask = found_region(studio, trajectory, *words)
+    mask = find_region(studio, x0, trajectory.sigmas, *words)
     truth = max_pool2d(edit_mask(edit.source, edit.target)[None, None].float(), 8)
     assert mask[truth > 0].mean() > 0.95 and mask.mean() < 0.5
     control = Control(cross=0, self_attention=0, mask=mask)

@@ -26,8 +26,8 @@ from latent_inversion.benchmarks.pie.networks import Networks
 from latent_inversion.benchmarks.pie.results import Results
 from latent_inversion.benchmarks.pie.structure import CORRECT_SCALE, MEAN, PUBLISHED_SCALE, STD, load_structure
 from latent_inversion.benchmarks.pie.summary import mean_of, name_of, sets_of
-from latent_inversion.command_line.errors import Mistake
 from latent_inversion.command_line.models import load_studio, load_toybox
+from latent_inversion.pictures.errors import UserError
 from latent_inversion.toybox.weights import WEIGHTS
 from latent_inversion.toybox.world import held_out_edits, render
 
@@ -146,30 +146,30 @@ def test_entries_are_read_without_brackets(data):
 )
 def test_a_malformed_entry_is_named_by_key_and_field(tmp_path, field, value):
     mapping = {"000000000000": entry(0, "0", []), "111000000007": entry(7, "1", []) | {field: value}}
-    with pytest.raises(Mistake, match=rf"entry '111000000007', {field}.*: wanted .*; got"):
+    with pytest.raises(UserError, match=rf"entry '111000000007', {field}.*: wanted .*; got"):
         read_data(write_mapping(tmp_path, mapping))
 
 
 def test_a_missing_field_file_or_picture_is_named(tmp_path):
     broken = entry(0, "0", [])
     del broken["mask"]
-    with pytest.raises(Mistake, match=r"entry 'one', mask: .* got 'nothing'"):
+    with pytest.raises(UserError, match=r"entry 'one', mask: .* got 'nothing'"):
         read_data(write_mapping(tmp_path, {"one": broken}))
     for text, message in (("{", "is no JSON"), ("[]", "must hold an object")):
         (tmp_path / "mapping_file.json").write_text(text)
-        with pytest.raises(Mistake, match=message):
+        with pytest.raises(UserError, match=message):
             read_data(tmp_path)
-    with pytest.raises(Mistake, match=r"There is no .*mapping_file\.json"):
+    with pytest.raises(UserError, match=r"There is no .*mapping_file\.json"):
         read_data(tmp_path / "elsewhere")
     found = read_data(write_mapping(tmp_path, {"one": entry(0, "0", [])}))
-    with pytest.raises(Mistake, match="There is no picture"):
+    with pytest.raises(UserError, match="There is no picture"):
         found.picture(found.entries[0])
     path = tmp_path / "annotation_images" / found.entries[0].image_path
     path.parent.mkdir(parents=True)
     Image.new("RGB", (512, 300)).save(path)
-    with pytest.raises(Mistake, match="512 x 300; the benchmark's pictures are 512 x 512"):
+    with pytest.raises(UserError, match="512 x 300; the benchmark's pictures are 512 x 512"):
         found.picture(found.entries[0])
-    with pytest.raises(Mistake, match="categories 4, 5"):
+    with pytest.raises(UserError, match="categories 4, 5"):
         found.chosen({4, 5}, None)
 
 
@@ -378,12 +378,12 @@ def test_a_wrong_network_file_is_refused(tmp_path, squeezenet, dino):
         (load_clip, tmp_path),
         (load_structure, tmp_path),
     ):
-        with pytest.raises(Mistake, match=str(path)):
+        with pytest.raises(UserError, match=str(path)):
             load(path, CPU)
-    with pytest.raises(Mistake, match="There is no file"):
+    with pytest.raises(UserError, match="There is no file"):
         load_structure(tmp_path / "nothing.pth", CPU)
     (tmp_path / "text.pth").write_text("weights?")
-    with pytest.raises(Mistake, match="cannot be read as weights"):
+    with pytest.raises(UserError, match="cannot be read as weights"):
         load_lpips(tmp_path / "text.pth", CPU)
 
 

@@ -14,11 +14,9 @@ from safetensors.torch import save_file
 
 from harness.edits import edit
 from harness.networks import Mixture
-from latent_inversion.inversion_core.files import headers, storage
-from latent_inversion.inversion_core.files.storage import (
-    StorageError,
-    load_header,
-    load_notes,
+from latent_inversion.inversion_core.files import file_head, trajectory_file
+from latent_inversion.inversion_core.files.file_head import StorageError, load_header
+from latent_inversion.inversion_core.files.trajectory_file import (
     load_null_text,
     load_thumbnail,
     load_trajectory,
@@ -87,17 +85,17 @@ def test_the_thumbnail_travels_along(tmp_path):
 def test_the_hosts_notes_travel_along(tmp_path):
     notes = {"frame": {"height": 3, "width": 4}, "scale": [1.0, 0.1]}
     save(trajectory(), tmp_path / "a.safetensors", notes=notes)
-    assert load_notes(tmp_path / "a.safetensors") == notes
+    assert load_header(tmp_path / "a.safetensors").notes == notes
     save(trajectory(), tmp_path / "b.safetensors")
-    assert load_notes(tmp_path / "b.safetensors") == {}
+    assert load_header(tmp_path / "b.safetensors").notes == {}
     with pytest.raises(StorageError, match="cannot be read"):
-        load_notes(tmp_path / "c.safetensors")
+        load_header(tmp_path / "c.safetensors")
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     save(trajectory(), tmp_path / "t.safetensors")
     before = (tmp_path / "t.safetensors").read_bytes()
-    monkeypatch.setattr(storage.os, "replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(trajectory_file.os, "replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         save(trajectory(), tmp_path / "t.safetensors")
     assert (tmp_path / "t.safetensors").read_bytes() == before
@@ -302,7 +300,7 @@ def test_a_file_that_is_cut_off_while_it_is_read_never_ends_the_process(tmp_path
     """In a process of its own: a mapped file would end it with SIGBUS."""
     code = (
         "import sys, threading, time\n"
-        "from latent_inversion.inversion_core.files.storage import StorageError, load_trajectory\n"
+        "from latent_inversion.inversion_core.files.trajectory_file import StorageError, load_trajectory\n"
         "path, ends = sys.argv[1], []\n"
         "data = open(path, 'rb').read()\n"
         "load_trajectory(path)\n"
@@ -336,19 +334,19 @@ def test_a_file_that_ends_too_soon_is_refused(tmp_path, monkeypatch):
     """Cut off after its head was checked, before its tensors are read."""
     path = tmp_path / "t.safetensors"
     save(trajectory(shape=(1, 4, 64, 64)), path)
-    known = storage.header_of
+    known = trajectory_file.header_of
 
     def cut(file, *more):
         header = known(file, *more)
         os.truncate(path, file.tell() + 40)
         return header
 
-    monkeypatch.setattr(storage, "header_of", cut)
+    monkeypatch.setattr(trajectory_file, "header_of", cut)
     with pytest.raises(StorageError, match="cut off while being read"):
         load_trajectory(path)
 
 
-@pytest.mark.parametrize("load", [load_header, load_trajectory, load_null_text, load_thumbnail, load_notes])
+@pytest.mark.parametrize("load", [load_header, load_trajectory, load_null_text, load_thumbnail])
 def test_pipes_folders_and_devices_are_refused_at_once(tmp_path, load):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
@@ -369,7 +367,7 @@ def test_what_is_too_large_is_refused_with_the_bound_by_load_and_save(tmp_path, 
     os.truncate(path, path.stat().st_size + size)
     with pytest.raises(StorageError, match=r"take 16.0 GB, and files of up to 8 GB are read"):
         load_trajectory(path)
-    monkeypatch.setattr(headers, "BYTES", 1000)
+    monkeypatch.setattr(file_head, "BYTES", 1000)
     with pytest.raises(StorageError, match=r"was not written: its tensors take 0.0 GB, and files of up to 1e-06 GB"):
         save(trajectory(), tmp_path / "new.safetensors")
     assert not (tmp_path / "new.safetensors").exists()
@@ -380,7 +378,7 @@ def test_memory_that_does_not_suffice_is_said(tmp_path, monkeypatch):
         raise MemoryError
 
     path = rewritten(tmp_path)
-    monkeypatch.setattr(storage, "_tensor", none_left)
+    monkeypatch.setattr(trajectory_file.OpenFile, "tensor", none_left)
     with pytest.raises(StorageError, match="and memory does not suffice"):
         load_trajectory(path)
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness import toybox_ddim
 from latent_inversion.toybox import control, latents, loaders, models, weights, world
 from latent_inversion.toybox.training import control as train_control
-from latent_inversion.toybox.training import denoising, sampling
+from latent_inversion.toybox.training import denoising
 
 SCENES = 24
 LOOKS = ({"time": "night"}, {"time": "sunset", "style": "painting"}, {"fur": "ginger", "shirt": "purple"})
@@ -126,7 +127,7 @@ def test_the_hint_tells_the_network_where_things_are(trained, scenes, hints):
     """The error of the predicted clean latents: right hint, none, and another picture's."""
     toybox = loaders.load_diffusers()
     x0 = latents.encode(toybox.vae, world.render(scenes))
-    prompts = sampling.encode_prompts(toybox, [world.caption(scene) for scene in scenes])
+    prompts = toybox_ddim.encode_prompts(toybox, [world.caption(scene) for scene in scenes])
     noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
 
     def error(t: int, hint: Tensor | None) -> float:

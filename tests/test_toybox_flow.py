@@ -5,8 +5,10 @@ import torch
 from torch import nn
 from torch.nn.functional import mse_loss
 
+from harness import toybox_euler
 from latent_inversion.toybox import judge, latents, loaders, models, text, weights, world
-from latent_inversion.toybox.training import denoising, evaluate, flow_sampling, muon
+from latent_inversion.toybox.hosts.studios import load_studio
+from latent_inversion.toybox.training import denoising, evaluate, muon
 from latent_inversion.toybox.training import flow as train_flow
 
 SCENES = 16
@@ -15,6 +17,11 @@ SCENES = 16
 @pytest.fixture(scope="module")
 def toybox():
     return loaders.load_flow()
+
+
+@pytest.fixture(scope="module")
+def studio():
+    return load_studio("flow")
 
 
 @pytest.fixture(scope="module")
@@ -96,27 +103,27 @@ def test_all_weights_are_half_precision_and_small():
 
 
 def test_the_scheduler_takes_the_sampler_s_steps(toybox):
-    prompts = flow_sampling.encode_prompts(toybox, ["a photo of a white cat"])
+    prompts = toybox_euler.encode_prompts(toybox, ["a photo of a white cat"])
     x = noise = torch.randn((1, 16, 16, 16), generator=torch.Generator().manual_seed(0))
     toybox.scheduler.set_timesteps(sigmas=[1.0, 0.75, 0.5, 0.25])
     for t in toybox.scheduler.timesteps:
-        velocity = flow_sampling.predict_velocity(toybox, x, float(t) / 1000, prompts)
+        velocity = toybox_euler.predict_velocity(toybox, x, float(t) / 1000, prompts)
         x = toybox.scheduler.step(velocity, t, x).prev_sample
-    assert torch.allclose(x, flow_sampling.sample(toybox, noise, prompts, guidance=1.0, steps=4), atol=1e-4)
+    assert torch.allclose(x, toybox_euler.sample(toybox, noise, prompts, guidance=1.0, steps=4), atol=1e-4)
 
 
 def test_guidance_goes_beyond_the_empty_caption(toybox):
-    prompts, empty = (flow_sampling.encode_prompts(toybox, [caption]) for caption in ("a black dog", ""))
+    prompts, empty = (toybox_euler.encode_prompts(toybox, [caption]) for caption in ("a black dog", ""))
     x = torch.randn((1, 16, 16, 16), generator=torch.Generator().manual_seed(0))
-    cond, uncond = (flow_sampling.predict_velocity(toybox, x, 0.9, words) for words in (prompts, empty))
-    guided = flow_sampling.predict_velocity(toybox, x, 0.9, prompts, 3.0)
+    cond, uncond = (toybox_euler.predict_velocity(toybox, x, 0.9, words) for words in (prompts, empty))
+    guided = toybox_euler.predict_velocity(toybox, x, 0.9, prompts, 3.0)
     assert torch.allclose(guided, uncond + 3 * (cond - uncond), atol=1e-3)
     assert (cond - uncond).abs().mean() > 0.05
 
 
-def test_words_decide_the_picture_at_high_noise(toybox):
+def test_words_decide_the_picture_at_high_noise(studio):
     """Latents of scenes alike in all that a caption can name vary by 0.54: at sigma 1 no network errs by less."""
-    figures = evaluate.text_gain(toybox, 24)
+    figures = evaluate.text_gain(studio, 24)
     for sigma, floor in (("1.00", 0.6), ("0.94", 0.5)):  # 0.94: as much noise as in the UNet's test
         assert figures[f"x0 error at sigma {sigma}, right captions"] < floor
         assert figures[f"x0 error at sigma {sigma}, shuffled captions"] > 1.1
@@ -124,15 +131,15 @@ def test_words_decide_the_picture_at_high_noise(toybox):
 
 def test_pictures_drawn_from_noise_show_what_the_caption_says(toybox):
     scenes = world.held_out_scenes(SCENES)
-    prompts = flow_sampling.encode_prompts(toybox, [world.caption(scene) for scene in scenes])
+    prompts = toybox_euler.encode_prompts(toybox, [world.caption(scene) for scene in scenes])
     noise = torch.randn((SCENES, 16, 16, 16), generator=torch.Generator().manual_seed(0))
-    drawn = latents.decode(toybox.vae, flow_sampling.sample(toybox, noise, prompts, guidance=3.0, steps=25))
+    drawn = latents.decode(toybox.vae, toybox_euler.sample(toybox, noise, prompts, guidance=3.0, steps=25))
     answers = [value for shown in judge.shows(loaders.load_judge(), drawn, scenes) for value in shown.values()]
     assert sum(answers) / len(answers) >= 0.9
 
 
-def test_inversion_comes_back_at_guidance_one_and_fails_at_seven_and_a_half(toybox):
-    figures = evaluate.inversion_figures(toybox, 8)
+def test_inversion_comes_back_at_guidance_one_and_fails_at_seven_and_a_half(studio):
+    figures = evaluate.inversion_figures(studio, 8)
     faithful = figures["Euler inversion + replay at guidance 1, PSNR"]
     assert faithful >= 30
     assert figures["Euler inversion + replay at guidance 7.5, PSNR"] <= faithful - 6

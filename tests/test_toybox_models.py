@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from harness import toybox_ddim
 from latent_inversion.toybox import judge, latents, loaders, models, text, weights, world
-from latent_inversion.toybox.training import evaluate, muon, sampling
+from latent_inversion.toybox.hosts.studios import load_studio
+from latent_inversion.toybox.training import evaluate, muon
 
 SCENES = 24
 
@@ -12,6 +14,11 @@ SCENES = 24
 @pytest.fixture(scope="module")
 def toybox():
     return loaders.load_diffusers()
+
+
+@pytest.fixture(scope="module")
+def studio():
+    return load_studio()
 
 
 @pytest.fixture(scope="module")
@@ -67,20 +74,20 @@ def test_folding_keeps_pictures_and_normalises_latents():
     assert torch.allclose(latents.decode(vae, after), shown, atol=1e-4)
 
 
-def test_latents_are_normalised_and_the_autoencoder_holds_held_out_pictures(toybox, images):
+def test_latents_are_normalised_and_the_autoencoder_holds_held_out_pictures(toybox, images, studio):
     x0 = latents.encode(toybox.vae, images)
     assert x0.mean().abs() < 0.1
     assert 0.85 < x0.std() < 1.15
     sampled = toybox.vae.encode(images[:2] * 2 - 1).latent_dist.sample()
     assert torch.allclose(sampled, x0[:2], atol=1e-4)  # the posterior is a point
-    assert evaluate.autoencoder_figures(toybox, SCENES)["autoencoder PSNR"] > 33
+    assert evaluate.autoencoder_figures(studio, SCENES)["autoencoder PSNR"] > 33
 
 
 def test_the_epsilon_network_is_the_same_denoiser(toybox):
     wrapped = loaders.load_diffusers("epsilon")
     assert wrapped.scheduler.config.prediction_type == "epsilon"
     x = torch.randn((2, 16, 16, 16), generator=torch.Generator().manual_seed(0))
-    prompts = sampling.encode_prompts(toybox, ["a cat", "a dog at night"])
+    prompts = toybox_ddim.encode_prompts(toybox, ["a cat", "a dog at night"])
     for t in (1, 500, 999):
         alpha, sigma = models.signal_and_noise(torch.tensor(t))
         v = toybox.unet(x, t, prompts.cond).sample
@@ -96,8 +103,8 @@ def test_the_noise_schedule_is_the_scheduler_s(toybox):
     assert torch.allclose(alpha.square() + sigma.square(), torch.ones(1000), atol=1e-6)
 
 
-def test_the_judge_reads_renders_and_autoencoded_renders(toybox):
-    figures = evaluate.judge_figures(toybox, 72)
+def test_the_judge_reads_renders_and_autoencoded_renders(studio):
+    figures = evaluate.judge_figures(studio, 72)
     assert figures["judge on renders"] >= 0.99
     assert figures["judge on autoencoded renders"] >= 0.99
 
@@ -113,8 +120,8 @@ def test_the_judge_tells_right_edits_from_none():
         judge.probabilities(network, torch.rand(1, 3, 64, 64))
 
 
-def test_words_decide_the_picture_at_high_noise(toybox):
-    figures = evaluate.text_gain(toybox, SCENES)
+def test_words_decide_the_picture_at_high_noise(studio):
+    figures = evaluate.text_gain(studio, SCENES)
     errors = [value for name, value in figures.items() if "14.6" in name]
     right, shuffled, _ = errors
     assert right < 0.5
@@ -123,15 +130,15 @@ def test_words_decide_the_picture_at_high_noise(toybox):
 
 def test_pictures_drawn_from_noise_show_what_the_caption_says(toybox, scenes):
     network = loaders.load_judge()
-    prompts = sampling.encode_prompts(toybox, [world.caption(scene) for scene in scenes])
+    prompts = toybox_ddim.encode_prompts(toybox, [world.caption(scene) for scene in scenes])
     noise = torch.randn((SCENES, 16, 16, 16), generator=torch.Generator().manual_seed(0))
-    drawn = latents.decode(toybox.vae, sampling.sample(toybox, noise, prompts, guidance=3.0, steps=25))
+    drawn = latents.decode(toybox.vae, toybox_ddim.sample(toybox, noise, prompts, guidance=3.0, steps=25))
     answers = [value for shown in judge.shows(network, drawn, scenes) for value in shown.values()]
     assert sum(answers) / len(answers) >= 0.9
 
 
-def test_inversion_comes_back_at_guidance_one_and_fails_at_seven_and_a_half(toybox):
-    figures = evaluate.inversion_figures(toybox, 8)
+def test_inversion_comes_back_at_guidance_one_and_fails_at_seven_and_a_half(studio):
+    figures = evaluate.inversion_figures(studio, 8)
     faithful = figures["DDIM inversion + replay at guidance 1, PSNR"]
     assert faithful >= 30
     assert figures["DDIM inversion + replay at guidance 7.5, PSNR"] <= faithful - 6

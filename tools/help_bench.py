@@ -21,9 +21,10 @@ from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.quality.metrics import psnr
 from latent_inversion.inversion_core.shapes import Latent, Picture
 from latent_inversion.inversion_core.trajectory import Trajectory
+from latent_inversion.pictures.drawing import wrap
 from latent_inversion.pictures.faces import face
 from latent_inversion.pictures.files import Pixels, to_pixels
-from latent_inversion.pictures.sheet import EDGE, INK, PAPER, Cell, wrap
+from latent_inversion.pictures.sheet import EDGE, INK, PAPER, Cell
 from latent_inversion.toybox.world import Edit, held_out_edits, render
 
 DOCS = Path(__file__).resolve().parent.parent / "web" / "docs" / "pictures"

@@ -14,7 +14,7 @@ from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.with_null_text import with_null_text
 from latent_inversion.inversion_core.refine import refine
 from latent_inversion.pictures.files import Pixels, to_pixels, to_tensor
-from latent_inversion.pictures.sheet import Cell, amplified, curves
+from latent_inversion.pictures.sheet import Cell, amplify, curves
 
 BLUE, RED = (37, 99, 235), (220, 60, 40)
 GLASSES, DAY_TO_NIGHT = "accessory: none to glasses", "time: day to night"
@@ -33,10 +33,10 @@ def encode() -> Strip:
     cells = [
         Cell("picture of 96 x 112", _on_paper(cropped, whole.shape)),
         Cell(f"decoded: {decibels(seen[0], whole)}", seen[0]),
-        Cell(f"its loss, x {FACTOR}", amplified(seen[0], whole, FACTOR)),
+        Cell(f"its loss, x {FACTOR}", amplify(seen[0], whole, FACTOR)),
         Cell("continued to 128", whole),
         Cell(f"refined: {decibels(seen[1], whole)}", seen[1]),
-        Cell(f"its loss, x {FACTOR}", amplified(seen[1], whole, FACTOR)),
+        Cell(f"its loss, x {FACTOR}", amplify(seen[1], whole, FACTOR)),
     ]
     return Strip(cells, 3)
 
@@ -74,7 +74,7 @@ def _two_ways(names: tuple[str, str], labels: tuple[str, str], steps: int, guida
     best = here.shown(here.studio.encode_picture(picture))
     seen = [here.back(here.inverted(picture, words, name, guidance), words, guidance) for name in names]
     cells = [Cell(f"{label}: {decibels(one, best)}", one) for label, one in zip(labels, seen, strict=True)]
-    cells += [Cell(f"what it loses, x {FACTOR}", amplified(one, best, FACTOR)) for one in seen]
+    cells += [Cell(f"what it loses, x {FACTOR}", amplify(one, best, FACTOR)) for one in seen]
     return Strip(cells)
 
 

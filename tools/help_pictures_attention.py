@@ -22,7 +22,7 @@ from latent_inversion.inversion_core.techniques.garment import Worn
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Cond
 from latent_inversion.pictures.files import Pixels, to_pixels
-from latent_inversion.pictures.sheet import Cell, amplified
+from latent_inversion.pictures.sheet import Cell, amplify
 from latent_inversion.toybox.world import Edit, Scene, caption, edit_mask, held_out_edits
 from latent_inversion.toybox.world.draw import SHIRT, layers
 
@@ -81,7 +81,7 @@ def kv_edit() -> Strip:
         Cell("the picture", source),
         Cell("the mask", overlaid(source, mask)),
         Cell("KV-Edit", made),
-        Cell("what changed, x 2", amplified(made, here.shown(trajectory.xs[-1]), 2)),
+        Cell("what changed, x 2", amplify(made, here.shown(trajectory.xs[-1]), 2)),
     ]
     return Strip(cells)
 
@@ -187,7 +187,7 @@ def memory() -> Strip:
     cells = [Cell(f"{name}: {size}", pixels) for (name, pixels), size in zip(made.items(), sizes, strict=True)]
     cells += [Cell("the picture", source)]
     cells += [
-        Cell(f"{name} is off, x {FACTOR}", amplified(made[name], made["as recorded"], FACTOR))
+        Cell(f"{name} is off, x {FACTOR}", amplify(made[name], made["as recorded"], FACTOR))
         for name in ("float16", "float8")
     ]
     return Strip(cells, 3)

@@ -24,7 +24,7 @@ from harness.checkouts import comfy_checkouts  # noqa: E402
 from harness.graph import Graph, Node  # noqa: E402
 from harness.server import ComfyServer  # noqa: E402
 from harness.studio import Studio  # noqa: E402
-from latent_inversion.pictures.sheet import Cell, amplified  # noqa: E402
+from latent_inversion.pictures.sheet import Cell, amplify  # noqa: E402
 
 WIDE, HEAVY, HEAVIEST = 960, 24_000, 44_000
 STEPS = 20
@@ -363,7 +363,7 @@ def drawn(server: ComfyServer, node: str) -> Image.Image:
     for title, shown in book.cells:
         pictures = [[np.asarray(one.convert("RGB")) for one in server.images(result, one.id)] for one in shown]
         for number, pair in enumerate(zip(*pictures, strict=True)):
-            cells.append(Cell("" if number else title, pair[0] if len(pair) == 1 else amplified(*pair)))
+            cells.append(Cell("" if number else title, pair[0] if len(pair) == 1 else amplify(*pair)))
     return Image.fromarray(cells[0].pixels) if len(cells) == 1 else laid_out(Strip(cells, columns))
 
 

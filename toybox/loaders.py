@@ -1,4 +1,4 @@
-"""Loads the toybox's models: for diffusers, and the judge. (ComfyUI's loader is `comfy_loader`.)"""
+"""Loads the toybox's models: for diffusers, and the judge. (`hosts` makes studios of them, and loads them for ComfyUI.)"""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -60,7 +60,7 @@ def read_state(name: str) -> dict[str, Tensor]:
     path = WEIGHTS / f"{name}.safetensors"
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} is missing; `python -m toybox.train all` trains and writes the toybox's weights"
+            f"{path} is missing; `python -m latent_inversion.toybox.training.train all` trains and writes the toybox's weights"
         )
     return {key: value.float() if value.is_floating_point() else value for key, value in load_file(str(path)).items()}
 

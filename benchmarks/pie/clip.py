@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from latent_inversion.command_line.errors import Mistake
+from latent_inversion.pictures.errors import UserError
 from latent_inversion.pictures.files import Pixels
 
 SCALE = 100
@@ -34,14 +34,14 @@ class Clip:
 
 
 def load_clip(path: Path, device: torch.device) -> tuple[Clip, str]:
-    """CLIP from a folder in transformers' format, and what to call it. Raises Mistake if it is none."""
+    """CLIP from a folder in transformers' format, and what to call it. Raises UserError if it is none."""
     from transformers import CLIPModel, CLIPProcessor
 
     try:
         model = CLIPModel.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
         processor = CLIPProcessor.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
-        raise Mistake(f"{path} holds no CLIP in transformers' format: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path} holds no CLIP in transformers' format: {str(error).splitlines()[0]}") from error
     vision = model.config.vision_config
     width, patch, side = vision.hidden_size, vision.patch_size, vision.image_size
     known = "the published network" if (width, patch, side) == (1024, 14, 224) else "not the published network"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_inversion.command_line.errors import Mistake
+from latent_inversion.pictures.errors import UserError
 from latent_inversion.pictures.files import Pixels, read_picture
 
 SIZE = 512
@@ -44,41 +44,41 @@ class Data:
     digest: str
 
     def picture(self, entry: Entry) -> Pixels:
-        """The pixels [512, 512, 3]. Raises Mistake if they are not there or of another size."""
+        """The pixels [512, 512, 3]. Raises UserError if they are not there or of another size."""
         path = self.folder / "annotation_images" / entry.image_path
         pixels = read_picture(path)
         if pixels.shape != (SIZE, SIZE, 3):
-            raise Mistake(f"{path} is {pixels.shape[1]} x {pixels.shape[0]}; the benchmark's pictures are 512 x 512.")
+            raise UserError(f"{path} is {pixels.shape[1]} x {pixels.shape[0]}; the benchmark's pictures are 512 x 512.")
         return pixels
 
     def chosen(self, categories: Collection[int], limit: int | None) -> tuple[Entry, ...]:
-        """The first `limit` entries of the categories. Raises Mistake if there is none."""
+        """The first `limit` entries of the categories. Raises UserError if there is none."""
         found = [entry for entry in self.entries if entry.category in categories][:limit]
         if not found:
-            raise Mistake(
+            raise UserError(
                 f"No picture of {self.folder} is in the categories {', '.join(map(str, sorted(categories)))}."
             )
         return tuple(found)
 
 
 def read_data(folder: Path) -> Data:
-    """The benchmark in a folder. Raises Mistake if `mapping_file.json` is missing or malformed, naming key and field."""
+    """The benchmark in a folder. Raises UserError if `mapping_file.json` is missing or malformed, naming key and field."""
     path = folder / "mapping_file.json"
     try:
         text = path.read_bytes()
         mapping = json.loads(text)
     except FileNotFoundError as error:
-        raise Mistake(f"There is no {path}; --data takes the benchmark's folder, with annotation_images.") from error
+        raise UserError(f"There is no {path}; --data takes the benchmark's folder, with annotation_images.") from error
     except ValueError as error:
-        raise Mistake(f"{path} is no JSON: {error}.") from error
+        raise UserError(f"{path} is no JSON: {error}.") from error
     if not isinstance(mapping, dict) or not mapping:
-        raise Mistake(f"{path} must hold an object with one entry per picture; got {type(mapping).__name__}.")
+        raise UserError(f"{path} must hold an object with one entry per picture; got {type(mapping).__name__}.")
     entries = tuple(entry_of(key, fields) for key, fields in mapping.items())
     return Data(folder, entries, hashlib.sha256(text).hexdigest()[:16])
 
 
 def entry_of(key: str, fields: Any) -> Entry:
-    """One entry of the mapping file. Raises Mistake that names the key and the field at fault."""
+    """One entry of the mapping file. Raises UserError that names the key and the field at fault."""
     if not isinstance(fields, dict):
         raise _fault(key, "the entry", "an object", fields)
     for name in TEXTS:
@@ -114,8 +114,8 @@ def _runs(key: str, values: Any) -> tuple[int, ...]:
     return tuple(values)
 
 
-def _fault(key: str, field: str, wanted: str, got: Any) -> Mistake:
-    return Mistake(f"mapping_file.json, entry '{key}', {field}: wanted {wanted}; got {str(got)[:60]!r}.")
+def _fault(key: str, field: str, wanted: str, got: Any) -> UserError:
+    return UserError(f"mapping_file.json, entry '{key}', {field}: wanted {wanted}; got {str(got)[:60]!r}.")
 
 
 def decode(runs: Sequence[int], side: int = SIZE) -> Mask:

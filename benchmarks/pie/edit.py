@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from latent_inversion.command_line.control import NO_CONTROL, Control, techniques
-from latent_inversion.command_line.errors import Mistake
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.methods import EDITORS, EditJob
@@ -16,6 +15,7 @@ from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.quality.metrics import Counted
 from latent_inversion.inversion_core.shapes import Latent
 from latent_inversion.inversion_core.trajectory import NullText, Trajectory
+from latent_inversion.pictures.errors import UserError
 from latent_inversion.pictures.files import Pixels, mask_to_tensor, to_pixels, to_tensor
 
 from .data import SIZE, Entry, decode
@@ -182,10 +182,12 @@ def meaning(method: str, varied: str) -> str:
 
 
 def check_inversion(recipe: Recipe) -> None:
-    """Raises Mistake if the recipe names an inversion for a method that has one of its own, or none."""
+    """Raises UserError if the recipe names an inversion for a method that has one of its own, or none."""
     own = EDITORS[recipe.method].inversion
     if recipe.inversion and own != "ddim":
-        raise Mistake(f"--inversion is for methods that start from DDIM inversion; {recipe.method} starts from {own}.")
+        raise UserError(
+            f"--inversion is for methods that start from DDIM inversion; {recipe.method} starts from {own}."
+        )
 
 
 def fitted(pixels: Pixels, side: int) -> Pixels:

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate
 
-from latent_inversion.command_line.errors import Mistake
 from latent_inversion.inversion_core.shapes import Picture
+from latent_inversion.pictures.errors import UserError
 
 from .weights import read_weights
 
@@ -77,7 +77,7 @@ class Lpips:
 def load_lpips(path: Path, device: torch.device) -> tuple[Lpips, str]:
     """LPIPS from torchvision's SqueezeNet 1.1 file and the linear weights within torchmetrics, and what to call it.
 
-    Raises Mistake if either is not as expected.
+    Raises UserError if either is not as expected.
     """
     weights = read_weights(path)
     features = squeezenet_features()
@@ -85,7 +85,7 @@ def load_lpips(path: Path, device: torch.device) -> tuple[Lpips, str]:
     try:
         features.load_state_dict(kept)
     except RuntimeError as error:
-        raise Mistake(f"{path} is not SqueezeNet 1.1 as torchvision names its weights.") from error
+        raise UserError(f"{path} is not SqueezeNet 1.1 as torchvision names its weights.") from error
     linear = tuple(weight.to(device) for weight in linear_weights())
     return Lpips(features.eval().to(device), linear), "SqueezeNet 1.1, the published network"
 

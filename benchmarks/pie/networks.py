@@ -38,7 +38,7 @@ class Networks:
 
 
 def load_networks(*, dino: Path | None, lpips: Path | None, clip: Path | None, device: torch.device) -> Networks:
-    """The networks at the paths given. Raises Mistake if one is not what it should be."""
+    """The networks at the paths given. Raises UserError if one is not what it should be."""
     wanted: dict[str, tuple[Path | None, Callable[..., Any]]] = {
         "dino": (dino, load_structure),
         "lpips": (lpips, load_lpips),

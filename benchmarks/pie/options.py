@@ -5,10 +5,10 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 
 from latent_inversion.command_line import values
-from latent_inversion.command_line.errors import Mistake
 from latent_inversion.command_line.models import DTYPES
 from latent_inversion.inversion_core.inversions import INVERSIONS
 from latent_inversion.inversion_core.methods import EDITORS
+from latent_inversion.pictures.errors import UserError
 
 from .data import CATEGORIES
 from .edit import CROSS_END, FLOW_CROSS_END, FLOW_SELF_END, SELF_END, VARIED, Setting, special
@@ -40,11 +40,11 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def settings_of(options: argparse.Namespace, *, attention: bool) -> list[Setting]:
-    """The settings of the sweep. Raises Mistake if attention is to be varied where it is not controlled."""
+    """The settings of the sweep. Raises UserError if attention is to be varied where it is not controlled."""
     if not options.strength:
         return [Setting()]
     if options.vary != "start" and not attention:
-        raise Mistake(f"--vary {options.vary} varies attention control, which is left out here (--attention).")
+        raise UserError(f"--vary {options.vary} varies attention control, which is left out here (--attention).")
     return [Setting(options.vary, strength) for strength in dict.fromkeys(options.strength)]
 
 

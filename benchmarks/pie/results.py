@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latent_inversion.command_line.errors import Mistake
+from latent_inversion.pictures.errors import UserError
 
 Row = dict[str, Any]
 
@@ -28,7 +28,7 @@ class Results:
 def open_results(path: Path, settings: dict[str, Any], say: Callable[[str], None]) -> Results:
     """The results of earlier runs, or none yet; the end of a line that was cut off is dropped.
 
-    Raises Mistake if the file is of other settings, and says which.
+    Raises UserError if the file is of other settings, and says which.
     """
     lines = _whole_lines(path, say) if path.exists() else []
     if not lines:
@@ -48,18 +48,18 @@ def _whole_lines(path: Path, say: Callable[[str], None]) -> list[Row]:
     try:
         return [json.loads(line) for line in whole.splitlines()]
     except ValueError as error:
-        raise Mistake(
+        raise UserError(
             f"{path} is no file of this benchmark's rows: {error}. Move it away, or choose another --out."
         ) from error
 
 
 def _refuse_others(path: Path, theirs: Any, ours: dict[str, Any]) -> None:
     if not isinstance(theirs, dict):
-        raise Mistake(f"{path} does not begin with its settings. Move it away, or choose another --out.")
+        raise UserError(f"{path} does not begin with its settings. Move it away, or choose another --out.")
     other = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
     if other:
         told = "; ".join(f"{name}: {theirs.get(name)} there, {ours.get(name)} now" for name in other)
-        raise Mistake(
+        raise UserError(
             f"{path} holds rows of other settings ({told}). Choose another --out, or the settings of the file."
         )
 

@@ -12,12 +12,12 @@ import torchmetrics
 import transformers
 from tqdm import tqdm
 
-from latent_inversion.command_line.errors import Mistake
 from latent_inversion.command_line.models import load_studio, pick_device
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
 from latent_inversion.inversion_core.methods import EDITORS
 from latent_inversion.inversion_core.paths import RF, VE
-from latent_inversion.pictures.files import Pixels, pasted, write_picture
+from latent_inversion.pictures.errors import UserError
+from latent_inversion.pictures.files import Pixels, paste_edit, write_picture
 
 from .data import Data, Entry, decode, read_data, with_border
 from .edit import (
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
             try:
                 edit_and_measure(studio, recipe, networks, entry, data.picture(entry), todo, results)
             except ValueError as error:
-                raise Mistake(f"Entry '{entry.key}': {error}") from error
+                raise UserError(f"Entry '{entry.key}': {error}") from error
     rows = [results.rows[entry.key, setting.name] for setting in settings for entry in entries]
     summary = report(rows, recipe, networks, options) | {"settings": told}
     (options.out / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
@@ -111,7 +111,7 @@ def row_of(work: Work, setting: Setting, reference: Reference, out: Path) -> Row
         **told,
         "background_share": reference.share,
         "edited": plain(reference.measure(edited)),
-        "pasted": plain(reference.measure(pasted(reference.pixels, edited, reference.mask.astype("float32")))),
+        "pasted": plain(reference.measure(paste_edit(reference.pixels, edited, reference.mask.astype("float32")))),
     }
 
 

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
-from latent_inversion.command_line.errors import Mistake
 from latent_inversion.inversion_core.shapes import Picture
+from latent_inversion.pictures.errors import UserError
 
 from .weights import read_weights
 
@@ -66,7 +66,7 @@ def distance(ours: Similarity, theirs: Similarity) -> float:
 def load_structure(path: Path, device: torch.device) -> tuple[Structure, str]:
     """DINO from a file of facebookresearch/dino's weights or a folder of transformers' ViTModel, and what to call it.
 
-    Raises Mistake if it is neither.
+    Raises UserError if it is neither.
     """
     from transformers import ViTConfig, ViTModel
 
@@ -83,9 +83,9 @@ def load_structure(path: Path, device: torch.device) -> tuple[Structure, str]:
             options = {"config": ViTConfig(**sizes(weights)), "state_dict": renamed(weights)}
             vit, told = ViTModel.from_pretrained(None, add_pooling_layer=False, output_loading_info=True, **options)
     except (KeyError, OSError, RuntimeError, ValueError) as error:
-        raise Mistake(f"{path} holds no DINO ViT: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path} holds no DINO ViT: {str(error).splitlines()[0]}") from error
     if told["missing_keys"] or len(_key_layers(vit)) <= BLOCK:
-        raise Mistake(f"{path} holds no DINO ViT of {BLOCK + 1} blocks; missing: {sorted(told['missing_keys'])[:3]}.")
+        raise UserError(f"{path} holds no DINO ViT of {BLOCK + 1} blocks; missing: {sorted(told['missing_keys'])[:3]}.")
     width, patch = vit.config.hidden_size, vit.config.patch_size
     known = "the published network" if (width, patch) == (768, 8) else "not the published network"
     return Structure(vit.eval().to(device)), f"DINO ViT of width {width}, patches of {patch}: {known}"

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.editing import stacked
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import integrate
@@ -30,7 +29,7 @@ def ddim(
     """Inverted at guidance 1 under the source's words, sampled under the target's at `guidance`."""
     studio = world.studio
     x0 = studio.encode_picture(pictures)
-    source, target = (stacked(studio, texts) for texts in (sources, targets))
+    source, target = (studio.encode_prompts(texts) for texts in (sources, targets))
     trajectory = invert(INVERSIONS["ddim"], studio.denoiser, x0, studio.grid(steps, x0), Cond(source))
     blank = studio.encode_prompt("")
     guided = [Target(Cond(target, blank, guidance))]
@@ -54,5 +53,5 @@ def image_to_image(
     start = min(round((1 - level) * steps), steps - 1)
     noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
     x = studio.denoiser.path.add_noise(x0, noise, sigmas[start])
-    cond = Cond(stacked(studio, targets), studio.encode_prompt(""), guidance)
+    cond = Cond(studio.encode_prompts(targets), studio.encode_prompt(""), guidance)
     return studio.decode(integrate(euler, studio.denoiser, x, sigmas[start:], cond).xs[-1])

@@ -4,10 +4,11 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +19,7 @@ from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.toybox.loaders import load_judge
-from latent_inversion.toybox.world import Edit, render
+from latent_inversion.toybox.world import Edit, Scene, render
 
 from .baselines import LEVELS, ddim, image_to_image
 from .score import Score, means, scores, table, verdict
@@ -28,6 +29,9 @@ Method: TypeAlias = Callable[[World, Sequence[Any]], Picture]
 """The edited pictures [n, 3, 128, 128] of a batch of cases; a module's function, so that processes can be handed it."""
 
 BATCH = 10
+OURS = "ours"
+UPPER_LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Levels of image-to-image where less noise changes too little."""
 
 
 def words(world: World, edits: Sequence[Edit], *, steps: int, guidance: float) -> Picture:
@@ -48,6 +52,12 @@ def baselines(*, steps: int, guidance: float, levels: Sequence[float] = LEVELS) 
     return {"plain DDIM": partial(words, **settings)} | {
         f"image-to-image {level:g}": partial(noised, level=level, **settings) for level in levels
     }
+
+
+def pairs(first_seed: int) -> Iterator[tuple[Scene, Scene]]:
+    """Pairs of scenes from a seed on."""
+    for seed in count(first_seed, 2):
+        yield Scene.from_seed(seed), Scene.from_seed(seed + 1)
 
 
 def _pictures(edits: Sequence[Edit]) -> Picture:

@@ -3,92 +3,93 @@
 import argparse
 import re
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 
-from .. import help as texts
+from ...inversion_core.applications.attention_view import word_attention
+from ...inversion_core.attention import regions
+from ...inversion_core.attention.maps import clearest
+from ...inversion_core.prompts.reading import label
+from ...pictures.files import write_picture
+from ...pictures.sheet import Cell, heat, sheet
 from .. import values
-from ..options import add_inversion, add_picture_and_model
+from ..options import add_inversion, add_output, add_picture_and_model, add_trajectory
 from ..outputs import check_folder, named_after
+from ..progress import bar
+from ..reading import tell
+from ..workspace import open_workspace, trajectory_of
+
+DESCRIPTION = """\
+Show where in an image each word of the prompt draws attention: the image is inverted, and attention is read along
+the trajectory. Leaves words.png, every word's map over the image, and one mask per word for `edit --mask` or any other
+program, white in the region of the word.
+"""
+EXAMPLES = """\
+examples:
+  latent-inversion look cat.jpg --model DIR --prompt "a cat on a sofa"
+  a mask of the cat, then another animal inside it:
+    latent-inversion look cat.jpg --model DIR --prompt "a cat on a sofa" --words cat --softness 0.3 --out masks
+    latent-inversion edit cat.jpg --model DIR --source "a cat on a sofa" --target "a dog on a sofa" --mask masks/01-cat.png
+"""
 
 
-def add_look(commands: argparse._SubParsersAction) -> None:
-    """The command and what it takes."""
-    look = commands.add_parser(
-        "look",
-        help="where in the image each word draws attention; masks of words",
-        description=texts.LOOK,
-        epilog=texts.LOOK_EXAMPLES,
-    )
-    add_picture_and_model(look)
-    look.add_argument("--prompt", metavar="TEXT", required=True, help="what the image shows")
-    look.add_argument(
+def add_options(command: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    command.description, command.epilog = DESCRIPTION, EXAMPLES
+    add_picture_and_model(command)
+    command.add_argument("--prompt", metavar="TEXT", required=True, help="what the image shows")
+    command.add_argument(
         "--words", nargs="+", metavar="WORD", default=[], help="words or phrases of the prompt (default: every word)"
     )
-    look.add_argument(
+    command.add_argument(
         "--threshold",
         type=values.share,
         metavar="SHARE",
-        help="how much of a word's strongest value counts as the region of that word (default: 0.4)",
+        default=regions.THRESHOLD,
+        help="how much of a word's strongest value counts as the region of that word (default: %(default)s)",
     )
-    look.add_argument(
+    command.add_argument(
         "--softness",
         type=values.share,
         metavar="SHARE",
         default=0.0,
         help="width of the soft edge of the masks, in the units of --threshold (default: black and white)",
     )
-    look.add_argument(
+    command.add_argument(
         "--alone",
         action="store_true",
         help="show each word's own attention, instead of how much more attention it draws than the other words",
     )
-    add_inversion(look)
-    look.add_argument(
-        "--trajectory",
-        type=Path,
-        metavar="FILE",
-        help="a file of `latent-inversion invert`, instead of inverting again",
-    )
-    look.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="the folder to fill (default: IMAGE's name with .words)"
-    )
+    add_inversion(command)
+    add_trajectory(command)
+    add_output(command, "the folder to fill (default: IMAGE's name with .words)", "FOLDER")
 
 
-def look_command(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     """Write words.png, every word's map over the picture, and one mask a word, white where its region is."""
-    from ...inversion_core.applications.attention_view import word_attention
-    from ...inversion_core.attention import regions
-    from ...inversion_core.attention.maps import clearest
-    from ...inversion_core.prompts.reading import label
-    from ...pictures.files import write_picture
-    from ...pictures.sheet import Cell, heat, sheet
-    from ..progress import bar
-    from ..reading import tell
-    from ..workspace import open_job, trajectory_of
-
     out = options.out or named_after(options.picture, ".words")
     check_folder(out, options, r"words\.png|\d\d+-.*\.png")
-    job = open_job(options)
-    tokens = job.studio.prompt_tokens(options.prompt)
+    workspace = open_workspace(options)
+    studio = workspace.studio
+    tokens = studio.prompt_tokens(options.prompt)
     words = options.words or regions.distinct_words(tokens)
     numbers = [regions.numbers_of(tokens, word) for word in words]
-    trajectory = trajectory_of(job, options, options.prompt)
+    trajectory = trajectory_of(workspace, options, options.prompt)
     with bar(shown=not options.quiet) as on_step:
-        cond = job.studio.cond(options.prompt)
-        where = clearest(job.studio.denoiser.blocks)
-        raw = word_attention(trajectory, job.studio.denoiser, cond, tokens, where=where, on_step=on_step)
-    (height, width), multiple = job.size, job.studio.multiple
-    shown, covered = regions.visible(raw, (height + -height % multiple, width + -width % multiple), job.size)
+        cond = studio.cond(options.prompt)
+        where = clearest(studio.denoiser.blocks)
+        raw = word_attention(trajectory, studio.denoiser, cond, tokens, where=where, on_step=on_step)
+    (height, width), multiple = workspace.size, studio.multiple
+    shown, covered = regions.visible(raw, (height + -height % multiple, width + -width % multiple), workspace.size)
     maps = (regions.alone if options.alone else regions.against_others)(shown, numbers)
-    threshold = regions.THRESHOLD if options.threshold is None else options.threshold
-    masks = regions.word_masks(maps, covered, threshold=threshold, softness=options.softness)[0, :, :height, :width]
+    masks = regions.word_masks(maps, covered, threshold=options.threshold, softness=options.softness)[
+        0, :, :height, :width
+    ]
     wide = regions.enlarged(maps, covered)[0, :, :height, :width]
     labels = [label(tokens, word) for word in words]
     cells = [
-        Cell("the picture", job.pixels),
-        *(Cell(w, heat(job.pixels, m)) for w, m in zip(labels, wide, strict=True)),
+        Cell("the picture", workspace.pixels),
+        *(Cell(w, heat(workspace.pixels, m)) for w, m in zip(labels, wide, strict=True)),
     ]
     write_picture(out / "words.png", sheet("Where each word draws attention", [options.prompt], cells))
     for number, (word, shown_as, mask) in enumerate(zip(words, labels, masks, strict=True), 1):

@@ -1,5 +1,6 @@
-"""`latent-inversion report`: what stands between a picture and its edit, in figures, curves and words."""
+"""`latent-inversion report`: what stands between an image and its edit, in figures, curves and words."""
 
+import argparse
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,43 @@ from ...inversion_core.quality.diagnosis import Held, findings
 from ...inversion_core.quality.metrics import Whiteness, drift, psnr, ssim, whiteness
 from ...inversion_core.trajectory import Trajectory
 from ...inversion_core.types import Cond
-from ...pictures.files import Pixels, to_pixels, to_tensor
-from ...pictures.sheet import Cell, amplified, curves, sheet
+from ...pictures.files import Pixels, to_pixels, to_tensor, write_picture
+from ...pictures.sheet import Cell, amplify, curves, sheet
+from ..options import GUIDANCE, add_guidance, add_inversion, add_output, add_picture_and_model, add_trajectory
+from ..outputs import check_picture, named_after
 from ..progress import bar
+from ..workspace import open_workspace, trajectory_of
 
+DESCRIPTION = """\
+Measure what stands between an image and its edit: the autoencoder's ceiling, the inversion, the drift
+under guidance. Prints the figures with advice and writes an image of them."""
 SMALLEST_FOR_SSIM = 11
 BLUE, RED = (37, 99, 235), (220, 38, 38)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    command.description = DESCRIPTION
+    add_picture_and_model(command)
+    command.add_argument(
+        "--prompt", metavar="TEXT", help="what the image shows (default: the prompt of --trajectory, or nothing)"
+    )
+    add_guidance(command, f"the guidance to test (default: {GUIDANCE})")
+    add_inversion(command)
+    add_trajectory(command)
+    add_output(command, "the report sheet (default: IMAGE's name with .report.png)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the report's picture; print its figures and advice."""
+    out = options.out or named_after(options.picture, ".report.png")
+    check_picture(out, options)
+    workspace = open_workspace(options)
+    studio, trajectory = workspace.studio, trajectory_of(workspace, options, options.prompt)
+    guidance = studio.guidance if options.guidance is None else options.guidance
+    picture, lines = report_picture(studio, trajectory, workspace.pixels, guidance=guidance, shown=not options.quiet)
+    write_picture(out, picture)
+    print("\n".join([*lines, f"picture: {out}"]))
 
 
 @dataclass(frozen=True)
@@ -36,18 +68,18 @@ def report_picture(
 ) -> tuple[Pixels, list[str]]:
     """A sheet of pictures and curves, and the figures with advice as lines of text."""
     prompt = trajectory.provenance.prompt
-    held = _measured(to_pixels(studio.decode(trajectory.xs[-1]), _size(pixels)), pixels, ())
-    plain = _retraced(studio, trajectory, pixels, studio.cond(prompt), "retracing", shown)
-    guided = _retraced(studio, trajectory, pixels, studio.cond(prompt, guidance), f"at guidance {guidance:g}", shown)
+    held = _measure(to_pixels(studio.decode(trajectory.xs[-1]), _size(pixels)), pixels, ())
+    plain = _retrace(studio, trajectory, pixels, studio.cond(prompt), "retracing", shown)
+    guided = _retrace(studio, trajectory, pixels, studio.cond(prompt, guidance), f"at guidance {guidance:g}", shown)
     white = whiteness(trajectory)
     cells = [
         Cell("the picture", pixels),
         Cell("autoencoder alone", held.pixels, f"the ceiling: {held}"),
         Cell("retraced", plain.pixels, f"guidance 1: {plain}"),
         Cell(f"retraced at guidance {guidance:g}", guided.pixels, f"plain DDIM: {guided}"),
-        Cell("autoencoder's error, 8 times", amplified(held.pixels, pixels)),
-        Cell("retracing's error, 8 times", amplified(plain.pixels, held.pixels), "against the autoencoder's image"),
-        Cell("guidance's error, 8 times", amplified(guided.pixels, held.pixels), "against the autoencoder's image"),
+        Cell("autoencoder's error, 8 times", amplify(held.pixels, pixels)),
+        Cell("retracing's error, 8 times", amplify(plain.pixels, held.pixels), "against the autoencoder's image"),
+        Cell("guidance's error, 8 times", amplify(guided.pixels, held.pixels), "against the autoencoder's image"),
         Cell(
             "distance from the trajectory",
             curves([("guidance 1", plain.drift, BLUE), (f"guidance {guidance:g}", guided.drift, RED)]),
@@ -73,9 +105,9 @@ def advice(
 ) -> list[str]:
     """What is wrong, if anything, and what to try."""
     figures = Held(plain.psnr, white, held.psnr, guided.psnr)
-    told = {"lost": figures.lost, "pulled": plain.psnr - guided.psnr, "others": "" if distilled else " or null-text"}
-    found = [ADVICE[finding].format(**told) for finding in findings(figures) if finding in ADVICE]
-    return found or ["Nothing is wrong: the image is represented and retraced well."]
+    numbers = {"lost": figures.lost, "pulled": plain.psnr - guided.psnr, "others": "" if distilled else " or null-text"}
+    sentences = [ADVICE[finding].format(**numbers) for finding in findings(figures) if finding in ADVICE]
+    return sentences or ["Nothing is wrong: the image is represented and retraced well."]
 
 
 ADVICE = {
@@ -90,16 +122,18 @@ ADVICE = {
 """What the command says of each finding."""
 
 
-def _retraced(studio: Studio, trajectory: Trajectory, pixels: Pixels, cond: Cond, label: str, shown: bool) -> Retraced:
-    with bar(label, shown=shown) as on_step:
+def _retrace(
+    studio: Studio, trajectory: Trajectory, pixels: Pixels, cond: Cond, label: str, show_bar: bool
+) -> Retraced:
+    with bar(label, shown=show_bar) as on_step:
         walk = replay(trajectory, studio.denoiser, cond, on_step=on_step)
-    return _measured(to_pixels(studio.decode(walk.xs[-1]), _size(pixels)), pixels, drift(walk.xs, trajectory))
+    return _measure(to_pixels(studio.decode(walk.xs[-1]), _size(pixels)), pixels, drift(walk.xs, trajectory))
 
 
-def _measured(pixels: Pixels, original: Pixels, drifted: tuple[float, ...]) -> Retraced:
-    ours, theirs = to_tensor(pixels), to_tensor(original)
-    alike = float(ssim(ours, theirs)[0]) if min(_size(original)) >= SMALLEST_FOR_SSIM else float(np.nan)
-    return Retraced(pixels, float(psnr(ours, theirs)[0]), alike, drifted)
+def _measure(pixels: Pixels, original: Pixels, drifts: tuple[float, ...]) -> Retraced:
+    picture, truth = to_tensor(pixels), to_tensor(original)
+    likeness = float(ssim(picture, truth)[0]) if min(_size(original)) >= SMALLEST_FOR_SSIM else float(np.nan)
+    return Retraced(pixels, float(psnr(picture, truth)[0]), likeness, drifts)
 
 
 def _size(pixels: Pixels) -> tuple[int, int]:

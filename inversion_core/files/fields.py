@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from ..paths import PATHS
+from ..trajectory import Provenance
 from ..wording import quoted
 
 LEVELS, SIDE = 10_000, 1024
@@ -31,7 +32,10 @@ ERRORS: Right = (
         and all((type(one) is float and one >= 0) or (type(one) is int and 0 <= one < HIGHEST) for one in value)
     ),
 )
+TEXTS: Right = ("a list of texts", lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value))
 PROVENANCE = {"model": TEXT, "method": TEXT, "guidance": NUMBER, "prompt": TEXT}
+FURTHER = {"negative": TEXT, "checkpoint": TEXT, "loras": TEXTS}
+"""The fields of a Provenance that lie beside the others in a file: versions up to 0.3.0 pass over them."""
 
 
 @dataclass(frozen=True)
@@ -68,24 +72,33 @@ TRAJECTORY = Layout(
 NULL_TEXT = Layout("embeddings", (4,), (), {"first": ERRORS, "last": ERRORS, "evaluations": COUNT})
 
 
-def needed(kept: Mapping[str, Any], name: str, right: Right) -> Any:
+def read_field(fields: Mapping[str, Any], name: str, right: Right) -> Any:
     """The field of that name. Raises ValueError if there is none, or it is not what is wanted."""
     wanted, fits = right
-    if name not in kept:
+    if name not in fields:
         raise ValueError(f"it lacks '{name}'")
-    if not fits(value := kept[name]):
-        said = quoted(value, 40)
-        said = said if right is TEXT or isinstance(value, str) else said[1:-1]
-        raise ValueError(f"its {name} is {said}; expected {wanted}")
+    if not fits(value := fields[name]):
+        shown_value = quoted(value, 40)
+        shown_value = shown_value if right is TEXT or isinstance(value, str) else shown_value[1:-1]
+        raise ValueError(f"its {name} is {shown_value}; expected {wanted}")
     return value
 
 
-def provenance_of(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a Provenance. Raises ValueError at one that is unknown or of another kind."""
-    kept = needed(facts, "provenance", OBJECT)
-    if unknown := [name for name in kept if name not in PROVENANCE]:
+def facts_of(provenance: Provenance) -> dict[str, Any]:
+    """A provenance as facts that JSON can hold."""
+    fields = asdict(provenance)
+    further = {name: fields[name] for name in FURTHER if fields[name]}
+    return {"provenance": {name: fields[name] for name in PROVENANCE}} | further
+
+
+def provenance_of(facts: Mapping[str, Any]) -> Provenance:
+    """The provenance in a file's facts. Raises ValueError at a field that is unknown or of another kind."""
+    stored = read_field(facts, "provenance", OBJECT)
+    if unknown := [name for name in stored if name not in PROVENANCE]:
         raise ValueError(f"its provenance has a field {quoted(unknown[0], 40)}; known are {', '.join(PROVENANCE)}")
-    return {name: needed(kept, name, PROVENANCE[name]) for name in kept}
+    fields = {name: read_field(stored, name, PROVENANCE[name]) for name in stored}
+    fields |= {name: read_field(facts, name, right) for name, right in FURTHER.items() if name in facts}
+    return Provenance(**fields | {"loras": tuple(fields.get("loras", ()))})
 
 
 def tensors_of(head: Mapping[str, Any], layout: Layout, size: int) -> dict[str, Stored]:
@@ -95,25 +108,27 @@ def tensors_of(head: Mapping[str, Any], layout: Layout, size: int) -> dict[str, 
         raise ValueError(
             f"it holds tensors that do not belong there: {', '.join(quoted(name, 40)[1:-1] for name in odd[:5])}"
         )
-    tensors = {name: _stored(name, entry) for name, entry in head.items()}
+    tensors = {name: _read_entry(name, entry) for name, entry in head.items()}
     if missing := [name for name in wanted if name not in tensors]:
         raise ValueError(f"it lacks {', '.join(missing)}")
     levels, main = tensors["sigmas"], tensors[layout.main]
     if levels.dtype != "F64" or len(levels.shape) != 1 or not 2 <= levels.shape[0] <= LEVELS:
-        raise ValueError(f"its sigmas are {_shown(levels)}; expected F64, 2 to {LEVELS} in one row")
+        raise ValueError(f"its sigmas are {_describe(levels)}; expected F64, 2 to {LEVELS} in one row")
     for name in set(tensors) - {"sigmas", "thumbnail"}:
-        one = tensors[name]
-        fits = len(one.shape) in layout.dimensions and 0 not in one.shape and one.shape[1:] == main.shape[1:]
-        if one.dtype == "U8" or not fits:
-            raise ValueError(f"its {name} are {_shown(one)}, which are not {KINDS.get(name, LATENTS)}")
+        tensor = tensors[name]
+        fits = len(tensor.shape) in layout.dimensions and 0 not in tensor.shape and tensor.shape[1:] == main.shape[1:]
+        if tensor.dtype == "U8" or not fits:
+            raise ValueError(f"its {name} are {_describe(tensor)}, which are not {KINDS.get(name, LATENTS)}")
     picture = tensors.get("thumbnail", Stored("U8", (1, 1, 3), 0, 0))
     if picture.dtype != "U8" or len(picture.shape) != 3 or picture.shape[2] != 3 or not _small(picture.shape):
-        raise ValueError(f"its thumbnail is {_shown(picture)}; expected U8, [height, width, 3] of 1 to {SIDE} pixels")
+        raise ValueError(
+            f"its thumbnail is {_describe(picture)}; expected U8, [height, width, 3] of 1 to {SIDE} pixels"
+        )
     last = 0
-    for one in sorted(tensors.values(), key=lambda one: one.start):
-        if one.start != last:
+    for tensor in sorted(tensors.values(), key=lambda tensor: tensor.start):
+        if tensor.start != last:
             raise ValueError("its tensors overlap or leave gaps")
-        last = one.end
+        last = tensor.end
     if last != size:
         raise ValueError("its tensors do not fill the file: it is truncated, or something was added")
     return tensors
@@ -122,7 +137,7 @@ def tensors_of(head: Mapping[str, Any], layout: Layout, size: int) -> dict[str, 
 LATENTS, KINDS = "latents of one image", {"embeddings": "embeddings of one prompt"}
 
 
-def _stored(name: str, entry: Any) -> Stored:
+def _read_entry(name: str, entry: Any) -> Stored:
     what = f"the tensor {quoted(name, 40)}"
     if not isinstance(entry, dict):
         raise ValueError(f"{what} is {quoted(entry, 40)}; expected its dtype, shape and data_offsets")
@@ -146,5 +161,5 @@ def _small(shape: tuple[int, ...]) -> bool:
     return all(0 < side <= SIDE for side in shape)
 
 
-def _shown(one: Stored) -> str:
-    return f"{one.dtype} of shape {list(one.shape)}"
+def _describe(tensor: Stored) -> str:
+    return f"{tensor.dtype} of shape {list(tensor.shape)}"

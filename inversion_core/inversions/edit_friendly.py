@@ -82,10 +82,14 @@ def mapped(
 
 
 EDIT_FRIENDLY = Inversion(
-    "edit-friendly DDPM", EditFriendly(), "for ordinary models, two evaluations per step under guidance"
+    "edit-friendly DDPM",
+    EditFriendly(),
+    "for ordinary models, two evaluations per step under guidance",
+    draws_noise=True,
 )
 LEDITS = Inversion(
     "LEDITS++",
     EditFriendly("sde_dpmpp_2m"),
     "edit-friendly noise maps with a second-order sampler, for the edit method LEDITS++; set guidance 1 and an empty source prompt",
+    draws_noise=True,
 )

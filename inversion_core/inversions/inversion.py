@@ -29,11 +29,12 @@ class Inverter(Protocol):
 
 @dataclass(frozen=True)
 class Inversion:
-    """A way to a trajectory, by the name that the field knows it by; `about` says what it does and costs."""
+    """A way to a trajectory, by the name that the field knows it by; `about` says what it does and costs, `draws_noise` whether its generator matters."""
 
     name: str
     run: Inverter
     about: str
+    draws_noise: bool = False
 
 
 def invert(

@@ -39,5 +39,8 @@ def turbo_edit(
 
 
 TURBO_EDIT = Inversion(
-    "TurboEdit", turbo_edit, "for models distilled to 3 or 4 steps; set as many steps, and guidance 1"
+    "TurboEdit",
+    turbo_edit,
+    "for models distilled to 3 or 4 steps; set as many steps, and guidance 1",
+    draws_noise=True,
 )

@@ -89,7 +89,7 @@ class Editor:
 
     It edits along a trajectory of `inversion` (None: it needs none), which was made at `inversion_guidance` (None: the
     source's, and no other; an unguided source is inverted unguided) and is replayed by one of `solvers` (None: any). `uncond` says that
-    it needs an unconditional branch, `gradients` that it differentiates the network, and `promptless` that it inverts the
+    it needs an unconditional branch, `own_negative` that it sets the unconditional prompt itself, `gradients` that it differentiates the network, and `promptless` that it inverts the
     picture as the unconditional prompt, where the job has one. `settings` are by the `kind_of` model that it was
     published for, or tried on the toybox.
     """
@@ -101,9 +101,15 @@ class Editor:
     inversion_guidance: float | None = 1.0
     solvers: tuple[str, ...] | None = ("euler",)
     uncond: bool = False
+    own_negative: bool = False
     gradients: bool = False
     promptless: bool = False
     settings: Mapping[str, Settings] = field(default_factory=dict)
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether the job's seed matters: methods without an inversion draw noise, and some inversions do."""
+        return self.inversion is None or INVERSIONS[self.inversion].draws_noise
 
     def edit(self, job: EditJob, trajectory: Trajectory | None = None) -> Edited:
         """The job done by the method, along `trajectory` or a new one.

@@ -30,6 +30,7 @@ EDITOR = Editor(
     lambda job, _: edit_freely(
         job, flow_align(), source=job.source.alone(), target=negative_prompt(job.target, job.source)
     ),
+    own_negative=True,
     about="FlowEdit guided away from the source prompt, with a pull to the source",
     settings={
         "ve": Settings(guidance=7.5, source_guidance=1.0, strength=1.0, steps=33),  # the toybox's

@@ -19,5 +19,6 @@ EDITOR = Editor(
     inversion="ddim",
     solvers=None,
     uncond=True,
+    own_negative=True,
     about="null-text in closed form",
 )

@@ -170,6 +170,7 @@ EDITOR = Editor(
     _edit,
     inversion="ddim",
     uncond=True,
+    own_negative=True,
     gradients=True,
     about="optimises the empty prompt; needs gradients",
 )

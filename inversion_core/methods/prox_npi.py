@@ -117,6 +117,7 @@ EDITOR = Editor(
     ),
     inversion="ddim",
     uncond=True,
+    own_negative=True,
     about="negative-prompt, applied where the prompts differ most",
     settings={
         "ve": Settings(7.5, 1.0, 1.0, 50),  # published code, on Stable Diffusion 1

@@ -10,6 +10,7 @@ EDITOR = Editor(
     lambda job, trajectory: edit_along(job, trajectory, target=negative_prompt(job.target, job.source), anchor=direct),
     inversion="TurboEdit",
     solvers=("ddpm",),
+    own_negative=True,
     about="edit-friendly noise maps with noise one level too clean, for models of three or four steps",
     # Published code, for SDXL-Turbo, which is on `ve`; those on `rf` are the toybox's.
     settings=dict.fromkeys(("ve", "rf", "few-step ve", "few-step rf"), Settings(1.5, 1.0, 0.8, 5)),

@@ -90,17 +90,17 @@ def judge(
     lost: of 16 photographs moved by a twentieth of their width, 10 do. A picture that is mostly texture (water, grass)
     keeps little likeness when it is redrawn.
     """
-    before, everywhere = _seen(source), torch.ones_like(_seen(source)[:, :1])
-    region, outside, masked = _where(everywhere, None if mask is None else _seen(mask))
+    before, everywhere = _patches_seen(source), torch.ones_like(_patches_seen(source)[:, :1])
+    region, outside, masked = _where(everywhere, None if mask is None else _patches_seen(mask))
     lost, like = _lost(source, edited, outside)
     back, missed = before, torch.zeros(len(before))
     unheld = torch.zeros(len(before), dtype=torch.bool)
     if reconstruction is not None:
         unheld, _ = _lost(source, reconstruction, everywhere)
-        seen = _seen(reconstruction)
+        seen = _patches_seen(reconstruction)
         missed = torch.where(unheld, 1.0, changed(before, seen))
         back = torch.where(unheld[:, None, None, None], before, seen)
-    share = torch.where(lost & ~_finite(edited), 1.0, changed(before, _seen(edited), back, region))
+    share = torch.where(lost & ~_finite(edited), 1.0, changed(before, _patches_seen(edited), back, region))
     outlined = _spread(_outlines(before), outside) >= FLAT
     columns = share, like, psnr(source, edited), masked, outlined, missed
     rows = zip(lost.tolist(), unheld.tolist(), *(column.tolist() for column in columns), strict=True)
@@ -117,8 +117,8 @@ def changed(
     before, after = _patches(source), _patches(edited)
     excess = (after - before).abs().amax(1, keepdim=True)
     if reconstruction is not None:
-        own = (_patches(reconstruction) - before).abs().amax(1, keepdim=True)
-        excess = excess - F.max_pool2d(own, PATCH, 1, PATCH // 2)
+        missed = (_patches(reconstruction) - before).abs().amax(1, keepdim=True)
+        excess = excess - F.max_pool2d(missed, PATCH, 1, PATCH // 2)
     weight = torch.ones_like(excess) if region is None else region
     return ((excess > VISIBLE) * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp_min(1e-6)
 
@@ -145,7 +145,7 @@ def _lost(
 
     Grain alone may hide outlines: lost is only what visibly changed where it was not meant to.
     """
-    before, after, whole = _seen(source), _seen(other), _finite(other)
+    before, after, whole = _patches_seen(source), _patches_seen(other), _finite(other)
     like = torch.where(whole, likeness(before, after, weight), 0.0)
     return ~whole | ((like < LOST) & (changed(before, after, region=weight) >= SAME)), like
 
@@ -163,7 +163,7 @@ def _finite(picture: Picture) -> Bool[Tensor, " batch"]:
     return torch.isfinite(picture).all(3).all(2).all(1)
 
 
-def _seen(picture: Shaped[Tensor, "batch c height width"]) -> Float[Tensor, "batch c rows columns"]:
+def _patches_seen(picture: Shaped[Tensor, "batch c height width"]) -> Float[Tensor, "batch c rows columns"]:
     """On the grid: the longer side at most `GRID`. Values that are not finite are 0."""
     height, width = picture.shape[-2:]
     scale = min(1.0, GRID / max(height, width))

@@ -8,7 +8,7 @@ import torch
 
 from ...inversion_core.backends.comfy.denoiser import identity_of, is_guidance_distilled
 from ...inversion_core.dial import AS_SET, FEW_STEPS, Turned, turned
-from ...inversion_core.files.storage import require_same_model
+from ...inversion_core.files.trajectory_file import require_same_model
 from ...inversion_core.loops.direct import ANCHORS
 from ...inversion_core.methods.editor import anchored
 from ...inversion_core.trajectory import NullText, Trajectory

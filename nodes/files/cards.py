@@ -4,11 +4,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ...inversion_core.files.storage import StorageError, load_header
+from ...inversion_core.files.file_head import StorageError, load_header
 from ...inversion_core.wording import plain
 from ..kit.notes import SIDE
+from .file_metadata import provenance_in
 from .trajectory_folder import beside, path_of, saved_files
-from .workflow_origin import Origin
 
 MOST = 200
 """How many of the newest files are shown."""
@@ -28,10 +28,10 @@ def card_of(path: Path, file: str) -> dict[str, Any]:
         facts = _facts(path, state.st_mtime_ns, state.st_size)
         return {"file": file, "name": path.name, **facts, "null_text": beside(path) is not None}
     except (ValueError, OSError) as error:
-        return {"file": file, "name": path.name, **_refused(path, error)}
+        return {"file": file, "name": path.name, **_refusal(path, error)}
 
 
-def _refused(path: Path, error: Exception) -> dict[str, Any]:
+def _refusal(path: Path, error: Exception) -> dict[str, Any]:
     return {"error": plain(str(error).replace(str(path), path.name), LONGEST)}
 
 
@@ -41,8 +41,8 @@ def _facts(path: Path, changed: int, size: int) -> dict[str, Any]:
     try:
         header = load_header(path)
     except StorageError as error:
-        return _refused(path, error)
-    origin, made = Origin.from_notes(header.notes), header.notes.get("made")
+        return _refusal(path, error)
+    provenance, made = provenance_in(header), header.notes.get("made")
     frame = header.notes.get("frame")
     sides = [frame.get(side) for side in ("width", "height")] if isinstance(frame, dict) else []
     facts = {
@@ -53,12 +53,12 @@ def _facts(path: Path, changed: int, size: int) -> dict[str, Any]:
         "size": sides if all(type(side) is int and 0 < side <= SIDE for side in sides) else [],
         "pictures": header.shape[0],
         "steps": header.steps,
-        "method": header.provenance.method,
-        "guidance": header.provenance.guidance,
-        "prompt": origin.prompt or header.provenance.prompt,
-        "negative": origin.negative,
-        "model": origin.model,
-        "loras": list(origin.loras),
+        "method": provenance.method,
+        "guidance": provenance.guidance,
+        "prompt": provenance.prompt,
+        "negative": provenance.negative,
+        "model": provenance.checkpoint,
+        "loras": list(provenance.loras),
         "created": str(made.get("created", ""))[:40] if isinstance(made, dict) else "",
     }
     return {name: plain(fact, LONGEST) if isinstance(fact, str) else fact for name, fact in facts.items()}

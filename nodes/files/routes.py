@@ -14,9 +14,10 @@ from typing import Any
 import folder_paths
 from PIL import Image
 
-from ...inversion_core.files.storage import StorageError, load_header, load_thumbnail
+from ...inversion_core.files.file_head import StorageError, load_header
+from ...inversion_core.files.trajectory_file import load_thumbnail
 from ...inversion_core.wording import plain, quoted
-from ...pictures.files import shrunk
+from ...pictures.files import shrink
 from .cards import card_of, cards
 from .thumbnails import SIDE
 from .trajectory_folder import path_of
@@ -37,7 +38,7 @@ def register() -> None:
     server = getattr(PromptServer, "instance", None)
     if server is None or any(str(getattr(route, "path", "")).startswith(ROOT) for route in server.routes):
         return
-    server.routes.get(f"{ROOT}/trajectories")(answering(listed))
+    server.routes.get(f"{ROOT}/trajectories")(answering(list_trajectories))
     server.routes.get(f"{ROOT}/thumbnail")(answering(thumbnail))
     server.routes.get(f"{ROOT}/workflow")(answering(workflow))
 
@@ -65,10 +66,10 @@ def without_folders(text: str) -> str:
     return text
 
 
-def listed(file: str) -> tuple[bytes, str]:
+def list_trajectories(file: str) -> tuple[bytes, str]:
     """The cards of all files, or of one, as JSON."""
-    found = [card_of(_existing(file), file)] if file else cards()
-    return json.dumps({"trajectories": found}).encode(), "application/json"
+    entries = [card_of(_existing(file), file)] if file else cards()
+    return json.dumps({"trajectories": entries}).encode(), "application/json"
 
 
 def thumbnail(file: str) -> tuple[bytes, str]:
@@ -78,7 +79,7 @@ def thumbnail(file: str) -> tuple[bytes, str]:
     if picture is None:
         raise FileNotFoundError(f"{path.name} has no thumbnail.")
     written = io.BytesIO()
-    Image.fromarray(shrunk(picture.numpy(), SIDE)).save(written, "PNG")
+    Image.fromarray(shrink(picture.numpy(), SIDE)).save(written, "PNG")
     return written.getvalue(), "image/png"
 
 

@@ -1,11 +1,13 @@
 """Save and Load Trajectory."""
 
+from dataclasses import replace
+
 from comfy_api.latest import io
 
 from ...inversion_core.wording import quoted
 from ..kit.common import schema
 from ..sockets import NullTextSocket, TrajectorySocket
-from .file_metadata import told
+from .file_metadata import metadata_of
 from .trajectory_folder import PREFIX, beside, check_name, load_files, path_of, save_files, saved_files
 
 NO_FILES = "no saved trajectories"
@@ -54,8 +56,10 @@ class InversionSaveTrajectory(io.ComfyNode):
 
     @classmethod
     def execute(cls, trajectory, filename_prefix, null_text=None, image=None) -> io.NodeOutput:
-        made, texts = told(cls.hidden)
-        name = save_files(trajectory, filename_prefix, null_text, image, made=made, texts=texts)
+        path = trajectory.trajectory
+        provenance, made, texts = metadata_of(path.provenance, cls.hidden)
+        record = replace(trajectory, trajectory=replace(path, provenance=provenance))
+        name = save_files(record, filename_prefix, null_text, image, made=made, texts=texts)
         return io.NodeOutput(name, ui={"text": [f"saved {name}"]})
 
 

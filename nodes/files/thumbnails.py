@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...pictures.files import shrunk
+from ...pictures.files import shrink
 from ..kit.checks import rgb
 from ..sockets import LatentTrajectory
 
@@ -20,7 +20,7 @@ SIDE = 256
 def of_picture(image: Tensor) -> Tensor:
     """The first picture of an IMAGE in small, uint8 `[height, width, 3]`."""
     levels = np.rint(rgb(image[:1])[0].float().clamp(0, 1).cpu().numpy() * 255).astype(np.uint8)
-    return torch.from_numpy(shrunk(levels, SIDE).copy())
+    return torch.from_numpy(shrink(levels, SIDE).copy())
 
 
 def of_latent(record: LatentTrajectory) -> Tensor | None:
@@ -64,6 +64,6 @@ def format_of(record: LatentTrajectory) -> Any:
 
 
 def _formats(kind: type) -> Iterator[type]:
-    for one in kind.__subclasses__():
-        yield one
-        yield from _formats(one)
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _formats(subclass)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ...inversion_core.files.storage import StorageError, load_header, load_null_text, load_trajectory, save
+from ...inversion_core.files.file_head import StorageError
+from ...inversion_core.files.trajectory_file import load_null_text, open_file, save
 from ...inversion_core.wording import HIDDEN, quoted
 from ..kit.notes import facts_of
 from ..sockets import LatentTrajectory, NullTextResult, Scale
+from .file_metadata import provenance_in
 from .thumbnails import of_latent, of_picture
 
 SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
@@ -29,14 +31,14 @@ PLACE = 8
 
 def beside(path: Path) -> Path | None:
     """The null-text result of a trajectory's file, if there is one. Raises ValueError if it is a link out of ComfyUI's folders."""
-    found = path.with_name(NAME.sub(r".null-text\1.safetensors", path.name))
-    if not found.is_file():
+    path_beside = path.with_name(NAME.sub(r".null-text\1.safetensors", path.name))
+    if not path_beside.is_file():
         return None
-    if not any(found.resolve().is_relative_to(root) for root in roots()):
+    if not any(path_beside.resolve().is_relative_to(root) for root in roots()):
         raise ValueError(
-            f"{quoted(found.name)} leads out of ComfyUI's folders. Copy the file there instead of linking to it."
+            f"{quoted(path_beside.name)} leads out of ComfyUI's folders. Copy the file there instead of linking to it."
         )
-    return found
+    return path_beside
 
 
 def roots() -> list[Path]:
@@ -46,14 +48,14 @@ def roots() -> list[Path]:
 
 def saved_files() -> list[str]:
     """The trajectories in the output and the input folder that can be loaded, newest first, as `name [folder]`."""
-    found = []
+    files = []
     for kind in ("output", "input"):
         folder = Path(folder_paths.get_directory_by_type(kind))
         for path in folder.rglob("*.trajectory*.safetensors"):
             file = f"{path.relative_to(folder).as_posix()} [{kind}]"
-            if (changed := _changed(file)) is not None:
-                found.append((changed, file))
-    return [file for _, file in sorted(found, reverse=True)]
+            if (changed := _change_time(file)) is not None:
+                files.append((changed, file))
+    return [file for _, file in sorted(files, reverse=True)]
 
 
 def check_name(name: str, shown: str, longest: int) -> None:
@@ -141,24 +143,26 @@ def size_of(record: LatentTrajectory, image: Tensor | None) -> tuple[int, int]:
 
 def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
     """A trajectory and the null-text result beside it. Raises StorageError, saying what is wrong with the file."""
-    null_text, header = beside(path), load_header(path)
-    try:
-        facts = facts_of(header.notes, header.shape[1])
-    except ValueError as error:
-        raise StorageError(
-            f"{path.name} was not saved by Save Trajectory: the file does not say how its latents are scaled and how large its image "
-            f"is ({error}). Save the trajectory with Save Trajectory."
-        ) from error
-    if header.bytes > (free := comfy.model_management.get_free_memory(torch.device("cpu"))):
-        raise StorageError(
-            f"{path.name} was not read: its tensors take {header.bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are "
-            "free. Close other programs, or invert with fewer steps."
-        )
-    record = LatentTrajectory(load_trajectory(path), Scale(*facts))
-    return record, NullTextResult(load_null_text(null_text)) if null_text else None
+    null_text = beside(path)
+    with open_file(path) as stored:
+        header = stored.header
+        try:
+            facts = facts_of(header.notes, header.shape[1])
+        except ValueError as error:
+            raise StorageError(
+                f"{path.name} was not saved by Save Trajectory: the file does not say how its latents are scaled and how large its image "
+                f"is ({error}). Save the trajectory with Save Trajectory."
+            ) from error
+        if header.bytes > (free := comfy.model_management.get_free_memory(torch.device("cpu"))):
+            raise StorageError(
+                f"{path.name} was not read: its tensors take {header.bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory "
+                "are free. Close other programs, or invert with fewer steps."
+            )
+        trajectory = replace(stored.trajectory(), provenance=provenance_in(header))
+    return LatentTrajectory(trajectory, Scale(*facts)), NullTextResult(load_null_text(null_text)) if null_text else None
 
 
-def _changed(file: str) -> int | None:
+def _change_time(file: str) -> int | None:
     """When a file was written; None if it is gone, is no file, or is refused: a link may lead out of the folders."""
     try:
         path = path_of(file)

@@ -6,12 +6,11 @@ cannot be known - a text that another node works out - they are left empty.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ...inversion_core.files.storage import StorageError, load_header
+from ...inversion_core.trajectory import Provenance
 from ...inversion_core.wording import plain, whole
-from .trajectory_folder import path_of
 
 LONGEST, NAME, LORAS, DEPTH = 4000, 200, 20, 200
 """The most letters of a prompt and of a file's name, and the most LoRAs, that are kept; how far up a graph is followed."""
@@ -21,37 +20,6 @@ SAID_BY = {"InversionAttentionEdit": {1: "source_prompt", 2: "target_prompt"}, "
 """Nodes whose conditionings have texts of their own: the input that holds it, by output."""
 TOYBOX = {"InversionToyboxScene", "InversionToyboxPair", "InversionToyboxVideo"}
 """Nodes that work their texts out from their widgets alone, at once."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a trajectory was made with; empty where it is not known."""
-
-    prompt: str = ""
-    negative: str = ""
-    model: str = ""
-    loras: tuple[str, ...] = ()
-
-    @classmethod
-    def from_notes(cls, notes: Mapping[str, Any]) -> "Origin":
-        """The origin that Save Trajectory wrote into a file; what is missing or of another kind is left empty."""
-        kept = notes.get("made")
-        kept = kept if isinstance(kept, dict) else {}
-        texts = {name: kept.get(name) for name in ("prompt", "negative", "model")}
-        loras = kept.get("loras")
-        named = tuple(name for name in (loras if isinstance(loras, list) else []) if isinstance(name, str))
-        return cls(**{name: text for name, text in texts.items() if isinstance(text, str)}, loras=named).cut()
-
-    def cut(self) -> "Origin":
-        """The same, of which only so much is kept as can be shown."""
-        names = (self.model, *self.loras[:LORAS])
-        model, *loras = (plain(name, NAME) for name in names)
-        more = [f"and {len(self.loras) - LORAS} more"] if len(self.loras) > LORAS else []
-        return Origin(whole(self.prompt[:LONGEST]), whole(self.negative[:LONGEST]), model, (*loras, *more))
-
-    def as_notes(self) -> dict[str, Any]:
-        """For a file's notes."""
-        return asdict(self) | {"loras": list(self.loras)}
 
 
 @dataclass(frozen=True)
@@ -80,58 +48,71 @@ class Spot:
 
     def links(self, socket: str) -> "Iterator[tuple[Spot, int]]":
         """The nodes above that give a value of this kind."""
-        for found in map(self.above, self.inputs):
-            if found and _at(_outputs(self.classes.get(found[0].kind)), found[1]) == socket:
-                yield found
+        for spot in map(self.above, self.inputs):
+            if spot and _at(_outputs(self.classes.get(spot[0].kind)), spot[1]) == socket:
+                yield spot
 
     def text(self, name: str) -> str:
         """The text of an input: its widget's, or that of a node above that holds a plain text."""
         given = self.inputs.get(name, "")
         if isinstance(given, str):
             return given
-        found = self.above(name)
-        if found is None:
+        spot = self.above(name)
+        if spot is None:
             return ""
-        node, output = found
+        node, output = spot
         if node.kind in TOYBOX and not any(isinstance(value, list) for value in node.inputs.values()):
             return str(self.classes[node.kind].execute(**node.inputs).result[output])
         only = next(iter(node.inputs), "")
         return node.text(only) if len(node.inputs) == 1 and only in PLAIN else ""
 
 
-def origin_of(graph: Mapping[str, Any] | None, node_id: Any, *, classes: Mapping[str, Any] | None = None) -> Origin:
-    """What the trajectory was made with that comes into a node; an empty Origin if the graph does not tell."""
+def complete(
+    provenance: Provenance, graph: Mapping[str, Any] | None, node_id: Any, *, classes: Mapping[str, Any] | None = None
+) -> Provenance:
+    """The provenance of the trajectory that comes into a node, with what the graph above tells of prompts, checkpoint and LoRAs.
+
+    As it is where the graph does not tell: a trajectory from a file brings its own.
+    """
     known = _comfys_classes() if classes is None else classes
-    found = Spot(graph or {}, known, str(node_id)).above("trajectory")
-    while found and found[0].above("trajectory"):
-        found = found[0].above("trajectory")
-    if found is None:
-        return Origin()
-    node = found[0]
-    if node.kind == "InversionLoadTrajectory":
-        return _saved(node.inputs.get("file"))
-    guided = node.inputs.get("guidance", 1) != 1
-    model, loras = model_of(node)
-    texts = {name: _joined(prompts_of(node.above(name))) for name in ("source", *(["negative"] if guided else []))}
-    return Origin(texts["source"], texts.get("negative", ""), model, loras).cut()
+    above = Spot(graph or {}, known, str(node_id)).above("trajectory")
+    while above and above[0].above("trajectory"):
+        above = above[0].above("trajectory")
+    if above is None or above[0].kind == "InversionLoadTrajectory":
+        return provenance
+    node = above[0]
+    names = ("source", "negative") if node.inputs.get("guidance", 1) != 1 else ("source",)
+    prompt, negative = (*(_join(prompts_of(node.above(name))) for name in names), "")[:2]
+    checkpoint, loras = model_of(node)
+    return shorten(
+        replace(provenance, prompt=prompt or provenance.prompt, negative=negative, checkpoint=checkpoint, loras=loras)
+    )
 
 
-def prompts_of(found: tuple[Spot, int] | None, met: set[tuple[str, int]] | None = None) -> list[str]:
+def shorten(provenance: Provenance) -> Provenance:
+    """The same, of whose texts and names only so much is kept as can be shown."""
+    checkpoint, *loras = (plain(name, NAME) for name in (provenance.checkpoint, *provenance.loras[:LORAS]))
+    more = [f"and {len(provenance.loras) - LORAS} more"] if len(provenance.loras) > LORAS else []
+    prompt, negative = (whole(text[:LONGEST]) for text in (provenance.prompt, provenance.negative))
+    return replace(provenance, prompt=prompt, negative=negative, checkpoint=checkpoint, loras=(*loras, *more))
+
+
+def prompts_of(place: tuple[Spot, int] | None, met: set[tuple[str, int]] | None = None) -> list[str]:
     """The texts in a conditioning, from the node that gives it upwards; what was `met` is not asked again."""
     met = set() if met is None else met
-    if found is None or (found[0].id, found[1]) in met:
+    if place is None or (place[0].id, place[1]) in met:
         return []
-    node, output = found
+    node, output = place
     met.add((node.id, output))
     if node.kind in SAID_BY:
         return [node.text(SAID_BY[node.kind].get(output, ""))]
-    if own := [node.text(name) for name in _texts(node.classes.get(node.kind)) if name in node.inputs]:
-        return own
+    if texts := [node.text(name) for name in _texts(node.classes.get(node.kind)) if name in node.inputs]:
+        return texts
     above = list(node.links("CONDITIONING"))
     given = [place for place, kind in enumerate(_outputs(node.classes.get(node.kind))) if kind == "CONDITIONING"]
     if len(given) > 1 and len(given) == len(above) and output in given:  # positive and negative side by side
         above = [above[given.index(output)]]
-    return [text for one in above for text in prompts_of(one, met)]
+    return [text for spot in above for text in prompts_of(spot, met)]
 
 
 def model_of(node: Spot) -> tuple[str, tuple[str, ...]]:
@@ -143,13 +124,6 @@ def model_of(node: Spot) -> tuple[str, tuple[str, ...]]:
     if node.kind == "InversionToyboxLoader":
         return f"toybox {node.inputs.get('model', '')}".strip(), tuple(reversed(loras))
     return _file(next(filter(_is_file, node.inputs.values()), "")), tuple(reversed(loras))
-
-
-def _saved(file: Any) -> Origin:
-    try:
-        return Origin.from_notes(load_header(path_of(str(file))).notes)
-    except (StorageError, ValueError):
-        return Origin()
 
 
 def _comfys_classes() -> Mapping[str, Any]:
@@ -183,5 +157,5 @@ def _file(name: str) -> str:
     return re.split(r"[\\/]", name)[-1]
 
 
-def _joined(texts: list[str]) -> str:
+def _join(texts: list[str]) -> str:
     return "\n".join(dict.fromkeys(filter(None, (text.strip() for text in texts))))

@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...inversion_core.backends.comfy.denoiser import identity_of, is_guidance_distilled
-from ...inversion_core.files.storage import require_same_model
+from ...inversion_core.files.trajectory_file import require_same_model
 from ...inversion_core.fingerprint import without_hooks
 from ..sockets import Frame, LatentTrajectory
 from .checks import check_finite, counted

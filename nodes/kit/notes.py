@@ -3,7 +3,7 @@
 from dataclasses import MISSING, fields
 from typing import Any
 
-from ...inversion_core.files.fields import Right, needed
+from ...inversion_core.files.fields import Right, read_field
 from ..sockets import Frame
 
 SIDE, SCALE = 100_000, 1e4
@@ -32,6 +32,6 @@ def facts_of(notes: dict[str, Any], channels: int) -> tuple[tuple[float, ...], t
             )
         ),
     )
-    scale, shift = (tuple(needed(notes, name, numbers)) for name in ("scale", "shift"))
-    frame = needed(notes, "frame", sides)
+    scale, shift = (tuple(read_field(notes, name, numbers)) for name in ("scale", "shift"))
+    frame = read_field(notes, "frame", sides)
     return scale, shift, frame and Frame(**frame)

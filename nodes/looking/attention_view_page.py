@@ -7,8 +7,8 @@ import torch
 from comfy_api.latest import ui
 from torch import Tensor
 
-from ...pictures.files import shrunk
-from ...pictures.sheet import Cell, coloured, heat, sheet
+from ...pictures.files import shrink
+from ...pictures.sheet import Cell, heat, heat_colours, sheet
 from ..kit.checks import rgb
 from .attention_view_looks import Seen
 
@@ -22,8 +22,8 @@ def page(image: Tensor, seen: Seen, prompt: str) -> tuple[Tensor, dict[str, Any]
     maps = list(zip(seen.labels, seen.maps[0], strict=True))
     cells = [Cell("", picture, "the picture"), *(Cell("", heat(picture, one), label) for label, one in maps)]
     grid = _image(sheet("Where each word draws attention", [prompt], cells))
-    colours = [np.rint(coloured(one)).astype(np.uint8) for _, one in maps]
-    kept = [_image(shrunk(pixels, SIDE)) for pixels in (picture, *colours)]
+    colours = [np.rint(heat_colours(one)).astype(np.uint8) for _, one in maps]
+    kept = [_image(shrink(pixels, SIDE)) for pixels in (picture, *colours)]
     shown = ui.PreviewImage(grid).as_dict()
     below, *overlays = (ui.PreviewImage(one).as_dict()["images"][0] for one in kept)
     view = {

@@ -74,12 +74,14 @@ class InversionBeforeAfter(io.ComfyNode):
     def execute(cls, before, after, reconstruction=None, mask=None, truth=None) -> io.NodeOutput:
         pair = Pair.of(before, after)
         back = None if reconstruction is None else fitted_to(pair.before, reconstruction, "reconstruction")
-        found = verdicts(pair.before, pair.after, back, require_painted(mask))
-        changed = sum(one.changed for one in found) / len(found)
+        outcomes = verdicts(pair.before, pair.after, back, require_painted(mask))
+        changed = sum(outcome.changed for outcome in outcomes) / len(outcomes)
         right = None if truth is None else fitted_to(pair.before, truth, "truth")
         near = [] if right is None else against_truth(pair.before, pair.after, right)
-        text = "\n".join([*map(sentence, found), *near])
-        return io.NodeOutput(pair.side_by_side, text, changed, ui=pair.shown(found) | ({"text": near} if near else {}))
+        text = "\n".join([*map(sentence, outcomes), *near])
+        return io.NodeOutput(
+            pair.side_by_side, text, changed, ui=pair.shown(outcomes) | ({"text": near} if near else {})
+        )
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,10 @@ class Pair:
         line = torch.ones(len(self.before), self.before.shape[1], LINE, 3)
         return torch.cat([self.before, line, self.after], 2)
 
-    def shown(self, found: tuple[Verdict, ...]) -> dict[str, Any]:
+    def shown(self, outcomes: tuple[Verdict, ...]) -> dict[str, Any]:
         """What the browser draws: the files of both, and the verdicts as messages. Without the script, both side by side."""
         before, after = (ui.PreviewImage(one).as_dict()["images"] for one in (self.before, self.after))
-        view = {"before": before, "after": after, "verdicts": [message(one) for one in found]}
+        view = {"before": before, "after": after, "verdicts": [message(one) for one in outcomes]}
         return {**ui.PreviewImage(self.side_by_side).as_dict(), "before_after": [view]}
 
 

@@ -17,16 +17,16 @@ OTHERS = (2, 3, 4)
 
 def other_inputs() -> list[Any]:
     """A reconstruction and its trajectory, for each of the others."""
-    made = []
+    inputs = []
     for number in OTHERS:
         about = f"Another reconstruction of the original, to compare ({number}). Connect trajectory_{number} too."
-        made.append(io.Image.Input(f"reconstruction_{number}", optional=True, tooltip=about))
-        made.append(
+        inputs.append(io.Image.Input(f"reconstruction_{number}", optional=True, tooltip=about))
+        inputs.append(
             TrajectorySocket.Input(
                 f"trajectory_{number}", optional=True, tooltip=f"Trajectory of reconstruction {number}."
             )
         )
-    return made
+    return inputs
 
 
 def half_a_pair(connected: Iterable[Sequence[bool]]) -> str:
@@ -40,8 +40,8 @@ def half_a_pair(connected: Iterable[Sequence[bool]]) -> str:
 def others_of(inputs: dict[str, Any]) -> list[tuple[Tensor, LatentTrajectory]]:
     """The pairs that are connected. Raises ValueError if one half of a pair is missing."""
     pairs = [(number, inputs.get(f"reconstruction_{number}"), inputs.get(f"trajectory_{number}")) for number in OTHERS]
-    if said := half_a_pair((picture is not None, record is not None) for _, picture, record in pairs):
-        raise ValueError(said)
+    if sentence := half_a_pair((picture is not None, record is not None) for _, picture, record in pairs):
+        raise ValueError(sentence)
     return [(picture, record) for _, picture, record in pairs if picture is not None and record is not None]
 
 

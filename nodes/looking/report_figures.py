@@ -86,10 +86,10 @@ def table(figures: Figures) -> list[str]:
 def advice(figures: Figures) -> list[str]:
     """What is wrong and what to try, the most telling first."""
     held = Held(figures.psnr, figures.noise, figures.ceiling, None, figures.residual, figures.guidance)
-    said = [ADVICE[finding].format(lost=held.lost, guidance=held.guidance) for finding in findings(held)]
+    sentences = [ADVICE[finding].format(lost=held.lost, guidance=held.guidance) for finding in findings(held)]
     if not torch.isfinite(torch.tensor(figures.psnr)) and figures.psnr > 0:
-        said.append("Original and reconstruction are identical.")
-    return said or ["Nothing to complain about."]
+        sentences.append("Original and reconstruction are identical.")
+    return sentences or ["Nothing to complain about."]
 
 
 ADVICE = {

@@ -8,8 +8,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ...inversion_core.trajectory import Trajectory
-from ...pictures.faces import face
-from ...pictures.figures import BLUE, GAP, INK, LINE, PAPER, SIZE, Box, axes, curve, image_of, wrapped
+from ...pictures.drawing import BLUE, GAP, LINE, PAPER, Box, axes, curve, image_of, wrap, write
 from ..kit.checks import rgb
 from .report_figures import Figures
 from .trajectory_noise import against_white
@@ -25,19 +24,19 @@ def sheet(
     scale = TILE / max(original.shape[1:3])
     width, height = (max(1, round(original.shape[axis] * scale)) for axis in (2, 1))
     inner = len(tiles) * (TILE + GAP) - GAP
-    lines = wrapped(text, inner)
+    lines = wrap(text, inner)
     canvas = Image.new("RGB", (inner + 2 * GAP, height + PLOT + 4 * GAP + 2 * LINE + LINE * len(lines)), PAPER)
     draw = ImageDraw.Draw(canvas)
     for number, (title, tile) in enumerate(tiles):
         left = GAP + number * (TILE + GAP)
-        draw.text((left, GAP), title, fill=INK, font=face(SIZE, title))
+        write(draw, (left, GAP), title)
         pixels = Image.fromarray((tile.clamp(0, 1).cpu().numpy() * 255).round().astype(np.uint8))
         canvas.paste(pixels.resize((width, height), Image.Resampling.NEAREST), (left, GAP + LINE))
     top = 2 * GAP + LINE + height
     _plots(draw, (GAP, top, GAP + inner, top + PLOT), trajectory, figures)
     for number, line in enumerate(lines):
         for column, part in zip((GAP, GAP + 160), re.split(r"\s{2,}", line, maxsplit=1), strict=False):
-            draw.text((column, top + PLOT + GAP + number * LINE), part, fill=INK, font=face(SIZE, part))
+            write(draw, (column, top + PLOT + GAP + number * LINE), part)
     return image_of(canvas)
 
 

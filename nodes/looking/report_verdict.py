@@ -50,8 +50,8 @@ def message(verdict: Verdict) -> dict[str, Any]:
 
 def sentence(verdict: Verdict) -> str:
     """The sentence in English."""
-    said = message(verdict)
-    return SENTENCES[said["id"]].format(**said["values"])
+    parts = message(verdict)
+    return SENTENCES[parts["id"]].format(**parts["values"])
 
 
 def _region(mask: Tensor | None, pictures: Tensor) -> Tensor | None:

@@ -1,8 +1,9 @@
 """A trajectory's facts in words."""
 
 from ...inversion_core.quality.metrics import whiteness
+from ...inversion_core.trajectory import Provenance
 from ...inversion_core.wording import plain
-from ..files.workflow_origin import LONGEST, Origin
+from ..files.workflow_origin import LONGEST
 from ..sockets import LatentTrajectory
 
 SHORT = 100
@@ -10,23 +11,24 @@ SHORT = 100
 PATHS = {"ve": "variance exploding", "rf": "rectified flow"}
 
 
-def facts_of(record: LatentTrajectory, origin: Origin) -> dict[str, str]:
+def facts_of(record: LatentTrajectory, provenance: Provenance) -> dict[str, str]:
     """What is known of a trajectory, by name; what is not known is left out."""
     trajectory = record.trajectory
-    made, noise, path = trajectory.provenance, whiteness(trajectory), trajectory.path.name
+    noise, path = whiteness(trajectory), trajectory.path.name
     size = "unknown"
     if record.frame is not None:
         size = f"{record.frame.width} x {record.frame.height}"
     count = trajectory.shape[0]
     top, bottom = float(trajectory.sigmas[0]), float(trajectory.sigmas[-1])
+    loras = f" ({', '.join(provenance.loras)})" if provenance.loras else ""
     fixed = None if trajectory.residuals is None else max(trajectory.residuals)
     megabytes = sum(x.numel() * x.element_size() for x in trajectory.tensors) / 1e6
     facts = {
-        "inversion": f"{plain(made.method, SHORT) or 'unknown'}, {trajectory.steps} steps, guidance {made.guidance:g}",
-        "prompt": origin.prompt or plain(made.prompt, LONGEST),
-        "negative": origin.negative,
-        "model": plain(origin.model + (f" ({', '.join(origin.loras)})" if origin.loras else ""), 4 * SHORT),
-        "weights": plain(made.model, SHORT),
+        "inversion": f"{plain(provenance.method, SHORT) or 'unknown'}, {trajectory.steps} steps, guidance {provenance.guidance:g}",
+        "prompt": plain(provenance.prompt, LONGEST),
+        "negative": provenance.negative,
+        "model": plain(provenance.checkpoint + loras, 4 * SHORT),
+        "weights": plain(provenance.model, SHORT),
         "picture": size if count == 1 else f"{count} of {size}",
         "latent": f"{' x '.join(map(str, trajectory.shape[1:]))}, {str(trajectory.xs[0].dtype).removeprefix('torch.')}",
         "noise levels": f"sigma {top:.4g} to {bottom:.4g}, {PATHS.get(path, path)}",
@@ -36,4 +38,4 @@ def facts_of(record: LatentTrajectory, origin: Origin) -> dict[str, str]:
         "in memory": f"{megabytes:.1f} MB",
         "mask": "" if record.mask is None else "a region for edits travels along",
     }
-    return {name: said for name, said in facts.items() if said}
+    return {name: fact for name, fact in facts.items() if fact}

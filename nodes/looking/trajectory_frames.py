@@ -39,7 +39,7 @@ def shot(record: LatentTrajectory, vae: Any, frames: int, show: str, index: int)
         )
     trajectory = record.trajectory.row(index)
     levels = spread(trajectory.steps, frames)
-    rows = {name: decoded(record, vae, [LATENTS[name](trajectory, i) for i in levels]) for name in ROWS[show]}
+    rows = {name: decode(record, vae, [LATENTS[name](trajectory, i) for i in levels]) for name in ROWS[show]}
     return Film(trajectory, levels, rows)
 
 
@@ -73,7 +73,7 @@ def expected(trajectory: Trajectory, level: int) -> Latent:
 LATENTS = {NOISY: noisy, EXPECTED: expected}
 
 
-def decoded(record: LatentTrajectory, vae: Any, latents: list[Latent]) -> Tensor:
+def decode(record: LatentTrajectory, vae: Any, latents: list[Latent]) -> Tensor:
     """A picture `[height, width, 3]` of each latent, in the original size; of a video its first."""
     pixels = pictures_of(vae, record.latent(torch.cat(latents))).float()
     return pixels.reshape(len(latents), -1, *pixels.shape[-3:])[:, 0, ..., :3].clamp(0, 1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...inversion_core.quality.metrics import Whiteness, whiteness
 from ...inversion_core.trajectory import Trajectory
-from ...pictures.figures import BLUE, FAINT, GAP, INK, LINE, ORANGE, PAPER, Box, axes, curve, image_of, write
+from ...pictures.drawing import BLUE, FAINT, GAP, INK, LINE, ORANGE, PAPER, Box, axes, curve, image_of, write
 
 WIDTH, HEIGHT, BINS, REACH = 1040, 380, 64, 4
 NAMED = 32
@@ -23,7 +23,7 @@ def noise_sheet(trajectory: Trajectory) -> Tensor:
     middle, right, bottom = WIDTH // 2, WIDTH - GAP, HEIGHT - GAP - LINE
     histogram(draw, (GAP, GAP, middle - GAP, bottom), trajectory, figures)
     half = (bottom - GAP - 2 * LINE) // 2 + GAP
-    stds, pairs = [one.std for one in channels], [one.neighbour_correlation for one in channels]
+    stds, pairs = [channel.std for channel in channels], [channel.neighbour_correlation for channel in channels]
     bars(draw, (middle + 3 * GAP, GAP, right, half), stds, 1.0, "standard deviation by channel (white: 1)")
     bars(draw, (middle + 3 * GAP, half + 2 * LINE, right, bottom), pairs, 0.0, "likeness of neighbours (white: 0)")
     return image_of(canvas)
@@ -41,8 +41,8 @@ def by_channel(trajectory: Trajectory) -> list[Whiteness]:
 
 def histogram(draw: ImageDraw.ImageDraw, box: Box, trajectory: Trajectory, figures: Whiteness) -> None:
     """All values of the noise as bars, and the normal distribution as a curve."""
-    said = f"std {figures.std:.3f}, neighbours {figures.neighbour_correlation:+.3f}"
-    inside = axes(draw, box, f"inverted noise (bars), white noise (curve): {said}")
+    figures_text = f"std {figures.std:.3f}, neighbours {figures.neighbour_correlation:+.3f}"
+    inside = axes(draw, box, f"inverted noise (bars), white noise (curve): {figures_text}")
     left, _, right, bottom = inside
     against_white(draw, inside, trajectory)
     for value in range(-REACH, REACH + 1):

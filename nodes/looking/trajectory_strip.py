@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ...pictures.figures import BLUE, FAINT, GAP, INK, LINE, PAPER, image_of, wrapped, write
+from ...pictures.drawing import BLUE, FAINT, GAP, INK, LINE, PAPER, image_of, wrap, write
 from .trajectory_frames import Film
 
 CELL, HOLE, EDGE, BAR, TITLE, PROMPT = 176, 10, 26, 7, 20, 4
@@ -19,8 +19,8 @@ def strip(film: Film, facts: Mapping[str, str]) -> Tensor:
     columns, tall = columns_of(len(film.levels)), cell_height(film)
     about = "; ".join(facts[name] for name in TOLD if name in facts)
     width = GAP + columns * (CELL + GAP) + GAP
-    prompt = wrapped(facts.get("prompt", ""), width - 2 * GAP)[:PROMPT]
-    lines = [*prompt, *wrapped(about, width - 2 * GAP)]
+    prompt = wrap(facts.get("prompt", ""), width - 2 * GAP)[:PROMPT]
+    lines = [*prompt, *wrap(about, width - 2 * GAP)]
     head = 2 * GAP + TITLE + LINE * len(lines)
     band = 2 * EDGE + tall
     labels = LINE if len(film.rows) > 1 else 0

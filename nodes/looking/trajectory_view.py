@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io, ui
 
-from ..files.workflow_origin import origin_of
+from ..files.workflow_origin import complete
 from ..kit.common import schema
 from ..sockets import TrajectorySocket
 from .trajectory_facts import facts_of
@@ -64,8 +64,9 @@ class InversionTrajectoryView(io.ComfyNode):
     @classmethod
     def execute(cls, trajectory, vae, frames, show, index) -> io.NodeOutput:
         film = shot(trajectory, vae, frames, show, index)
-        facts = facts_of(trajectory, origin_of(cls.hidden.prompt, cls.hidden.unique_id))
+        provenance = complete(trajectory.trajectory.provenance, cls.hidden.prompt, cls.hidden.unique_id)
+        facts = facts_of(trajectory, provenance)
         picture, noise = strip(film, facts), noise_sheet(film.trajectory)
-        text = "\n".join(f"{name:<15} {said}" for name, said in facts.items())
+        text = "\n".join(f"{name:<15} {fact}" for name, fact in facts.items())
         shown = ui.PreviewImage(picture, cls=cls).as_dict()
         return io.NodeOutput(picture, film.pictures, noise, text, ui={**shown, "text": [text]})

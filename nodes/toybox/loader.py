@@ -54,29 +54,39 @@ class InversionToyboxScene(io.ComfyNode):
             category="inversion/toybox",
             description="Draws a portrait that no model has seen, and the true result of an edit of that portrait.",
             search_aliases=["test picture", "ground truth"],
-            inputs=[
-                io.Int.Input(
-                    "seed", default=23, min=0, max=2**64 - 1, control_after_generate=True, tooltip="Portrait seed."
-                ),
-                io.Combo.Input(
-                    "change", options=EDITS, default="time: night", tooltip="What the edited image shows instead."
-                ),
-            ],
+            inputs=edit_inputs("image"),
             outputs=[
                 io.Image.Output("image", display_name="image", tooltip="The portrait, 128 x 128."),
-                io.String.Output("source_prompt", display_name="source prompt", tooltip="Caption of the image."),
-                io.String.Output("target_prompt", display_name="target prompt", tooltip="Caption of the edited image."),
-                io.Image.Output("true_edit", display_name="true edit", tooltip="The true result of the edit."),
+                *edit_outputs("image"),
                 io.Mask.Output("mask", display_name="mask", tooltip="Region where original and true edit differ."),
             ],
         )
 
     @classmethod
     def execute(cls, seed: int, change: str) -> io.NodeOutput:
-        return io.NodeOutput(*drawn(seed, change))
+        return io.NodeOutput(*draw_edit(seed, change))
 
 
-def drawn(seed: int, change: str, frames: int = 1) -> tuple[Tensor, str, str, Tensor, Tensor]:
+def edit_inputs(drawing: str) -> list[io.Input]:
+    """Which portrait, and how its edit differs."""
+    return [
+        io.Int.Input("seed", default=23, min=0, max=2**64 - 1, control_after_generate=True, tooltip="Portrait seed."),
+        io.Combo.Input(
+            "change", options=EDITS, default="time: night", tooltip=f"What the edited {drawing} shows instead."
+        ),
+    ]
+
+
+def edit_outputs(drawing: str) -> list[io.Output]:
+    """The captions, and the truth."""
+    return [
+        io.String.Output("source_prompt", display_name="source prompt", tooltip=f"Caption of the {drawing}."),
+        io.String.Output("target_prompt", display_name="target prompt", tooltip=f"Caption of the edited {drawing}."),
+        io.Image.Output("true_edit", display_name="true edit", tooltip="The true result of the edit."),
+    ]
+
+
+def draw_edit(seed: int, change: str, frames: int = 1) -> tuple[Tensor, str, str, Tensor, Tensor]:
     """A held-out scene, moving if it has several frames, and its edit. Raises ValueError if the scene is already so, or does not show the change."""
     name, value = change.split(": ")
     source = Scene.from_seed(HELD_OUT_SEEDS + seed)

@@ -48,10 +48,10 @@ class InversionToyboxPair(io.ComfyNode):
 
     @classmethod
     def execute(cls, seed: int, other_seed: int, change: str) -> io.NodeOutput:
-        return io.NodeOutput(*paired(seed, other_seed, change))
+        return io.NodeOutput(*draw_pair(seed, other_seed, change))
 
 
-def paired(seed: int, other_seed: int, change: str) -> tuple[Tensor, str, Tensor, str, str, Tensor]:
+def draw_pair(seed: int, other_seed: int, change: str) -> tuple[Tensor, str, Tensor, str, str, Tensor]:
     """Two held-out scenes, and the first as it is changed. Raises ValueError if that would show nothing."""
     source, other = (Scene.from_seed(HELD_OUT_SEEDS + number) for number in (seed, other_seed))
     target = source.wearing(other) if change == SHIRT else source.replace(style=other.style)

@@ -13,14 +13,15 @@ import pytest
 import torch
 
 from harness.hostile_files import ABSENT, INNER, TEXTS, VALUES, head_of, places, renamed, replaced, write
-from latent_inversion.inversion_core.files.storage import StorageError, save
+from latent_inversion.inversion_core.files.file_head import StorageError
+from latent_inversion.inversion_core.files.trajectory_file import save
 from latent_inversion.inversion_core.paths import VE
 from latent_inversion.inversion_core.trajectory import NullText, Provenance, Trajectory
 from latent_inversion.inversion_core.wording import HIDDEN, MESSAGE
 from latent_inversion.nodes import node_list, sockets
 from latent_inversion.nodes.files import cards, routes
 from latent_inversion.nodes.files import trajectory_folder as saved
-from latent_inversion.nodes.files import workflow_origin as origin
+from latent_inversion.nodes.files.workflow_origin import shorten
 from latent_inversion.nodes.kit import common
 from latent_inversion.nodes.looking import trajectory_facts
 from latent_inversion.nodes.looking.trajectory_frames import Film
@@ -34,7 +35,7 @@ SIGMAS = torch.tensor([2.0, 0.5, 0.0], dtype=torch.float64)
 
 def trajectory(x: torch.Tensor | None = None) -> Trajectory:
     x = torch.randn(1, 4, 6, 5) if x is None else x
-    made = Provenance("0123abcd", "ddim", 1.5, "a bear")
+    made = Provenance("0123abcd", "ddim", 1.5, "a bear", "a fox", "m.safetensors", ("l.safetensors",))
     return Trajectory(VE, SIGMAS, (2 * x, x, x), residuals=(0.1, 0.2), provenance=made)
 
 
@@ -68,7 +69,7 @@ def met() -> list[str]:
             work()
         except (StorageError, FileNotFoundError) as error:
             said.append(str(error))
-    (card,) = json.loads(routes.listed("")[0])["trajectories"]
+    (card,) = json.loads(routes.list_trajectories("")[0])["trajectories"]
     assert len(json.dumps(card)) < 20_000 and time.process_time() - began < 5
     return [*said, *(text for text in card.values() if isinstance(text, str)), *card.get("loras", [])]
 
@@ -76,7 +77,7 @@ def met() -> list[str]:
 def loaded() -> None:
     """Load, and what the other nodes say of what was loaded."""
     record, _ = NODES["InversionLoadTrajectory"].execute(file=f"{NAME} [input]").args
-    facts = trajectory_facts.facts_of(record, origin._saved(f"{NAME} [input]"))
+    facts = trajectory_facts.facts_of(record, record.trajectory.provenance)
     film = Film(record.trajectory, (2, 0), {"noisy latents": torch.zeros(2, 4, 4, 3)})
     picture, sheet = strip(film, facts), noise_sheet(record.trajectory)
     assert torch.isfinite(picture).all() and torch.isfinite(sheet).all() and picture.shape[1] < 3000
@@ -123,11 +124,13 @@ def test_a_field_of_another_kind_is_refused_by_its_name(sound: Path, kind: str, 
 
 def test_many_loras_are_cut_in_number(sound: Path) -> None:
     head, body = head_of(sound)
-    write(sound, replaced(head, ("__metadata__", "notes", "made", "loras"), ["l" * 4000] * 1500), body)
-    said = met()
-    check(said)
-    assert "and 1480 more" in said
-    assert len(origin.Origin(loras=("a",) * 1500).cut().loras) == 21
+    for place in (("notes", "made", "loras"), ("facts", "loras")):
+        changed = replaced(head, ("__metadata__", "notes", "made", "loras"), [])
+        write(sound, replaced(changed, ("__metadata__", *place), ["l" * 4000] * 1500), body)
+        said = met()
+        check(said)
+        assert "and 1480 more" in said
+    assert len(shorten(Provenance(loras=("a",) * 1500)).loras) == 21
 
 
 @pytest.mark.parametrize(
@@ -213,7 +216,7 @@ def test_names_that_no_browser_can_ask_for_are_not_offered(folders: Path) -> Non
 
 @pytest.mark.parametrize("file", ["", "absent\x1b", "a/" * 600 + NAME], ids=["all", "hidden", "deep"])
 def test_every_answer_says_that_no_other_page_may_show_it(sound: Path, file: str) -> None:
-    handler = routes.answering(routes.listed)
+    handler = routes.answering(routes.list_trajectories)
     answer = asyncio.run(handler(SimpleNamespace(query={"file": f"{file} [input]" if file else ""})))
     assert answer.status == (400 if file else 200)
     assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"

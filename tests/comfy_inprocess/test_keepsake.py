@@ -1,6 +1,8 @@
 """What a trajectory's file keeps beside its tensors: notes, workflow, thumbnail; and the routes that serve them."""
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,10 +10,12 @@ import comfy.latent_formats
 import pytest
 import torch
 
+from latent_inversion.inversion_core.files.file_head import load_header
+from latent_inversion.inversion_core.files.trajectory_file import save
 from latent_inversion.inversion_core.paths import VE
-from latent_inversion.inversion_core.trajectory import Trajectory
-from latent_inversion.nodes.files import file_metadata as keepsake
-from latent_inversion.nodes.files import routes, thumbnails
+from latent_inversion.inversion_core.trajectory import Provenance, Trajectory
+from latent_inversion.nodes.files import file_metadata, routes, thumbnails
+from latent_inversion.nodes.files.file_metadata import metadata_of
 from latent_inversion.nodes.sockets import Frame, LatentTrajectory, Scale
 
 
@@ -25,17 +29,48 @@ def hidden(workflow: Any) -> Any:
 
 
 def test_prompt_and_workflow_are_kept_unless_comfyui_was_told_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    notes, texts = keepsake.told(hidden({"nodes": []}))
-    assert notes["prompt"] == "a bear" and texts == {"workflow": '{"nodes": []}'} and notes["pack"].count(".") == 2
-    monkeypatch.setattr(keepsake.args, "disable_metadata", True)
-    notes, texts = keepsake.told(hidden({"nodes": []}))
-    assert set(notes) == {"pack", "created"} and texts == {}
+    known = Provenance("0123", "ddim", 1.5)
+    provenance, made, texts = metadata_of(known, hidden({"nodes": []}))
+    assert provenance == replace(known, prompt="a bear")
+    assert texts == {"workflow": '{"nodes": []}'} and made["pack"].count(".") == 2
+    monkeypatch.setattr(file_metadata.args, "disable_metadata", True)
+    provenance, made, texts = metadata_of(provenance, hidden({"nodes": []}))
+    assert provenance == known and set(made) == {"pack", "created"} and texts == {}
 
 
-@pytest.mark.parametrize("workflow", [None, {}, {"text": "x" * keepsake.LONGEST}], ids=["none", "empty", "endless"])
+NOTES = {"prompt": "a bear", "negative": "a fox", "model": "dream.safetensors", "loras": ["ink.safetensors"]}
+
+
+@pytest.mark.parametrize("prompt", ["", "a cat"])
+def test_files_of_earlier_versions_tell_the_same(tmp_path: Path, prompt: str) -> None:
+    """They hold prompts, checkpoint and LoRAs in their notes, which went before a prompt in the provenance."""
+    known = Provenance("0123", "ddim", 1.5, prompt)
+    sigmas = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    kept = Trajectory(VE, sigmas, (torch.ones(1, 4, 8, 8),) * 2, provenance=known)
+    save(kept, tmp_path / "old.safetensors", notes={"made": NOTES})
+    told = file_metadata.provenance_in(load_header(tmp_path / "old.safetensors"))
+    assert told == replace(
+        known, prompt="a bear", negative="a fox", checkpoint="dream.safetensors", loras=("ink.safetensors",)
+    )
+    save(kept, tmp_path / "plain.safetensors")
+    assert file_metadata.provenance_in(load_header(tmp_path / "plain.safetensors")) == known
+
+
+@pytest.mark.parametrize("made", [None, 3, [], {"prompt": 3, "loras": "x", "model": None}, {"loras": [1, "a"]}])
+def test_notes_of_another_kind_are_left_out(tmp_path: Path, made: Any) -> None:
+    sigmas = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    save(Trajectory(VE, sigmas, (torch.ones(1, 4, 8, 8),) * 2), tmp_path / "t.safetensors", notes={"made": made})
+    told = file_metadata.provenance_in(load_header(tmp_path / "t.safetensors"))
+    assert (told.prompt, told.negative, told.checkpoint) == ("", "", "")
+    assert all(isinstance(name, str) for name in told.loras)
+
+
+@pytest.mark.parametrize(
+    "workflow", [None, {}, {"text": "x" * file_metadata.LONGEST}], ids=["none", "empty", "endless"]
+)
 def test_no_workflow_and_an_endless_one_are_left_out(workflow: Any) -> None:
-    assert keepsake.told(hidden(workflow))[1] == {}
-    assert keepsake.told(SimpleNamespace(prompt=None, unique_id=None, extra_pnginfo=None))[1] == {}
+    for inputs in (hidden(workflow), SimpleNamespace(prompt=None, unique_id=None, extra_pnginfo=None)):
+        assert metadata_of(Provenance(), inputs)[2] == {}
 
 
 def record(form: Any, frame: Frame | None = None) -> LatentTrajectory:

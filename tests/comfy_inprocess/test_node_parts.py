@@ -208,7 +208,8 @@ def test_saving_and_loading_is_bit_for_bit_and_numbered(folders: Path) -> None:
 
 
 def test_a_file_of_the_library_says_that_it_lacks_the_scale(folders: Path) -> None:
-    from latent_inversion.inversion_core.files.storage import StorageError, save
+    from latent_inversion.inversion_core.files.file_head import StorageError
+    from latent_inversion.inversion_core.files.trajectory_file import save
     from latent_inversion.inversion_core.paths import VE
     from latent_inversion.inversion_core.trajectory import Trajectory
 

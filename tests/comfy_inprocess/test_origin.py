@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from latent_inversion.nodes.files.workflow_origin import DEPTH, LONGEST, Origin, origin_of
+from latent_inversion.inversion_core.trajectory import Provenance
+from latent_inversion.nodes.files.workflow_origin import DEPTH, LONGEST, complete
 
 
 def kind(returns: tuple[str, ...], **texts: Any) -> type:
@@ -47,13 +48,13 @@ def graph(**changes: Any) -> dict[str, Any]:
     return made
 
 
-def found(**changes: Any) -> Origin:
-    return origin_of(graph(**changes), "save", classes=CLASSES)
+def found(**changes: Any) -> Provenance:
+    return complete(Provenance(), graph(**changes), "save", classes=CLASSES)
 
 
 def test_prompts_model_and_loras_are_found() -> None:
     loras = ("ink.safetensors", "glow.safetensors")
-    assert found() == Origin("a bear", "a fox", "dream.safetensors", loras)
+    assert found() == Provenance(prompt="a bear", negative="a fox", checkpoint="dream.safetensors", loras=loras)
     assert (
         found(save=("Save", {"trajectory": ["pass", 0]}), **{"pass": ("Pass", {"trajectory": ["invert", 0]})})
         == found()
@@ -93,8 +94,9 @@ def test_a_prompt_is_found_where_it_can_be_known(yes: Any, prompt: str) -> None:
 
 
 def test_a_graph_that_tells_nothing_is_no_error() -> None:
-    assert origin_of(None, None, classes=CLASSES) == origin_of({}, "save", classes=CLASSES) == Origin()
-    assert found(save=("Save", {})) == found(save=("Save", {"trajectory": ["gone", 0]})) == Origin()
+    for unknown in ((None, None), ({}, "save")):
+        assert complete(Provenance(), *unknown, classes=CLASSES) == Provenance()
+    assert found(save=("Save", {})) == found(save=("Save", {"trajectory": ["gone", 0]})) == Provenance()
 
 
 def test_paths_that_meet_again_are_walked_once() -> None:
@@ -112,13 +114,12 @@ def test_a_graph_in_a_circle_ends() -> None:
     found(save=("Save", {"trajectory": ["save", 0]}))
 
 
-@pytest.mark.parametrize("made", [None, 3, [], {"prompt": 3, "loras": "x", "model": None}, {"loras": [1, "a"]}])
-def test_notes_of_another_kind_are_left_out(made: Any) -> None:
-    origin = Origin.from_notes({"made": made})
-    assert (origin.prompt, origin.negative, origin.model) == ("", "", "")
-    assert all(isinstance(name, str) for name in origin.loras)
+def test_a_trajectory_from_a_file_brings_its_own() -> None:
+    saved = Provenance("0123", "ddim", 2.0, "a cat", checkpoint="other.safetensors")
+    loaded = graph(save=("Save", {"trajectory": ["file", 0]}), file=("InversionLoadTrajectory", {"file": "x"}))
+    assert complete(saved, loaded, "save", classes=CLASSES) == saved
 
 
-def test_notes_come_back() -> None:
-    origin = found()
-    assert Origin.from_notes({"made": origin.as_notes()}) == origin
+def test_what_the_inversion_noted_stays() -> None:
+    told = complete(Provenance("0123", "ddim", 2.0), graph(), "save", classes=CLASSES)
+    assert (told.model, told.method, told.guidance, told.prompt) == ("0123", "ddim", 2.0, "a bear")

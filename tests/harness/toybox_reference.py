@@ -43,9 +43,10 @@ def velocity(transformer: Any, sigma: float, embedding: torch.Tensor) -> torch.T
 
 def drawn(vae: Any, transformer: Any, text: Any) -> torch.Tensor:
     """What Euler's method draws from a fixed noise and a caption, guided."""
+    from toybox_euler import encode_prompts, sample
+
     from latent_inversion.toybox.loaders import FlowModels
     from latent_inversion.toybox.text import load_tokenizer
-    from latent_inversion.toybox.training.flow_sampling import encode_prompts, sample
     from latent_inversion.toybox.weights import TOKENIZER
 
     models = FlowModels(vae, transformer, text, load_tokenizer(TOKENIZER), scheduler=None)

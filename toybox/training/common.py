@@ -79,11 +79,6 @@ def write_sheet(path: Path, rows: Sequence[Tensor]) -> None:
     Image.fromarray((sheet * 255).round().byte().permute(1, 2, 0).numpy()).save(path)
 
 
-def psnr(image: Tensor, truth: Tensor) -> Tensor:
-    """Return the PSNR in dB of each picture of [n, 3, h, w] in [0, 1]."""
-    return -10 * (image - truth).square().mean(dim=(1, 2, 3)).clamp(min=1e-10).log10()
-
-
 def mean_psnr_of(mse: float, *, span: float = 2.0) -> float:
     """Return the PSNR in dB of a mean squared error between pictures of the given span."""
     return 10 * math.log10(span**2 / max(mse, 1e-10))

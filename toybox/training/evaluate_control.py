@@ -1,79 +1,54 @@
-"""Measures the toybox's ControlNet on held-out scenes: python -m toybox.evaluate_control [--scenes 40]."""
+"""Measures the toybox's ControlNet on held-out scenes: python -m latent_inversion.toybox.training.evaluate_control [--scenes 40]."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from ...inversion_core.backends.diffusers.control import Control
+from ...inversion_core.backends.diffusers.studio import Studio
+from ...inversion_core.types import Cond
 from ..control import edges
+from ..hosts.studios import load_studio
 from ..judge import shows
-from ..latents import decode, encode
-from ..loaders import DiffusersModels, load_control, load_diffusers, load_judge
-from ..world.captions import caption
+from ..loaders import load_control, load_judge
 from ..world.draw import render
 from ..world.scene import held_out_scenes
 from .common import write_sheet
-from .sampling import LEVELS, encode_prompts, noised, predict_x0, sample, sigma_of
-
-Figures = dict[str, float]
+from .evaluate import Figures, draw, errors, guided
 
 
-class Steered:
-    """A UNet beside a ControlNet with hints for its rows, called as a UNet is; guidance doubles the rows."""
-
-    def __init__(self, unet: Any, control: Any, hint: Tensor, strength: float = 1.0):
-        self.unet, self.control, self.hint, self.strength = unet, control, hint, strength
-
-    def __call__(self, x: Tensor, t: int, context: Tensor) -> Any:
-        hint = self.hint.repeat(len(x) // len(self.hint), 1, 1, 1)
-        down, middle = self.control(x, t, context, hint, conditioning_scale=self.strength, return_dict=False)
-        return self.unet(x, t, context, down_block_additional_residuals=down, mid_block_additional_residual=middle)
-
-
-def steered(models: DiffusersModels, control: Any, hint: Tensor) -> DiffusersModels:
-    """Return the models with the ControlNet beside the UNet."""
-    parts = {name: getattr(models, name) for name in ("vae", "text_encoder", "tokenizer", "scheduler")}
-    return DiffusersModels(unet=Steered(models.unet, control, hint), **parts)
+def steered(cond: Cond, network: Any, hint: Tensor) -> Cond:
+    """Return the prompts with the ControlNet and a hint for each picture, on both branches."""
+    control = Control(network, hint)
+    return replace(cond, cond=replace(cond.cond, control=control), uncond=replace(cond.uncond, control=control))
 
 
 def agreement(pictures: Tensor, hint: Tensor) -> Tensor:
     """Return the correlation of each picture's edges with a hint."""
-    ours, theirs = (part[:, 0].flatten(1) for part in (edges(pictures), hint))
-    ours, theirs = ours - ours.mean(1, keepdim=True), theirs - theirs.mean(1, keepdim=True)
-    return (ours * theirs).sum(1) / (ours.norm(dim=1) * theirs.norm(dim=1))
+    found, wanted = (part[:, 0].flatten(1) for part in (edges(pictures), hint))
+    found, wanted = found - found.mean(1, keepdim=True), wanted - wanted.mean(1, keepdim=True)
+    return (found * wanted).sum(1) / (found.norm(dim=1) * wanted.norm(dim=1))
 
 
-@torch.no_grad()
-def hint_gain(models: DiffusersModels, control: Any, count: int) -> Figures:
+def hint_gain(studio: Studio, network: Any, count: int) -> Figures:
     """Mean squared error of the predicted clean latents, per noise level: no hint, the right one, another picture's."""
-    scenes, figures = held_out_scenes(count), {}
-    pictures, prompts = render(scenes), encode_prompts(models, [caption(scene) for scene in scenes])
-    x0, hint = encode(models.vae, pictures), edges(pictures)
-    kinds = {
-        "no": models,
-        "right": steered(models, control, hint),
-        "another's": steered(models, control, hint.roll(7, 0)),
-    }
-    for level in LEVELS:
-        x = noised(x0, torch.randn(x0.shape, generator=torch.Generator().manual_seed(level)), level)
-        for name, used in kinds.items():
-            error = (predict_x0(used, x, level, prompts) - x0).square().mean().item()
-            figures[f"x0 error at sigma {sigma_of(level):.2f}, {name} hint"] = error
-    return figures
+    scenes = held_out_scenes(count)
+    hint, cond = edges(render(scenes)), guided(studio, scenes, 1.0)
+    hints = {"right": steered(cond, network, hint), "another's": steered(cond, network, hint.roll(7, 0))}
+    return errors(studio, scenes, {"no": cond} | hints, "hint")
 
 
-def drawing_figures(
-    models: DiffusersModels, control: Any, count: int, steps: int, sheet: Path | None = None
-) -> Figures:
+def drawing_figures(studio: Studio, network: Any, count: int, steps: int, sheet: Path | None = None) -> Figures:
     """Pictures drawn from noise at guidance 7.5: attributes right by the judge, and edges like the hint's."""
     scenes, judge, figures = held_out_scenes(count), load_judge(), {}
-    pictures, prompts = render(scenes), encode_prompts(models, [caption(scene) for scene in scenes])
-    hint, noise = edges(pictures), torch.randn((count, 16, 16, 16), generator=torch.Generator().manual_seed(0))
+    pictures, cond = render(scenes), guided(studio, scenes, 7.5)
+    hint = edges(pictures)
     rows = [pictures[:8], hint[:8]]
-    for name, used in {"without": models, "with": steered(models, control, hint)}.items():
-        images = decode(models.vae, sample(used, noise, prompts, guidance=7.5, steps=steps))
+    for name, prompts in {"without": cond, "with": steered(cond, network, hint)}.items():
+        images = draw(studio, prompts, count, steps)
         right = [value for one in shows(judge, images, scenes) for value in one.values()]
         figures[f"attributes right {name} hint"] = sum(right) / len(right)
         figures[f"edges like the hint's {name} it"] = agreement(images, hint).mean().item()
@@ -90,11 +65,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--folder", type=Path, default=Path("out/toybox"), help="sample sheet")
     options = parser.parse_args()
-    models, control = load_diffusers(), load_control()
+    studio, network = load_studio(), load_control()
     sheet = options.folder / "control.png"
     for figures in (
-        hint_gain(models, control, options.scenes),
-        drawing_figures(models, control, options.scenes, options.steps, sheet),
+        hint_gain(studio, network, options.scenes),
+        drawing_figures(studio, network, options.scenes, options.steps, sheet),
     ):
         for name, value in figures.items():
             print(f"{name:<62} {value:8.3f}", flush=True)

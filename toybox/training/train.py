@@ -1,4 +1,4 @@
-"""Trains the toybox's models and writes their weights: python -m toybox.train autoencoder|judge|denoiser|flow|control|all."""
+"""Trains the toybox's models and writes their weights: python -m latent_inversion.toybox.training.train autoencoder|judge|denoiser|flow|control|all."""
 
 import argparse
 from pathlib import Path

@@ -60,6 +60,12 @@ class Studio:
         """The prompt for the network, at guidance 1 if that is distilled. Raises ValueError if it has too many tokens."""
         return _at(self.words(text), 1.0) if self.denoiser.distilled else self.words(text)
 
+    def encode_prompts(self, texts: Sequence[str]) -> Prompt:
+        """One prompt with a row for each text. Raises ValueError as `encode_prompt`."""
+        prompts = [self.encode_prompt(text) for text in texts]
+        added = {name: torch.cat([prompt.added[name] for prompt in prompts]) for name in prompts[0].added}
+        return replace(prompts[0], embedding=torch.cat([prompt.embedding for prompt in prompts]), added=added)
+
     def cond(self, text: str, guidance: float = 1.0, negative: str = "") -> Cond:
         """The prompt under guidance away from `negative`; where guidance is distilled, as the network's own input.
 

@@ -1,4 +1,4 @@
-"""Euler's method for the toybox's own checks of the rectified flow: the counterpart of `sampling`, name for name."""
+"""Euler's method on the toybox's rectified flow as its equations stand: the counterpart of `toybox_ddim`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..loaders import FlowModels
-from ..text import token_ids
-
-METHOD = "Euler"
-LEVELS = (1000, 980, 936, 900, 750, 500, 250)  # time steps: 1000 sigma; 936 has the noise of the UNet at 999
+from latent_inversion.toybox.loaders import FlowModels
+from latent_inversion.toybox.text import token_ids
 
 
 @dataclass(frozen=True)
@@ -50,31 +47,8 @@ def _velocity(models: FlowModels, x: Tensor, sigma: float, states: Tensor, poole
     ).sample
 
 
-def noised(x0: Tensor, noise: Tensor, t: int) -> Tensor:
-    """Return the noisy latents at a level."""
-    return (1 - sigma_of(t)) * x0 + sigma_of(t) * noise
-
-
-def predict_x0(models: FlowModels, x: Tensor, t: int, prompts: FlowPrompts) -> Tensor:
-    """Return the predicted clean latents of noisy ones at a level, without guidance."""
-    return x - sigma_of(t) * predict_velocity(models, x, sigma_of(t), prompts)
-
-
-def sigma_of(t: int) -> float:
-    """Return the share of noise by which the figures name a level."""
-    return t / 1000
-
-
 def sample(models: FlowModels, x: Tensor, prompts: FlowPrompts, *, guidance: float, steps: int = 50) -> Tensor:
     """Return the clean latents that Euler's method reaches from the noise x (unit variance, sigma 1)."""
     for index in range(steps, 0, -1):
         x = x - predict_velocity(models, x, index / steps, prompts, guidance) / steps
-    return x
-
-
-def invert(models: FlowModels, x0: Tensor, prompts: FlowPrompts, *, guidance: float = 1.0, steps: int = 50) -> Tensor:
-    """Return the noise that Euler's method finds for clean latents (each step asks at the noisier sigma)."""
-    x = x0
-    for index in range(1, steps + 1):
-        x = x + predict_velocity(models, x, index / steps, prompts, guidance) / steps
     return x

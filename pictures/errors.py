@@ -1,5 +1,5 @@
 """What a user can put right, told apart from what went wrong inside."""
 
 
-class Mistake(ValueError):
+class UserError(ValueError):
     """Something about the request; the message is one sentence that says what to do."""

@@ -10,11 +10,12 @@ from typing import Any, BinaryIO
 
 from ..trajectory import NullText, Provenance, Trajectory
 from ..wording import plain, quoted, whole
-from .fields import NULL_TEXT, TRAJECTORY, Stored, needed, provenance_of, tensors_of
+from .fields import NULL_TEXT, TRAJECTORY, Stored, provenance_of, read_field, tensors_of
 
 VERSION = 1
-FORMATS = {"latent-inversion trajectory": Trajectory, "latent-inversion null-text": NullText}
-LAYOUTS = {"latent-inversion trajectory": TRAJECTORY, "latent-inversion null-text": NULL_TEXT}
+TRAJECTORY_FILE, NULL_TEXT_FILE = "latent-inversion trajectory", "latent-inversion null-text"
+FORMATS = {TRAJECTORY_FILE: Trajectory, NULL_TEXT_FILE: NullText}
+LAYOUTS = {TRAJECTORY_FILE: TRAJECTORY, NULL_TEXT_FILE: NULL_TEXT}
 LONGEST, BYTES = 8_000_000, 8_000_000_000
 """The most bytes of a head, and of the tensors behind it, that are read."""
 
@@ -46,7 +47,7 @@ class Header:
     thumbnail: tuple[int, int] | None = None
 
 
-def load_header(path: str | os.PathLike[str], wanted: str = "latent-inversion trajectory") -> Header:
+def load_header(path: str | os.PathLike[str], wanted: str = TRAJECTORY_FILE) -> Header:
     """The head of a file. Raises StorageError if it is missing, cut off, foreign, newer or damaged; no tensor is read."""
     with opened(path) as file:
         return header_of(file, path, wanted)
@@ -140,7 +141,7 @@ def _header(kind: str, head: Mapping[str, Any], metadata: Mapping[str, str], siz
     tensors = tensors_of(head, layout, size)
     facts, notes = (_json(name, metadata.get(name, "{}")) for name in ("facts", "notes"))
     for name, right in layout.facts.items():
-        needed(facts, name, right)
+        read_field(facts, name, right)
     main, picture = tensors[layout.main], tensors.get("thumbnail")
     return Header(
         kind=kind,
@@ -148,7 +149,7 @@ def _header(kind: str, head: Mapping[str, Any], metadata: Mapping[str, str], siz
         shape=main.shape[1:],
         dtype=main.dtype,
         bytes=size,
-        provenance=Provenance(**provenance_of(facts)),
+        provenance=provenance_of(facts),
         facts=facts,
         notes=notes,
         texts={n: text for n, text in metadata.items() if n not in ("format", "version", "facts", "notes")},

@@ -1,4 +1,4 @@
-"""DDIM for the toybox's own checks: sample, invert, replay. The pack's core does all of this for any model, and better."""
+"""DDIM on the toybox's UNet as its equations stand, with none of the core: what the core is held against."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..loaders import DiffusersModels
-from ..models import signal_and_noise
-from ..text import token_ids
-
-METHOD = "DDIM"
-LEVELS = (999, 900, 700, 400, 100)  # time steps
+from latent_inversion.toybox.loaders import DiffusersModels
+from latent_inversion.toybox.models import signal_and_noise
+from latent_inversion.toybox.text import token_ids
 
 
 @dataclass(frozen=True)
@@ -46,39 +43,12 @@ def predict_noise(models: DiffusersModels, x: Tensor, t: int, prompts: Prompts, 
     return uncond + guidance * (cond - uncond)
 
 
-def noised(x0: Tensor, noise: Tensor, t: int) -> Tensor:
-    """Return the noisy latents at a level."""
-    alpha, sigma = _levels(t)
-    return alpha * x0 + sigma * noise
-
-
-@torch.no_grad()
-def predict_x0(models: DiffusersModels, x: Tensor, t: int, prompts: Prompts) -> Tensor:
-    """Return the predicted clean latents of noisy ones at a level, without guidance."""
-    alpha, sigma = _levels(t)
-    return alpha * x - sigma * models.unet(x, t, prompts.cond).sample
-
-
-def sigma_of(t: int) -> float:
-    """Return the noise per signal by which the figures name a level."""
-    alpha, sigma = _levels(t)
-    return sigma / alpha
-
-
 def sample(models: DiffusersModels, x: Tensor, prompts: Prompts, *, guidance: float, steps: int = 50) -> Tensor:
     """Return the clean latents that DDIM reaches from the noise x (unit variance, at the last time step)."""
     times = time_steps(steps).tolist()
     for index in range(steps - 1, -1, -1):
         noise = predict_noise(models, x, times[index], prompts, guidance)
         x = _moved(x, noise, times[index], times[index - 1] if index else None)
-    return x
-
-
-def invert(models: DiffusersModels, x0: Tensor, prompts: Prompts, *, guidance: float = 1.0, steps: int = 50) -> Tensor:
-    """Return the noise that DDIM inversion finds for clean latents (each step asks at the noisier time)."""
-    x, before = x0, None
-    for t in time_steps(steps).tolist():
-        x, before = _moved(x, predict_noise(models, x, t, prompts, guidance), before, t), t
     return x
 
 
