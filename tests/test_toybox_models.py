@@ -6,7 +6,7 @@ import torch
 from latent_inversion.toybox import judge, latents, loaders, models, text, weights, world
 from latent_inversion.toybox.training import evaluate, muon, sampling
 
-SCENES = 24
+SCENES, FEW = 24, 8
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_latents_are_normalised_and_the_autoencoder_holds_held_out_pictures(toyb
     assert 0.85 < x0.std() < 1.15
     sampled = toybox.vae.encode(images[:2] * 2 - 1).latent_dist.sample()
     assert torch.allclose(sampled, x0[:2], atol=1e-4)  # the posterior is a point
-    assert evaluate.autoencoder_figures(toybox, SCENES)["autoencoder PSNR"] > 33
+    assert evaluate.autoencoder_figures(toybox, FEW)["autoencoder PSNR"] > 33
 
 
 def test_the_epsilon_network_is_the_same_denoiser(toybox):
@@ -97,7 +97,7 @@ def test_the_noise_schedule_is_the_scheduler_s(toybox):
 
 
 def test_the_judge_reads_renders_and_autoencoded_renders(toybox):
-    figures = evaluate.judge_figures(toybox, 72)
+    figures = evaluate.judge_figures(toybox, SCENES)
     assert figures["judge on renders"] >= 0.99
     assert figures["judge on autoencoded renders"] >= 0.99
 
@@ -113,7 +113,8 @@ def test_the_judge_tells_right_edits_from_none():
         judge.probabilities(network, torch.rand(1, 3, 64, 64))
 
 
-def test_words_decide_the_picture_at_high_noise(toybox):
+def test_words_decide_the_picture_at_high_noise(toybox, monkeypatch):
+    monkeypatch.setattr(sampling, "LEVELS", sampling.LEVELS[:1])
     figures = evaluate.text_gain(toybox, SCENES)
     errors = [value for name, value in figures.items() if "14.6" in name]
     right, shuffled, _ = errors
@@ -122,16 +123,16 @@ def test_words_decide_the_picture_at_high_noise(toybox):
 
 
 def test_pictures_drawn_from_noise_show_what_the_caption_says(toybox, scenes):
-    network = loaders.load_judge()
+    network, scenes = loaders.load_judge(), scenes[:FEW]
     prompts = sampling.encode_prompts(toybox, [world.caption(scene) for scene in scenes])
-    noise = torch.randn((SCENES, 16, 16, 16), generator=torch.Generator().manual_seed(0))
+    noise = torch.randn((FEW, 16, 16, 16), generator=torch.Generator().manual_seed(0))
     drawn = latents.decode(toybox.vae, sampling.sample(toybox, noise, prompts, guidance=3.0, steps=25))
     answers = [value for shown in judge.shows(network, drawn, scenes) for value in shown.values()]
     assert sum(answers) / len(answers) >= 0.9
 
 
 def test_inversion_comes_back_at_guidance_one_and_fails_at_seven_and_a_half(toybox):
-    figures = evaluate.inversion_figures(toybox, 8)
+    figures = evaluate.inversion_figures(toybox, 2)
     faithful = figures["DDIM inversion + replay at guidance 1, PSNR"]
     assert faithful >= 30
     assert figures["DDIM inversion + replay at guidance 7.5, PSNR"] <= faithful - 6

@@ -1,5 +1,6 @@
 """With equal prompts every attention technique gives the source, whatever ComfyUI's nodes made of the prompt."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -28,10 +29,25 @@ pytestmark = pytest.mark.usefixtures("in_a_node")
 
 EQUAL = 1e-5
 UNETS_ONLY = {"Plug-and-Play"}
+FEW = ("Prompt-to-Prompt replace", "KV Injection")
+"""One that reads words, and one that reads the picture."""
 TRANSFORMERS = ("Prompt-to-Prompt replace", "local blend refine", "MasaCtrl by words", "KV Injection", "KV-Edit")
 """What differs between UNets and transformers."""
 STOCK_FAILS = {("wan", "areas by percentage"), ("wan", "mask bounds")}
 """Areas in two dimensions, which ComfyUI itself cannot lay on a video."""
+
+
+EVERY_VERSION = [
+    pytest.param(True, id="few"),
+    pytest.param(
+        False, id="others", marks=pytest.mark.newest_only("all see the same parts of a conditioning as the few")
+    ),
+]
+"""Whether the techniques are the few that show how this ComfyUI builds conditionings, or all the others."""
+
+
+def among(names: Iterable[str], few: bool) -> list[str]:
+    return [name for name in names if (name in FEW) == few]
 
 
 @cache
@@ -39,27 +55,31 @@ def bench(family: str) -> Bench:
     return Bench(FAMILIES[family])
 
 
+@pytest.mark.parametrize("few", EVERY_VERSION)
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 @pytest.mark.parametrize("family", ["sd15", "sd3", "wan"])
-def test_equal_prompts_give_the_source(family: str, conditioning: str) -> None:
+def test_equal_prompts_give_the_source(family: str, conditioning: str, few: bool) -> None:
     if (family, conditioning) in STOCK_FAILS:
         pytest.skip("ComfyUI cannot build this for a video")
-    names = TECHNIQUES if FAMILIES[family].unet else TRANSFORMERS
+    names = among(TECHNIQUES if FAMILIES[family].unet else TRANSFORMERS, few)
     found = {name: apart(*ends(bench(family), name, conditioning)) for name in names}
     assert {name: far for name, far in found.items() if not far <= EQUAL and TECHNIQUES[name].equal} == {}
 
 
 @pytest.mark.parametrize("family", ["sdxl", "flux", "qwen"])
 @pytest.mark.parametrize("conditioning", ["plain", "concat behind another text", "combine with a longer text"])
-def test_they_do_on_other_families(family: str, conditioning: str) -> None:
-    found = {name: apart(*ends(bench(family), name, conditioning)) for name in TRANSFORMERS}
+@pytest.mark.parametrize("few", EVERY_VERSION)
+def test_they_do_on_other_families(family: str, conditioning: str, few: bool) -> None:
+    names = among(TRANSFORMERS, few)
+    found = {name: apart(*ends(bench(family), name, conditioning)) for name in names}
     assert {name: far for name, far in found.items() if not far <= EQUAL and TECHNIQUES[name].equal} == {}
 
 
 @pytest.mark.parametrize("conditioning", ["plain", "concat", "combine"])
 @pytest.mark.parametrize("family", ["sd15", "sd3"])
-def test_other_prompts_do_not(family: str, conditioning: str) -> None:
-    names = [name for name in TECHNIQUES if FAMILIES[family].unet or name not in UNETS_ONLY]
+@pytest.mark.parametrize("few", EVERY_VERSION)
+def test_other_prompts_do_not(family: str, conditioning: str, few: bool) -> None:
+    names = [name for name in among(TECHNIQUES, few) if FAMILIES[family].unet or name not in UNETS_ONLY]
     found = {name: apart(*ends(bench(family), name, conditioning, SOURCE, TARGET)) for name in names}
     assert {name: far for name, far in found.items() if not far > EQUAL} == {}
 
