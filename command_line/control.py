@@ -105,7 +105,7 @@ def words_in(studio: Studio, source: str, target: str, words: Sequence[str]) -> 
     ours, theirs = ([word for word in words if _has(one, word)] for one in tokens)
     for word in words:
         if word not in (*ours, *theirs):
-            raise Mistake(f"The word '{word}' is in neither prompt; name a word of '{source}' or '{target}'.")
+            raise Mistake(f"The word '{word}' is in neither prompt. Name a word of '{source}' or '{target}'.")
     return ours, theirs
 
 

@@ -1,18 +1,18 @@
 """What `--help` teaches."""
 
 INTRODUCTION = """\
-Invert a real picture into the noise that a diffusion model would have made it from, check that it comes back,
-and edit it by changing its description.
+Invert a real image into the noise that a diffusion model would have made it from, check the reconstruction,
+and edit the image by changing the prompt.
 
-  demo     edit six pictures of the embedded toybox world and compare with the truth; needs nothing
-  invert   picture -> trajectory file (.safetensors), and the picture that it gives back
-  edit     picture + old and new description -> edited picture
-  style    picture + the name or a picture of a style -> restyled picture
+  demo     edit six images of the embedded toybox world and compare with the truth; needs nothing
+  invert   image -> trajectory file (.safetensors), and the reconstructed image
+  edit     image + old and new prompt -> edited image
+  style    image + the name or an image of a style -> restyled image
   try-on   person + garment -> the person in the garment
-  video    clip + old and new description -> edited clip
-  look     where in the picture each word of its description draws attention, and masks of words
-  compare  every method that fits the model on one picture, side by side
-  report   how well the model can hold and retrace the picture, and what to try if it cannot
+  video    clip + old and new prompt -> edited clip
+  look     where in the image each word of the prompt draws attention, and masks of words
+  compare  every method that fits the model on one image, side by side
+  report   how well the model can represent and retrace the image, and what to try if it cannot
 """
 EXAMPLES = """\
 examples:
@@ -22,20 +22,20 @@ examples:
       --source "a cat on a sofa" --target "a dog on a sofa" --words cat dog
 """
 MODEL = """\
-'toybox' (the tiny embedded model, which knows 128 x 128 portraits of cartoon animals), 'toybox-flow' (the same as a
-rectified-flow transformer), or the folder of a Stable Diffusion 1, 2, XL or 3 or Flux model in diffusers' format, the
+'toybox' (the tiny embedded model, which knows 128 x 128 portraits of cartoon animals), 'toybox-flow' (a rectified-flow
+transformer of that world), or the folder of a Stable Diffusion 1, 2, XL or 3 or Flux model in diffusers' format, the
 one with model_index.json (default: %(default)s)"""
 GUIDANCE = "7.5; 7 for Stable Diffusion 3, 3.5 for Flux, 1 with --few-steps except for FLUX.1-dev"
 STEPS = "50; with --few-steps 4, 8 on transformers"
 EDIT = """\
-Edit a picture by changing its description. Words that both descriptions share keep their places in the picture;
-the new words take effect. --words or --mask keep the edit to a region.
+Edit an image by changing the prompt. Words that both prompts share keep their places in the image;
+new words take effect. --words or --mask keep the edit to a region.
 
 methods:
   direct           the source stays on the recorded trajectory: exact, fast, the best default
   null-text        optimises the empty prompt so that guidance retraces the source: slow, the classic
-  negative-prompt  the source description as negative prompt: fast, close to null-text
-  ddim             no repair: shows what the others are for
+  negative-prompt  the source prompt as negative prompt: fast, close to null-text
+  ddim             no repair: shows what the other methods are for
 """
 EDIT_EXAMPLES = """\
 examples:
@@ -52,18 +52,18 @@ examples:
     latent-inversion edit room.jpg --model DIR --trajectory room.safetensors --target "a glass chair"
 """
 COMPARE = """\
-Edit a picture with every method that fits the model, each with the settings that it was published with for this kind of
-model. Leaves a picture per method, one sheet of them all, and the figures: network evaluations, seconds, how well the
-method kept the source (PSNR of its source branch), and how far its edit went from the picture.
+Edit an image with every method that fits the model, each with its published settings for this kind of
+model. Leaves one image per method, one sheet of them all, and the figures: network evaluations, seconds, how well the
+method kept the source (PSNR of the source branch), and how far the edit went from the image.
 """
 COMPARE_EXAMPLES = """\
 example:
   latent-inversion compare cat.jpg --model DIR --source "a cat on a sofa" --target "a dog on a sofa"
 """
 LOOK = """\
-Show where in a picture each word of its description draws attention: the picture is inverted, and attention is read along
-its own trajectory. Leaves words.png, every word's map over the picture, and a mask a word for `edit --mask` or any other
-program, white where the word's region is.
+Show where in an image each word of the prompt draws attention: the image is inverted, and attention is read along
+the trajectory. Leaves words.png, every word's map over the image, and one mask per word for `edit --mask` or any other
+program, white in the region of the word.
 """
 LOOK_EXAMPLES = """\
 examples:

@@ -24,17 +24,17 @@ def add_memory(group: argparse._ArgumentGroup) -> None:
         "--bank-budget",
         type=values.gigabytes,
         metavar="GB",
-        help="gigabytes that the source's attention may take on the device, a step at a time (default: most of what is "
-        "free); beyond it moves to the CPU",
+        help="gigabytes of device memory that the source's attention may take, one step at a time (default: most of what is free); "
+        "beyond that, attention moves to the CPU",
     )
     group.add_argument(
         "--bank-precision",
         choices=tuple(PRECISIONS),
         default="recorded",
-        help="precision in which it is kept; all but 'recorded' change the edit a little, 'half-if-needed' only beyond the "
+        help="precision in which attention is kept; all but 'recorded' change the edit a little, 'half-if-needed' only beyond the "
         "budget (default: %(default)s)",
     )
-    group.add_argument("--bank-device", metavar="DEVICE", help="where it is kept (default: the model's device)")
+    group.add_argument("--bank-device", metavar="DEVICE", help="where attention is kept (default: the model's device)")
 
 
 def memory_of(options: argparse.Namespace) -> Memory:

@@ -109,7 +109,7 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise Mistake(f"The device {quoted(name)} cannot be used here; try --device cpu.") from error
+        raise Mistake(f"The device {quoted(name)} cannot be used here. Try --device cpu.") from error
     return device
 
 

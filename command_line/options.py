@@ -12,7 +12,7 @@ INVERSION_NAMES = {"ddim": "ddim", "fixed-point": "fixed point", "heun": "heun",
 def add_picture_and_model(command: argparse.ArgumentParser) -> None:
     """The picture to work on, the model, and where it runs."""
     command.add_argument(
-        "picture", type=Path, metavar="PICTURE", help="a picture file of any size; transparency is put on white"
+        "picture", type=Path, metavar="IMAGE", help="an image file of any size; transparency is put on white"
     )
     add_model(command)
     command.add_argument(
@@ -20,8 +20,8 @@ def add_picture_and_model(command: argparse.ArgumentParser) -> None:
         type=values.count,
         metavar="STEPS",
         default=0,
-        help="optimise the latent for so many steps until it decodes to the picture, which wins back what the autoencoder "
-        "loses; 30 are usual, and a --trajectory needs the same again (default: 0)",
+        help="optimise the latent for this many steps until it decodes to the image, which recovers what the autoencoder loses; 30 "
+        "are usual, and a --trajectory needs the same number again (default: 0)",
     )
 
 
@@ -47,13 +47,13 @@ def add_model(command: argparse.ArgumentParser) -> None:
         "--resize",
         type=values.side,
         metavar="SIDE",
-        help="first shrink the picture to this longer side, e.g. 512 for Stable Diffusion 1",
+        help="first shrink the image to this longer side, e.g. 512 for Stable Diffusion 1",
     )
     command.add_argument(
         "--few-steps",
         action="store_true",
         help="the model was distilled to few steps (Lightning, LCM, DMD, Turbo, schnell, klein): guidance 1, without a negative "
-        "description, and 4 or 8 steps unless others are asked for",
+        "prompt, and 4 or 8 steps unless set otherwise",
     )
     command.add_argument("--quiet", action="store_true", help="no progress bars")
 
@@ -64,11 +64,12 @@ def add_inversion(command: argparse.ArgumentParser) -> None:
         "--steps",
         metavar="NUMBER",
         type=values.steps,
-        help=f"steps of the trajectory (default: {texts.STEPS})",
+        help=f"number of steps of the trajectory (default: {texts.STEPS})",
     )
     command.add_argument(
         "--inversion",
         choices=tuple(INVERSION_NAMES),
         default="ddim",
-        help="ddim: one evaluation a step; fixed-point: retraces exactly at guidance 1, slower; heun, midpoint: second order, two evaluations (default: %(default)s)",
+        help="ddim: one evaluation per step; fixed-point: retraces exactly at guidance 1, slower; heun, midpoint: second order, two "
+        "evaluations (default: %(default)s)",
     )

@@ -36,7 +36,7 @@ def check_picture(out: Path, options: argparse.Namespace) -> None:
     try:
         Image.new("RGB", (8, 8)).save(BytesIO(), format_of(out))
     except (KeyError, OSError, ValueError) as error:
-        raise Mistake(f"{out} does not end like a picture file; use a name like {out.stem}.png.") from error
+        raise Mistake(f"{out} does not end like an image file. Use a name like {out.stem}.png.") from error
 
 
 def format_of(path: Path) -> str:
@@ -48,27 +48,27 @@ def check_file(out: Path, options: argparse.Namespace, ending: str = "") -> None
     """Raises Mistake if no file can be written there, or it is one that the command reads."""
     _check_names(out)
     if not out.name or out.is_dir():
-        raise Mistake(f"{out} is a folder; name a file in it.")
+        raise Mistake(f"{out} is a folder. Name a file in it.")
     if out.exists() and not (out.is_file() and os.access(out, os.W_OK)):
         raise Mistake(f"{out} cannot be written: it is a device, or protected. Choose another name.")
     if ending and out.suffix.lower() != ending:
-        raise Mistake(f"{out} does not end with {ending}; use a name like {out.stem}{ending}.")
+        raise Mistake(f"{out} does not end with {ending}. Use a name like {out.stem}{ending}.")
     _check_place(out)
     for path in inputs_of(options):
         if out.exists() and (out.samefile(path) or out.resolve().parent.samefile(path)):
-            raise Mistake(f"{out} is read by this command and would be lost; name another file with --out.")
+            raise Mistake(f"{out} is read by this command and would be lost. Name another file with --out.")
 
 
 def check_folder(out: Path, options: argparse.Namespace, names: str) -> None:
     """Raises Mistake if no folder can be filled there, or files of `names`, a pattern, are such that the command reads."""
     _check_names(out)
     if out.exists() and not out.is_dir():
-        raise Mistake(f"{out} is a file; name a folder.")
+        raise Mistake(f"{out} is a file. Name a folder.")
     _check_place(out / "0")
     inputs, filled = inputs_of(options), list(out.iterdir()) if out.exists() else []
     for path in [out, *(one for one in filled if re.fullmatch(names, one.name))]:
         if path.exists() and any(path.samefile(one) for one in inputs):
-            raise Mistake(f"{path} is read by this command and would be lost; name another folder with --out.")
+            raise Mistake(f"{path} is read by this command and would be lost. Name another folder with --out.")
 
 
 def _check_names(path: Path) -> None:
@@ -82,12 +82,12 @@ def _check_place(path: Path) -> None:
     """Raises Mistake if the folder is none, or may not be written to."""
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if not there.is_dir():
-        raise Mistake(f"{there} is a file, not a folder, so that {path.name} cannot be written into it.")
+        raise Mistake(f"{there} is a file, not a folder, so {path.name} cannot be written into it.")
     try:
         TemporaryFile(dir=there).close()
     except OSError as error:
         said = error.strerror or error
-        raise Mistake(f"The folder {there} cannot be written to ({said}); name another with --out.") from error
+        raise Mistake(f"The folder {there} cannot be written to ({said}). Name another with --out.") from error
 
 
 @contextmanager
@@ -113,5 +113,5 @@ def check_texts(options: argparse.Namespace) -> None:
         texts: Sequence[object] = value if isinstance(value, list) else [value]
         if any(HALVES.search(text) for text in texts if isinstance(text, str)):
             raise Mistake(
-                f"--{name.replace('_', '-')} holds bytes that are no text in UTF-8; set the terminal to UTF-8."
+                f"--{name.replace('_', '-')} contains bytes that are not UTF-8 text. Set the terminal to UTF-8."
             )

@@ -52,9 +52,9 @@ def _parser_class() -> type[argparse.ArgumentParser]:
 def _demo(commands: argparse._SubParsersAction) -> None:
     demo = commands.add_parser(
         "demo",
-        help="edit pictures of the toybox world and compare with the truth",
-        description="Edit six pictures that no model made and none has seen, and compare each edit with its true picture.\n"
-        "Leaves one sheet per edit and report.json with the figures. Takes under three minutes on two cores.",
+        help="edit images of the toybox world and compare with the truth",
+        description="Edit six images that no model made and none has seen, and compare each edit with its true result.\nLeaves one "
+        "sheet per edit and report.json with the figures. Takes under three minutes on two cores.",
     )
     demo.add_argument(
         "--out", type=Path, metavar="FOLDER", default=Path("out/demo"), help="the folder to fill (default: %(default)s)"
@@ -71,29 +71,29 @@ def _demo(commands: argparse._SubParsersAction) -> None:
 def _invert(commands: argparse._SubParsersAction) -> None:
     invert = commands.add_parser(
         "invert",
-        help="picture -> trajectory",
-        description="Record the trajectory of a picture: its latents from clean to pure noise. Writes a .safetensors file\n"
-        "that `edit` and `report` can use again, and beside it the picture that the trajectory gives back.",
+        help="image -> trajectory",
+        description="Record the trajectory of an image: its latents from clean to pure noise. Writes a .safetensors file\nthat "
+        "`edit` and `report` can use again, and beside it the image that the trajectory reconstructs.",
         epilog='example:\n  latent-inversion invert room.jpg --model DIR --prompt "a wooden chair" -o room.safetensors',
     )
     add_picture_and_model(invert)
-    invert.add_argument("--prompt", metavar="TEXT", default="", help="what the picture shows (default: nothing said)")
+    invert.add_argument("--prompt", metavar="TEXT", default="", help="what the image shows (default: nothing said)")
     add_inversion(invert)
     invert.add_argument(
-        "-o", "--out", type=Path, metavar="FILE", help="the trajectory (default: PICTURE's name with .safetensors)"
+        "-o", "--out", type=Path, metavar="FILE", help="the trajectory (default: IMAGE's name with .safetensors)"
     )
 
 
 def _report(commands: argparse._SubParsersAction) -> None:
     report = commands.add_parser(
         "report",
-        help="how well the picture is held and retraced",
-        description="Measure what stands between a picture and its edit: the autoencoder's ceiling, the inversion, the drift\n"
-        "under guidance. Prints the figures with advice and writes a picture of them.",
+        help="how well the image is represented and retraced",
+        description="Measure what stands between an image and its edit: the autoencoder's ceiling, the inversion, the drift\nunder "
+        "guidance. Prints the figures with advice and writes an image of them.",
     )
     add_picture_and_model(report)
     report.add_argument(
-        "--prompt", metavar="TEXT", help="what the picture shows (default: the prompt of --trajectory, or nothing)"
+        "--prompt", metavar="TEXT", help="what the image shows (default: the prompt of --trajectory, or nothing)"
     )
     report.add_argument(
         "--guidance", type=values.guidance, metavar="NUMBER", help=f"the guidance to test (default: {texts.GUIDANCE})"
@@ -106,5 +106,5 @@ def _report(commands: argparse._SubParsersAction) -> None:
         help="a file of `latent-inversion invert`, instead of inverting again",
     )
     report.add_argument(
-        "-o", "--out", type=Path, metavar="FILE", help="the picture (default: PICTURE's name with .report.png)"
+        "-o", "--out", type=Path, metavar="FILE", help="the report sheet (default: IMAGE's name with .report.png)"
     )

@@ -15,6 +15,6 @@ def found_region(studio: Studio, trajectory: Trajectory, source: str, target: st
     mask = widened(diff_edit_mask(studio.denoiser, trajectory.xs[-1], sigma, ours, theirs))
     if not bool(mask.any()):
         raise Mistake(
-            "The descriptions differ nowhere in the picture, so --find-region finds no region: change words of --target."
+            "The prompts differ nowhere in the image, so --find-region finds no region. Change words of --target."
         )
     return mask

@@ -85,7 +85,7 @@ def transferred(
     named = all(BLANK in wish.target for wish in wishes) or not looks
     styling = styling or (BY_WORD if named else BY_ATTENTION)
     if not looks and (styling.method or any(BLANK in wish.target for wish in wishes)):
-        raise Mistake("The style is to be taken from a picture, and there is none; name a style picture.")
+        raise Mistake("There is no image to take the style from. Name a style image.")
     words = style_words(studio, looks, styling.styles, making) if looks else [""] * len(wishes)
     targets = [wish.target.replace(BLANK, word) for wish, word in zip(wishes, words, strict=True)]
     sources = [wish.source for wish in wishes]

@@ -103,7 +103,7 @@ def regions_of(
     """Each mask that was given, or where the phrase's attention lies along the trajectory. Raises Mistake if there is neither."""
     unknown = [row for row, one in enumerate(shown) if one.mask is None]
     if any(not shown[row].clothing for row in unknown):
-        raise Mistake("Say where the clothing is: a mask, or the words of the description that name it.")
+        raise Mistake("The place of the clothing is missing. Give a mask, or the words that name the clothing.")
     found = {row: one.mask for row, one in enumerate(shown) if one.mask is not None}
     if unknown and trajectory is None:
         trajectory = inverted(studio, shown, making)
@@ -120,7 +120,7 @@ def _read(studio: Studio, shown: Clothes, trajectory: Trajectory) -> Tensor:
     try:
         return clothing_region(trajectory, studio.denoiser, studio.cond(shown.words), tokens, shown.clothing, size)
     except ValueError as error:
-        raise Mistake(f"{error} Give a mask, or words of the description.") from error
+        raise Mistake(f"{error} Give a mask, or words of the prompt.") from error
 
 
 def target_words(person: Clothes, garment: Clothes) -> str:

@@ -54,5 +54,5 @@ def _between(text: str, kind: Callable[[str], Number], what: str, low: Number, h
     except ValueError:
         number = None
     if number is None or not low <= number <= high:
-        raise ArgumentTypeError(f"wanted is a {what} between {low} and {high}; got {quoted(text)}")
+        raise ArgumentTypeError(f"expected a {what} between {low} and {high}; got {quoted(text)}")
     return number

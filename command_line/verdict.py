@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 from ..inversion_core.quality.verdict import Verdict, judge, kind
 from ..pictures.files import Pixels, to_tensor
 
-CHANGED = "{changed:.0%} of the picture changed; "
+CHANGED = "{changed:.0%} of the image changed; "
 SENTENCES = {
-    "Same": "nearly the same picture ({changed:.0%} of it changed): raise --guidance, lower --cross and --self, or say the change "
+    "Same": "nearly the same image ({changed:.0%} of it changed): raise --guidance, lower --cross and --self, or state the change "
     "plainly in --target",
-    "SameLossy": "nearly what the model makes of the unedited picture, which itself differs from it in {missed:.0%}: "
-    "`latent-inversion report` says what loses it",
-    "Lost": "nothing like the picture ({likeness:.0%} of its outlines are left): lower --guidance, raise --cross and --self, or "
+    "SameLossy": "nearly the model's reconstruction of the unedited image, which itself differs from the image in {missed:.0%}: "
+    "`latent-inversion report` says what the reconstruction loses",
+    "Lost": "nothing like the image ({likeness:.0%} of its outlines are left): lower --guidance, raise --cross and --self, or "
     "change fewer words",
-    "Unheld": "the model cannot hold this picture, the reconstruction is nothing like it either: `latent-inversion report` says "
-    "what loses it, and the toybox knows its own cartoons only",
+    "Unheld": "the model cannot represent this image, and the reconstruction is nothing like it either: `latent-inversion report` "
+    "says what is lost, and the toybox knows only its own cartoons",
     "Edited": CHANGED + "{likeness:.0%} of its outlines are kept",
-    "EditedFlat": CHANGED + "it has no outlines by which to tell what is kept",
+    "EditedFlat": CHANGED + "the image has no outlines that could show what is kept",
 }
 """By `kind`."""
 OUTCOMES = {
-    "same": "the same picture",
+    "same": "the same image",
     "lost": "nothing like it",
-    "unheld": "not held by the model",
+    "unheld": "not represented by the model",
     "edited": "edited",
 }
 """In a table."""
@@ -51,7 +51,7 @@ def note_equal(source: str, target: str) -> None:
     """Says on stderr that two descriptions are the same."""
     if source == target:
         print(
-            "note: source and target say the same, so nothing is asked to change; change a word of --target.",
+            "note: source and target are the same, so nothing should change; change a word of --target.",
             file=sys.stderr,
         )
 

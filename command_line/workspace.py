@@ -51,8 +51,8 @@ def open_job(options: argparse.Namespace) -> Job:
     studio = studio_of(options)
     if max(pixels.shape) > 2 * studio.trained_size and not options.resize:
         _say(
-            f"note: the picture is {pixels.shape[1]} x {pixels.shape[0]}, and the model learnt from "
-            f"{studio.trained_size} x {studio.trained_size}; --resize {studio.trained_size} is faster and works better."
+            f"note: the image is {pixels.shape[1]} x {pixels.shape[0]}, but the model was trained on {studio.trained_size} x "
+            f"{studio.trained_size}; --resize {studio.trained_size} is faster and works better."
         )
     picture = to_tensor(pixels, studio.multiple)
     x0 = studio.encode_picture(picture)
@@ -67,13 +67,13 @@ def trajectory_of(job: Job, options: argparse.Namespace, prompt: str | None) -> 
     storage.require_same_model(trajectory.provenance, job.studio.denoiser.identity)
     if prompt is not None and prompt != trajectory.provenance.prompt:
         raise Mistake(
-            f"{options.trajectory} was inverted as '{trajectory.provenance.prompt}', not '{prompt}'; "
-            "leave the source description out, or invert the picture again with the new one."
+            f"{options.trajectory} was inverted as '{trajectory.provenance.prompt}', not '{prompt}'. Leave --source out, or invert "
+            "the image again with the new prompt."
         )
     same = trajectory.shape == tuple(job.x0.shape) and _distance(trajectory.xs[-1], job.x0) < SAME_PICTURE
     if not same:
         raise Mistake(
-            f"{options.trajectory} is the trajectory of another picture than {options.picture}, or of another size."
+            f"{options.trajectory} is the trajectory of another image than {options.picture}, or of another size. Use the image that was inverted."
         )
     return trajectory
 

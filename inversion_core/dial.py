@@ -44,9 +44,9 @@ A few-step model is edited at guidance 1 throughout, and in the middle in four o
 def turned(preset: str, strength: float) -> Turned:
     """A preset's dial at `strength` in 0..1, straight between its three marks. Raises ValueError for another number or name."""
     if preset not in PRESETS:
-        raise ValueError(f"There is no preset '{preset}'; there are {', '.join(PRESETS)}.")
+        raise ValueError(f"There is no preset '{preset}'. Choose from: {', '.join(PRESETS)}.")
     if not 0 <= strength <= 1:
-        raise ValueError(f"Strength is between 0 (weak) and 1 (strong); got {strength}.")
+        raise ValueError(f"Strength must be between 0 (weak) and 1 (strong); got {strength}.")
     weak, middle, strong = PRESETS[preset]
     before, after, share = (weak, middle, 2 * strength) if strength < 0.5 else (middle, strong, 2 * strength - 1)
     between = {name: (1 - share) * getattr(before, name) + share * getattr(after, name) for name in vars(before)}

@@ -124,8 +124,8 @@ def require_unconditional(denoiser: EditableDenoiser, method: str) -> None:
     """Raises ValueError if the network has no unconditional branch, which `method` works on."""
     if denoiser.distilled:
         raise ValueError(
-            f"{method} works on the unconditional branch of guidance, and this model has none: guidance was distilled into "
-            "it as an input. Use direct inversion, which is exact without, or a model that is not distilled."
+            f"{method} changes the unconditional branch of guidance, which this model does not have: guidance was distilled into the "
+            "model as an input. Use direct inversion, which is exact without, or a model that is not distilled."
         )
 
 

@@ -17,14 +17,14 @@ AttentionEditSocket = io.Custom("ATTENTION_EDIT")
 def another_edit() -> io.Input:
     """Where a node takes the attention edits that its own joins."""
     return AttentionEditSocket.Input(
-        "attention_edit", optional=True, tooltip="Another attention edit, to act together with this one."
+        "attention_edit", optional=True, tooltip="Another attention edit to apply together with this one."
     )
 
 
 def all_edits() -> io.Output:
     """Where a node gives its attention edit, and those that came in."""
     return AttentionEditSocket.Output(
-        "edit", display_name="attention edit", tooltip="For Inversion Edit Sampler, or for another attention edit."
+        "edit", display_name="attention edit", tooltip="Attention edit, for a sampler or another attention edit."
     )
 
 
@@ -45,13 +45,13 @@ class Frame:
     def __post_init__(self) -> None:
         """Raises ValueError if there is no such picture."""
         if not all(type(size) is int for size in vars(self).values() if size is not None):
-            raise ValueError(f"the size of a picture is in whole pixels, not {self}")
+            raise ValueError(f"the size of an image is in whole pixels, not {self}")
         if not (0 < self.height <= self.padded_height and 0 < self.width <= self.padded_width):
             raise ValueError(
-                f"a picture of {self.width} x {self.height} is not padded to {self.padded_width} x {self.padded_height}"
+                f"an image of {self.width} x {self.height} is not padded to {self.padded_width} x {self.padded_height}"
             )
         if self.frames is not None and not 0 < self.frames <= (self.padded_frames or 0):
-            raise ValueError(f"a clip of {self.frames} frames is not continued to {self.padded_frames}")
+            raise ValueError(f"a clip of {self.frames} frames is not padded to {self.padded_frames}")
 
     @property
     def is_padded(self) -> bool:

@@ -51,7 +51,7 @@ def read_clip(path: Path) -> Footage:
     sizes = {frame.shape for frame in footage.frames}
     if len(sizes) != 1:
         found = f"frames of {len(sizes)} sizes" if sizes else "no frames"
-        raise Mistake(f"{path} has {found}; a clip is one or more pictures of one size.")
+        raise Mistake(f"{path} has {found}, but a clip is one or more images of one size.")
     return footage
 
 
@@ -107,7 +107,7 @@ def _animated(path: Path) -> Footage:
         with Image.open(path) as image:
             frames = [(frame.convert("RGBA"), frame.info.get("duration") or DURATION) for frame in _frames(image)]
     except Exception as error:  # as in `read_picture`
-        raise Mistake(f"{path} cannot be read as an animated picture: {plain(str(error), 200)}.") from error
+        raise Mistake(f"{path} cannot be read as an animated image: {plain(str(error), 200)}.") from error
     white = Image.new("RGBA", frames[0][0].size, "white")
     pixels = [np.asarray(Image.alpha_composite(white, frame).convert("RGB")) for frame, _ in frames]
     return Footage(pixels, [float(duration) for _, duration in frames])
@@ -122,8 +122,7 @@ def _av(path: Path) -> ModuleType:
         import av
     except ImportError as error:
         raise Mistake(
-            f"Video files such as {path} need PyAV: pip install av. Without it give a folder of pictures, or a GIF, WebP "
-            "or PNG animation."
+            f"Video files such as {path} need PyAV. Install it with pip install av, or give a folder of images, or a GIF, WebP or PNG animation."
         ) from error
     return av
 
@@ -133,7 +132,7 @@ def _video(path: Path) -> Footage:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise Mistake(f"{path} holds no pictures, only sound or text; name a video file.")
+                raise Mistake(f"{path} contains no images, only sound or text. Name a video file.")
             stream = container.streams.video[0]
             rate = stream.average_rate or Fraction(1000, DURATION)
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]

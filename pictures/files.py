@@ -30,11 +30,11 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.float32]:
     mask = np.asarray(_eight_bit(_opened(path), path).convert("L"), dtype=np.float32) / 255
     if mask.shape != size:
         raise Mistake(
-            f"The mask {path} is {mask.shape[1]} x {mask.shape[0]} and the picture {size[1]} x {size[0]}; "
-            "draw the mask on a copy of the picture, white where the edit may go and black elsewhere."
+            f"The mask {path} is {mask.shape[1]} x {mask.shape[0]}, but the image is {size[1]} x {size[0]}. Draw the mask on a copy "
+            "of the image, white where the edit may act and black elsewhere."
         )
     if not mask.any():
-        raise Mistake(f"The mask {path} is black everywhere, so nothing could change; make the region to edit white.")
+        raise Mistake(f"The mask {path} is black everywhere, so nothing could change. Make the region to edit white.")
     return mask
 
 
@@ -47,7 +47,7 @@ def write_picture(path: str | Path, pixels: Pixels) -> None:
     try:
         kind = format_of(path)
     except KeyError as error:
-        raise Mistake(f"{path} does not end like a picture file; use a name like {path.stem}.png.") from error
+        raise Mistake(f"{path} does not end like an image file. Use a name like {path.stem}.png.") from error
     with written(path) as temporary:
         Image.fromarray(pixels).save(temporary, kind)
 
@@ -97,13 +97,13 @@ def shrunk(pixels: Pixels, side: int) -> Pixels:
 
 
 def _opened(path: str | Path) -> Image.Image:
-    check_is_file(path, "picture")
+    check_is_file(path, "image")
     try:
         with Image.open(path) as image:
             image.load()
             return ImageOps.exif_transpose(image)
     except Exception as error:  # whatever a format's reader stumbles over in a file that is broken, or made to break it
-        raise Mistake(f"{path} cannot be read as a picture: {plain(str(error), 200)}.") from error
+        raise Mistake(f"{path} cannot be read as an image: {plain(str(error), 200)}.") from error
 
 
 def check_is_file(path: str | Path, what: str) -> None:
@@ -111,7 +111,7 @@ def check_is_file(path: str | Path, what: str) -> None:
     if not os.path.exists(path):
         raise Mistake(f"There is no {what} {path}.")
     if not os.path.isfile(path):
-        raise Mistake(f"{path} is a folder or a device, not a file; name a {what}.")
+        raise Mistake(f"{path} is a folder or a device, not a file. Name a file with the {what}.")
 
 
 def _eight_bit(image: Image.Image, path: str | Path) -> Image.Image:
@@ -120,6 +120,6 @@ def _eight_bit(image: Image.Image, path: str | Path) -> Image.Image:
         return image
     values = np.asarray(image, dtype=np.float64)
     if not np.isfinite(values).all():
-        raise Mistake(f"{path} holds values that are no numbers (NaN or infinity); save the picture anew.")
+        raise Mistake(f"{path} contains values that are not numbers (NaN or infinity). Save the image again.")
     top = 65535 if image.mode.startswith("I") and values.max() > 255 else 255 if values.max() > 1 else 1
     return Image.fromarray(np.rint(values.clip(0, top) / top * 255).astype(np.uint8))

@@ -404,5 +404,5 @@ def test_a_preset_is_chosen_by_the_networks_blocks():
     assert preset_for(small, masked=True).inject is inject_keys_values
     assert preset_for(small, masked=False).inject is inject_values and preset_for(small, masked=False).span[1] < 0.2
     PRESETS["RF-Edit (Flux)"].check(flux)
-    with pytest.raises(ValueError, match=r"19 double and 38 single blocks; this model has no block single\.20"):
+    with pytest.raises(ValueError, match=r"19 double and 38 single blocks, but this model has no block single\.20"):
         PRESETS["RF-Edit (Flux)"].check(small)

@@ -82,7 +82,7 @@ def test_what_cannot_be_looked_at_is_said(trajectory):
         word_attention(*look, PromptTokens((), LENGTH))
     with pytest.raises(ValueError, match="0 of the trajectory's 8 steps lie in the range"):
         word_attention(*look, TOKENS, active=window(SIGMAS, 0.5, 0.5))
-    with pytest.raises(ValueError, match="0 looks were asked for"):
+    with pytest.raises(ValueError, match="0 looks were requested"):
         word_attention(*look, TOKENS, looks=0)
     with pytest.raises(UnmatchedEdit, match="maps of words"):
         word_attention(*look, TOKENS, where=lambda site: site.block == "absent")

@@ -159,15 +159,15 @@ def test_what_a_family_cannot_do_is_refused_with_the_reason(comfy_server: ComfyS
     given = {"model": flux.model, "trajectory": inverted, "source": flux.source, "empty": flux.target}
     null_text = flux.graph.add("InversionNullTextOptimize", inner_steps=1, **given)
     message = failure(comfy_server, flux, flux.sample(inverted, null_text=null_text))
-    assert "Null-text optimisation works on the unconditional branch" in message and "'direct'" in message
+    assert "Null-text optimisation changes the unconditional branch" in message and "'direct'" in message
     message = failure(comfy_server, hunyuan, hunyuan.sample(hunyuan.invert(), unconditional="source prompt"))
-    assert "negative-prompt inversion" in message and "this model has none" in message and "'direct'" in message
+    assert "negative-prompt inversion" in message and "this model does not have" in message and "'direct'" in message
     other = bench("hunyuan")
     clip = other.graph.add("InversionToyboxLoader")[1]
     prompts = {"source_prompt": "a white cat", "target_prompt": "a white dog"}
     words = other.graph.add("InversionAttentionEdit", clip=clip, **prompts)
     message = failure(comfy_server, other, other.sample(other.invert(), attention_edit=words))
-    assert "this network, HunyuanVideo, is none of them" in message and "mask" in message
+    assert "this network is HunyuanVideo" in message and "mask" in message
 
 
 def test_prompt_to_prompt_holds_the_picture_on_a_transformer(comfy_server: ComfyServer, graph: Graph) -> None:

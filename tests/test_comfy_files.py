@@ -90,7 +90,7 @@ def test_levels_that_were_drawn_one_by_one_have_no_slope(comfy_server: ComfyServ
 @NEWEST
 def test_a_picture_that_is_not_in_the_batch_is_named(comfy_server: ComfyServer, studio: Studio) -> None:
     studio.graph.add("InversionTrajectoryView", trajectory=studio.inverted, vae=studio.vae, index=1)
-    with pytest.raises(ExecutionFailed, match="holds 1 picture, numbered from 0; there is no picture 1"):
+    with pytest.raises(ExecutionFailed, match="holds 1 image, numbered from 0; there is no image 1"):
         comfy_server.run(studio.graph.prompt)
 
 

@@ -275,9 +275,7 @@ def test_a_null_text_that_does_not_fit_is_refused(
 def test_wrong_sizes_are_refused(comfy_server: ComfyServer, studio: Studio) -> None:
     graph = studio.graph
     mask = graph.add("SolidMask", value=1.0, width=64, height=64)
-    assert "The mask is 64 x 64, but the picture is 128 x 128" in failure(
-        comfy_server, studio, studio.sample(mask=mask)
-    )
+    assert "The mask is 64 x 64, but the image is 128 x 128" in failure(comfy_server, studio, studio.sample(mask=mask))
     small = graph.add("EmptyImage", width=64, height=64)
     graph.add("InversionReport", original=small, reconstruction=studio.scene, trajectory=studio.inverted)
     with pytest.raises(ExecutionFailed, match="original: 1 of 64 x 64, reconstruction: 1 of 128 x 128"):

@@ -50,4 +50,4 @@ def test_a_node_that_needs_the_negative_prompt_asks_for_it(comfy_server: ComfySe
 
     inverted = studio.invert(model=patched(studio, "SelfAttentionGuidance"), steps=3)
     said = failure(comfy_server, studio, studio.sample(trajectory=inverted))
-    assert "works on the negative prompt even at guidance 1" in said and "SelfAttentionGuidance" in said
+    assert "uses the negative prompt even at guidance 1" in said and "SelfAttentionGuidance" in said

@@ -42,7 +42,7 @@ def test_beside_prompt_to_prompt(comfy_server: ComfyServer, studio: Studio) -> N
 @pytest.mark.parametrize(
     ("loader", "layer", "sentence"),
     [
-        ({"model": "DiT (rectified flow)"}, 3, "has none. On transformers"),
+        ({"model": "DiT (rectified flow)"}, 3, "does not have one. On transformers"),
         ({}, 6, "layers 0 to 5; there is no layer 6"),
     ],
 )

@@ -82,7 +82,7 @@ def test_work_without_a_trajectory_shows_its_progress(comfy_server: ComfyServer,
     assert result.words(refined.id)[0] == "refining the latent, step 1 of 5"
     assert result.words(many.id)[0] == "encoding, step 8 of 20"
     assert result.words(decoded.id)[0] == "decoding, step 8 of 20"
-    assert result.words(seen.id)[1].startswith("looking for the words, step 1 of ")
+    assert result.words(seen.id)[1].startswith("reading attention maps, step 1 of ")
     assert [value for value, _ in bars(result, many)] == [8, 16, 20]
 
 

@@ -99,7 +99,7 @@ def test_a_garment_is_brought_to_the_regions_size_and_place(comfy_server: ComfyS
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (lambda s: style(s, style=other(s, s.pair[2], steps=3)), "Invert both on one grid"),
+        (lambda s: style(s, style=other(s, s.pair[2], steps=3)), "Invert both on the same noise levels"),
         (lambda s: style(s, method="StyleID", layer=9), "met no attention call"),
         (lambda s: garment(s, region=s.graph.add("SolidMask", value=1.0, width=64, height=64)), "The mask is 64 x 64"),
     ],

@@ -27,7 +27,7 @@ def test_the_report_shows_the_edit_and_says_what_came_out(comfy_server: ComfySer
     (text,), (unedited,), (unchanged,) = (result.outputs[node.id]["text"] for node in (report, bare, same))
     assert "changed by the edit" in text and "of its outlines" in text
     assert "changed by the edit" not in unedited
-    assert "changed by the edit  0.0 %" in unchanged and "Nearly the same picture came out" in unchanged
+    assert "changed by the edit  0.0 %" in unchanged and "The result is nearly the same image" in unchanged
     (narrow,), (wide,), (plots,) = (comfy_server.images(result, node.id) for node in (bare, report, curves))
     assert narrow.width < wide.width and plots.height < wide.height, "one more picture in the row"
     blue = np.abs(np.asarray(plots.convert("RGB")).astype(int) - (40, 110, 190)).sum(-1) < 30
@@ -46,7 +46,7 @@ def test_before_after_shows_both_and_gives_them_side_by_side(comfy_server: Comfy
     assert view["verdicts"] == [{"id": "verdictSame", "values": {"changed": "0", "likeness": "100"}}]
     assert {"filename", "subfolder", "type"} <= set(view["before"][0]) and len(differing["after"]) == 1
     said, none, _, share = ("".join(result.outputs[node.id]["text"]) for node in shown)
-    assert said.startswith("Nearly the same picture came out (0 % of it changed). Turn strength up")
+    assert said.startswith("The result is nearly the same image (0 % of it changed). Turn strength up")
     assert float(none) == 0 and 0.3 < float(share) <= 1
     (picture,) = comfy_server.images(result, saved.id)
     assert picture.size == (128 + 4 + 128, 128)

@@ -74,7 +74,7 @@ def test_a_video_goes_in_and_comes_out(comfy_server: ComfyServer, cinema: Cinema
 @NEWEST
 def test_a_window_that_is_too_small_is_refused(comfy_server: ComfyServer, cinema: Cinema) -> None:
     cinema.show(cinema.video(spacing=4, window=5)[0])
-    with pytest.raises(PromptRejected, match="set 'window' to 6 or more"):
+    with pytest.raises(PromptRejected, match="Set 'window' to 6 or more"):
         comfy_server.run(cinema.graph.prompt)
 
 

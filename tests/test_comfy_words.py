@@ -102,7 +102,7 @@ def test_what_is_read_together_with_a_word_is_said_at_its_node(comfy_server: Com
     latent = edited(graph, made, made[3], edit, edit[1])
     graph.add("TestCompare", a=latent, b=made[3])
     result = comfy_server.run(graph.prompt)
-    assert result.words(edit.id) == ["'只' is read together with what stands beside it, as '一只'"]
+    assert result.words(edit.id) == ["'只' is read together with its neighbours, as '一只'"]
 
 
 @NEWEST

@@ -140,8 +140,8 @@ def test_widening_by_reflection_is_undone(size):
 
 
 MISTAKES = {
-    "no picture": (["edit", "nowhere.png", "--target", "x"], "no picture nowhere.png"),
-    "no model": (["edit", "photo.png", "--target", "x", "--model", "."], "no model folder"),
+    "no picture": (["edit", "nowhere.png", "--target", "x"], "no image nowhere.png"),
+    "no model": (["edit", "photo.png", "--target", "x", "--model", "."], "not a model folder"),
     "no target": (["edit", "photo.png"], "--target"),
     "steps": (["invert", "photo.png", "--steps", "0"], "between 1 and 999"),
     "share": (["edit", "photo.png", "--target", "x", "--cross", "4"], "between 0 and 1"),
@@ -150,20 +150,23 @@ MISTAKES = {
     "weighted word": (["edit", "photo.png", "--target", "a dog", "--weights", "hat=2"], "no word 'hat'"),
     "weights without control": (
         ["edit", "photo.png", "--target", "a dog", "--weights", "dog=2", "--cross", "0"],
-        "raise --cross",
+        "Raise --cross",
     ),
     "negative": (
         ["edit", "photo.png", "--target", "a dog", "--method", "null-text", "--negative", "x"],
         "null-text sets its own",
     ),
     "scheduler": (["invert", "photo.png", "--scheduler", "normal"], "none; leave --scheduler out"),
-    "long prompt": (["invert", "photo.png", "--prompt", "cat " * 90], "Shorten it"),
+    "long prompt": (["invert", "photo.png", "--prompt", "cat " * 90], "Shorten"),
     "foreign trajectory": (["edit", "photo.png", "--target", "x", "--trajectory", "photo.png"], "cannot be read"),
     "device": (["invert", "photo.png", "--device", "gpu"], "--device cpu"),
     "ending": (["invert", "photo.png", "-o", "t.safetensors", "--device", "quantum:3"], "quantum:3"),
-    "picture ending": (["edit", "photo.png", "--target", "x", "-o", "out.xyz"], "does not end like a picture"),
-    "two regions": (["edit", "photo.png", "--target", "x", "--mask", "m.png", "--find-region"], "give one of them"),
-    "mask size": (["edit", "photo.png", "--target", "x", "--mask", "small.png"], "4 x 4 and the picture 37 x 21"),
+    "picture ending": (["edit", "photo.png", "--target", "x", "-o", "out.xyz"], "does not end like an image"),
+    "two regions": (
+        ["edit", "photo.png", "--target", "x", "--mask", "m.png", "--find-region"],
+        "Use only one of the two",
+    ),
+    "mask size": (["edit", "photo.png", "--target", "x", "--mask", "small.png"], "4 x 4, but the image is 37 x 21"),
     "black mask": (["edit", "photo.png", "--target", "x", "--mask", "black.png"], "black everywhere"),
     "guidance": (
         ["edit", "photo.png", "--target", "x", "--method", "null-text", "--guidance", "1"],
@@ -190,7 +193,7 @@ def test_words_are_looked_for_before_the_picture_is_inverted(photo, model, capsy
     assert main([*map(str, given), "--words", "Mädchen", "Kätzchen", "--weights", "Kätzchen=2"]) == 0
     from latent_inversion.command_line.commands import commands
 
-    monkeypatch.setattr(commands, "trajectory_of", lambda *a, **o: pytest.fail("the picture is inverted"))
+    monkeypatch.setattr(commands, "trajectory_of", lambda *a, **o: pytest.fail("the image is inverted"))
     assert "'Hut' is in neither prompt" in failed(capsys, *given, "--words", "Hut")[1]
 
 
@@ -201,7 +204,7 @@ def test_trajectories_of_another_picture_prompt_or_model_are_refused(photo, mode
     edit = ["--trajectory", "t.safetensors", "--target", "a dog"]
     assert "not 'a hat'" in failed(capsys, "edit", photo, *edit, "--source", "a hat", *base)[1]
     Image.new("RGB", (37, 21), "red").save("other.png")
-    assert "trajectory of another picture" in failed(capsys, "edit", "other.png", *edit, *base)[1]
+    assert "trajectory of another image" in failed(capsys, "edit", "other.png", *edit, *base)[1]
     trained = tiny_diffusion.write_pipeline(tmp_path / "trained")
     tiny_diffusion.tiny_unet(seed=5).save_pretrained(str(trained / "unet"))
     assert "another model" in failed(capsys, "edit", photo, *edit, "--model", str(trained), *FAST)[1]

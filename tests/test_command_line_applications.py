@@ -106,8 +106,8 @@ def test_pictures_of_any_size_on_another_model(files, model):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["style", "person.png", "--source", "a cat"], "Say which style"),
-        (["style", "person.png", "--target", "a {} of a cat"], "Say which style"),
+        (["style", "person.png", "--source", "a cat"], "There is no style"),
+        (["style", "person.png", "--target", "a {} of a cat"], "There is no style"),
         (["style", "person.png", "--target", "a {} of a cat", "--style-picture", "sketch.png"], "--style-source"),
         (["try-on", "person.png", "garment.png", "--clothing", "shirt"], "--garment or --garment-mask"),
         (

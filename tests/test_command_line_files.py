@@ -220,7 +220,7 @@ def test_the_frames_beside_a_clip_never_lie_on_the_clip_that_is_read(no_work, ca
 
 
 def test_an_inversion_has_the_ending_of_its_kind(no_work, capsys):
-    assert "use a name like out.safetensors" in refusal(capsys, *PICTURE["invert"], "out.png")
+    assert "Use a name like out.safetensors" in refusal(capsys, *PICTURE["invert"], "out.png")
 
 
 @pytest.mark.parametrize("device", ["moon", "meta", "cuda:99"])
@@ -248,7 +248,7 @@ def harmful() -> dict[str, str]:
     Path("empty.png").write_bytes(b"")
     Image.fromarray(np.full((8, 8), np.nan, np.float32)).save("nan.tiff")
     Image.fromarray(np.full((8, 8), np.inf, np.float32)).save("infinite.tiff")
-    refused = dict.fromkeys(("bomb.png", "torn.png", "empty.png"), "cannot be read as a picture")
+    refused = dict.fromkeys(("bomb.png", "torn.png", "empty.png"), "cannot be read as an image")
     return refused | {"pipe.png": "not a file", "folder.png": "not a file", "nan.tiff": "NaN", "infinite.tiff": "NaN"}
 
 
@@ -271,7 +271,7 @@ def test_clips_that_are_none_are_refused_by_name():
         sound.setnchannels(1), sound.setsampwidth(2), sound.setframerate(8000), sound.writeframes(b"\0\0" * 800)
     os.mkfifo("pipe.mp4")
     for name, words in (
-        ("sound.wav", "holds no pictures"),
+        ("sound.wav", "contains no images"),
         ("pipe.mp4", "not a file"),
         ("none.gif", "There is no clip"),
     ):

@@ -64,4 +64,4 @@ def test_what_cannot_be_understood_is_repeated_escaped_and_cut(capsys, text):
 def test_texts_of_another_encoding_are_refused_by_name(capsys, name):
     given = {"--target": "a cat"} | {name: b"\xff cat".decode("utf-8", "surrogateescape")}
     code = main(["edit", "nowhere.png", *(text for pair in given.items() for text in pair)])
-    assert code == 2 and f"{name} holds bytes that are no text in UTF-8" in capsys.readouterr().err
+    assert code == 2 and f"{name} contains bytes that are not UTF-8 text" in capsys.readouterr().err

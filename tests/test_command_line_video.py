@@ -58,7 +58,7 @@ def test_clips_with_loss_come_back_nearly(footage, name):
 def test_a_video_file_needs_pyav_and_says_so(footage, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     for work in (lambda: write_clip(Path("clip.mp4"), footage), lambda: clips._av(Path("clip.mp4"))):
-        with pytest.raises(Mistake, match="need PyAV: pip install av"):
+        with pytest.raises(Mistake, match=r"need PyAV\. Install it with pip install av"):
             work()
 
 
@@ -97,7 +97,7 @@ def test_settings_reach_the_edit(footage, model):
         ("nowhere.gif", [], "There is no clip nowhere.gif"),
         ("mixed", [], "frames of 2 sizes"),
         ("empty", [], "no frames"),
-        ("broken.gif", [], "cannot be read as an animated picture"),
+        ("broken.gif", [], "cannot be read as an animated image"),
         ("walk", ["--spacing", "8", "--window", "6"], "windows of at least 2 frames more"),
         ("walk", ["--words", "house"], "The word 'house' is in neither prompt"),
     ],

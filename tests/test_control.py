@@ -211,5 +211,5 @@ def test_transformers_refuse_a_control(networks):
     steered = replace(prompt, control=Control(networks[0], hint(1)))
     sigma = torch.tensor(0.5, dtype=torch.float64)
     latent = normal(1, 4, 8, 8, seed=3)
-    with pytest.raises(ValueError, match="ControlNets steer UNets only"):
+    with pytest.raises(ValueError, match="ControlNets steer only UNets"):
         FlowDenoiser(tiny_flow.tiny_sd3())(latent, sigma, Cond(steered))

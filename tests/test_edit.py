@@ -155,5 +155,5 @@ def test_a_reference_is_shown_at_every_step_and_only_its_own_technique_sees_it()
 def test_a_reference_on_another_grid_is_refused():
     trajectory = inverted(AttentionNetwork())
     short = replace(trajectory, sigmas=trajectory.sigmas[1:], xs=trajectory.xs[1:])
-    with pytest.raises(ValueError, match="on one grid"):
+    with pytest.raises(ValueError, match="on the same noise levels"):
         edit(trajectory, AttentionNetwork(), Cond(SOURCE), Cond(TARGET), techniques=[from_reference(short, [])])

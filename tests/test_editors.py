@@ -139,7 +139,7 @@ def test_a_method_of_the_other_family_is_refused(monkeypatch):
 def test_a_trajectory_of_another_inversion_is_refused():
     trajectory = trajectory_for(EDITORS["ddim"], job_for("ve"))
     for name in ("EDICT", "heun", "edit-friendly DDPM"):
-        with pytest.raises(ValueError, match=f"Invert the picture with '{name}'"):
+        with pytest.raises(ValueError, match=f"Invert the image with '{name}'"):
             run_editor(name, job_for("ve"), trajectory)
 
 

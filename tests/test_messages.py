@@ -34,7 +34,7 @@ def asked_for() -> set[str]:
 
 def sentences() -> dict[str, str]:
     """The sentences of the verdict as the server says them."""
-    module = ast.parse((ROOT / "nodes" / "report_verdict.py").read_text(encoding="utf-8"))
+    module = ast.parse((ROOT / "nodes" / "looking" / "report_verdict.py").read_text(encoding="utf-8"))
     given = {ast.unparse(one.targets[0]): one.value for one in module.body if isinstance(one, ast.Assign)}
     return ast.literal_eval(given["SENTENCES"])
 

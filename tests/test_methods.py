@@ -172,7 +172,7 @@ def test_null_text_refuses_what_it_cannot_do():
         optimize_null_text(inverted(Mixture()), Mixture(), Cond(SOURCE))
     result = optimize_null_text(inverted(Mixture()), Mixture(), GUIDED, inner_steps=0)
     other = invert(INVERSIONS["ddim"], Mixture(), picture(), leading(scaled_linear_sigmas(), 7), Cond(SOURCE))
-    with pytest.raises(ValueError, match="another grid"):
+    with pytest.raises(ValueError, match="other noise levels"):
         replay(other, with_null_text(Mixture(), result), GUIDED)
 
 

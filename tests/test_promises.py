@@ -143,7 +143,7 @@ def inverted_with_it(name: str, family: str) -> None:
 PROMISES: dict[str, tuple[str, Callable[[str, str], None]]] = {
     "ddim": ("first order; close at guidance 1", first_order),
     "negative-prompt": ("the guidance-1 reconstruction", plain_reconstruction),
-    "ProxNPI": ("the guidance-1 reconstruction, or nearer to the picture", at_least_the_reconstruction),
+    "ProxNPI": ("the guidance-1 reconstruction, or nearer to the image", at_least_the_reconstruction),
     "direct": ("source exact at any guidance", source_exact),
     "DirectEdit": ("source prompt at guidance 1: exact", at_guidance_one),
     "h-Edit-D": ("equal prompts and weights: exact (the published weights differ)", equal_weights),
@@ -153,12 +153,12 @@ PROMISES: dict[str, tuple[str, Callable[[str, str], None]]] = {
         at_the_inversions_guidance,
     ),
     "LEDITS++": ("no concept: exact", without_a_concept),
-    "FlowEdit": ("equal prompts and guidance: the picture", at_one_guidance_for_both),
-    "FlowAlign": ("equal prompts, at any guidance: the picture", at_any_guidance),
-    "DDCM": ("equal prompts and guidance: the picture", at_one_guidance_for_both),
+    "FlowEdit": ("equal prompts and guidance: the image", at_one_guidance_for_both),
+    "FlowAlign": ("equal prompts, at any guidance: the image", at_any_guidance),
+    "DDCM": ("equal prompts and guidance: the image", at_one_guidance_for_both),
     "Uni-Edit": ("equal prompts, inverted with them at guidance 1: close to the source path", inverted_with_it),
-    "TurboEdit": ("equal prompts, at any guidance: the picture", at_any_guidance),
-    "ChordEdit": ("equal prompts and guidance: the picture, but for the closing pass", but_for_the_closing_pass),
+    "TurboEdit": ("equal prompts, at any guidance: the image", at_any_guidance),
+    "ChordEdit": ("equal prompts and guidance: the image, but for the closing pass", but_for_the_closing_pass),
     "EDICT": ("exact in float64 to 1e-13", in_float64),
     "BDIA": ("exact in float64 to 1e-13", in_float64),
     "O-BELM": ("exact in float64 to 1e-13", in_float64),
@@ -169,7 +169,7 @@ PROMISES: dict[str, tuple[str, Callable[[str, str], None]]] = {
 }
 ELSEWHERE = {
     "null-text": "no step ends worse than it began",
-    "RF-Inversion": "eta 1 returns the picture",
+    "RF-Inversion": "eta 1 returns the image",
     **dict.fromkeys(("heun", "midpoint", "fireflow", "dpmpp_2m"), "second order"),
 }
 """What other tests hold: test_methods, test_flow_control, test_solvers."""

@@ -214,7 +214,7 @@ def test_adain_gives_the_references_mean_and_spread():
 def test_masks_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"0\.\.1"):
         worn(2 * half())
-    with pytest.raises(ValueError, match="2 masks of garments and 3 regions"):
+    with pytest.raises(ValueError, match="2 garment masks for 3 regions"):
         worn(half(2), half(3))
 
 
@@ -233,7 +233,7 @@ def test_style_id_acts_on_the_decoder_from_its_layer_on():
 
 def test_a_method_without_a_trajectory_refuses_a_reference():
     technique = style_aligned(ANOTHER, Cond(OTHER), active=WHOLE)
-    with pytest.raises(ValueError, match="walks along no trajectory"):
+    with pytest.raises(ValueError, match="follows no trajectory"):
         delta_edit(
             flow_edit(), AttentionNetwork(), PICTURE.xs[-1], SIGMAS, Cond(SOURCE), GUIDED, techniques=[technique]
         )

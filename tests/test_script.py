@@ -138,7 +138,7 @@ def test_words_in_two_writings_are_one_word_to_an_alignment():
 
 
 def test_a_text_that_is_read_otherwise_is_refused():
-    with pytest.raises(ValueError, match="reads 'a &#233;' as 'a é', so its words cannot be told apart"):
+    with pytest.raises(ValueError, match="reads 'a &#233;' as 'a é', so the words cannot be told apart"):
         words_of_pieces({1: "a</w>", 2: "Ã©</w>"}, 8, "a &#233;")
 
 

@@ -216,11 +216,11 @@ def with_head(path, head, body):
         ({"xs": {"dtype": ["F32"], "shape": [4], "data_offsets": [0, 32]}}, "damaged"),
         ({"xs": {"dtype": "F32"}}, "lacks 'shape'"),
         ({"xs": 7}, "damaged"),
-        ({"xs": {"dtype": "U8", "shape": [4, 1, 4, 6, 5], "data_offsets": [0, 480]}}, "no latents of one picture"),
-        ({"xs": {"dtype": "F32", "shape": [480], "data_offsets": [0, 1920]}}, "no latents of one picture"),
+        ({"xs": {"dtype": "U8", "shape": [4, 1, 4, 6, 5], "data_offsets": [0, 480]}}, "not latents of one image"),
+        ({"xs": {"dtype": "F32", "shape": [480], "data_offsets": [0, 1920]}}, "not latents of one image"),
         ({"sigmas": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}, "its sigmas are F32"),
         ({"sigmas": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}}, "2 to 10000 in one row"),
-        ({"noise": {"dtype": "F32", "shape": [3, 1, 4, 1, 1], "data_offsets": [0, 48]}}, "no latents of one picture"),
+        ({"noise": {"dtype": "F32", "shape": [3, 1, 4, 1, 1], "data_offsets": [0, 48]}}, "not latents of one image"),
         ({"secret": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, "do not belong there: secret"),
         ({"thumbnail": {"dtype": "U8", "shape": [9999, 1, 3], "data_offsets": [0, 29997]}}, "thumbnail is U8"),
         ({"__metadata__": 3}, "not texts by name"),
@@ -243,7 +243,7 @@ def test_heads_that_lie_are_refused(tmp_path, changes, message):
         (b"[" * 100_000, "nested too deeply|cannot be read"),
         (b'{"a": ' * 100_000, "nested too deeply|cannot be read"),
         (b'{"a": ' + b"9" * 100_000 + b"}", "cannot be read|damaged"),
-        (b"[]", "its JSON is no object"),
+        (b"[]", "its JSON is not an object"),
         (b"{}", "some other safetensors file"),
         (b"\xff\xfe" * 10, "cannot be read"),
     ],
@@ -344,7 +344,7 @@ def test_a_file_that_ends_too_soon_is_refused(tmp_path, monkeypatch):
         return header
 
     monkeypatch.setattr(storage, "header_of", cut)
-    with pytest.raises(StorageError, match="cut off while it was read"):
+    with pytest.raises(StorageError, match="cut off while being read"):
         load_trajectory(path)
 
 
@@ -381,14 +381,14 @@ def test_memory_that_does_not_suffice_is_said(tmp_path, monkeypatch):
 
     path = rewritten(tmp_path)
     monkeypatch.setattr(storage, "_tensor", none_left)
-    with pytest.raises(StorageError, match="for which the memory does not suffice"):
+    with pytest.raises(StorageError, match="and memory does not suffice"):
         load_trajectory(path)
 
 
 @pytest.mark.parametrize(
     ("kept", "message"),
     [
-        (lambda: trajectory(shape=(16, 6, 5)), "no latents of one picture"),
+        (lambda: trajectory(shape=(16, 6, 5)), "not latents of one image"),
         (lambda: replace(trajectory(), xs=tuple(1e9 * x for x in trajectory().xs)), "beyond 1e.07"),
         (lambda: replace(trajectory(), sigmas=1e308 * SIGMAS), "its sigmas hold values beyond 1e.06"),
         (lambda: replace(trajectory(path=RF), sigmas=5 * SIGMAS), "its sigmas hold values beyond 1.001"),

@@ -171,7 +171,7 @@ def test_two_encoders_words_have_the_columns_of_both():
     both = joined(first, {0: "▁A", 1: "▁por", 2: "cupine", 3: "▁hat"}, 6)
     assert both.length == 14 and both.starts == (0, 8)
     assert both.columns_of("porcupine") == (2, 3, 9, 10) and both.columns_of("hat") == (4, 11)
-    with pytest.raises(ValueError, match="so its words cannot be told apart"):
+    with pytest.raises(ValueError, match="so the words cannot be told apart"):
         joined(first, {0: "▁A", 1: "▁cat"}, 6)
 
 

@@ -27,7 +27,7 @@ def test_a_day_made_brighter_or_a_little_darker_is_no_night(gain: float) -> None
     before, truth = drawn(NIGHT)
     found = nearness(before, (gain * before).clamp(0, 1), truth)
     assert all("time: night" in one.missing for one in found)
-    assert all(str(one).startswith("The change is not there (time: night): the edit is ") for one in found)
+    assert all(str(one).startswith("The change is missing (time: night): the edit is ") for one in found)
 
 
 def test_the_true_edit_is_right_and_the_picture_itself_is_not() -> None:

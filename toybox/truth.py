@@ -36,7 +36,7 @@ class Nearness:
         if not self.wanted:
             return f"The edit is {near}."
         if self.missing:
-            return f"The change is not there ({', '.join(self.missing)}): the edit is {near}."
+            return f"The change is missing ({', '.join(self.missing)}): the edit is {near}."
         return f"The change is there ({', '.join(self.wanted)}): the edit is {near}."
 
 

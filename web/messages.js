@@ -10,53 +10,56 @@ const ENGLISH = {
   before: "before",
   brightWhere: "'{word}': bright where it draws attention",
   chosenMask: "the mask: {words}",
-  compareHint: "Drag the line, or use the arrow keys; double click puts it back in the middle.",
+  compareHint: "Drag the line, or use the arrow keys. Double-click to return the line to the middle.",
   divider: "line between before and after",
-  filesBring: "bring in a trajectory file",
-  filesFailed: "{name} was not brought in: {reason}",
+  filesBring: "import a trajectory file",
+  filesFailed: "{name} was not imported: {reason}",
   filesFilter: "find by name, prompt or model",
-  filesForeign: "it is no whole trajectory file. Save Trajectory writes such files; send for this one again.",
+  filesForeign: "this is not a complete trajectory file. Save or download it again.",
   filesListing: "The saved trajectories could not be listed: {reason}",
-  filesNone: "No trajectory is saved here yet. Save Trajectory writes them; drop such a file on the canvas to bring it in.",
+  filesNone: "No trajectory is saved here yet. Save one with Save Trajectory, or drop a trajectory file on the canvas.",
   filesNotice: "Trajectory files",
   filesNullText: "with null text",
-  filesOpenWorkflow: "open its workflow",
-  filesPictures: "{count} pictures",
+  filesOpenWorkflow: "open the workflow",
+  filesPictures: "{count} images",
   filesSteps: "{count} steps",
   filesTooLarge:
-    "it has {size} MB, and this ComfyUI takes {limit} MB. Copy it into ComfyUI's input folder, or start ComfyUI with " +
-    "--max-upload-size {wanted}.",
-  next: "next pictures",
+    "the file has {size} MB, but this ComfyUI accepts up to {limit} MB. Copy the file into ComfyUI's input folder, or " +
+    "start ComfyUI with --max-upload-size {wanted}.",
+  next: "next images",
   pairOf: "{number} of {count}",
   pointAtWord: "Point at a word; choose words for the mask.",
-  previous: "previous pictures",
-  runToCompare: "Run the workflow to compare the pictures.",
+  previous: "previous images",
+  runToCompare: "Run the workflow to compare the images.",
   runToSeeWords: "Run the workflow to see the words.",
-  thePicture: "the picture",
-  verdictEdited: "{changed} % of the picture changed; {likeness} % of its outlines are kept.",
-  verdictEditedFlat: "{changed} % of the picture changed; it has no outlines by which to tell what is kept.",
-  verdictEditedFlatMask: "{changed} % of the mask changed; outside it are no outlines by which to tell what is kept.",
-  verdictEditedMask: "{changed} % of the mask changed; outside it {likeness} % of the outlines are kept.",
+  thePicture: "the image",
+  verdictEdited: "{changed} % of the image changed; {likeness} % of its outlines are kept.",
+  verdictEditedFlat: "{changed} % of the image changed; the image has no outlines that could show what is kept.",
+  verdictEditedFlatMask:
+    "{changed} % of the mask changed; outside the mask there are no outlines that could show what is kept.",
+  verdictEditedMask: "{changed} % of the mask changed; {likeness} % of the outlines outside the mask are kept.",
   verdictLost:
-    "Nothing like the picture came out ({likeness} % of its outlines are left). Turn strength down, take the preset " +
-    "'keep the shape', lengthen the cross and self windows in Attention Edit, or change fewer words of the prompt.",
+    "The result is nothing like the image ({likeness} % of its outlines are left). Turn strength down, choose the " +
+    "preset 'keep the shape', lengthen the cross and self windows in Attention Edit, or change fewer words of the " +
+    "prompt.",
   verdictLostMask:
-    "Outside the mask nothing like the picture came out ({likeness} % of its outlines are left). Turn strength down, " +
-    "give the mask to Inversion Edit Sampler too, or put the original back outside it in Inversion Decode.",
+    "Outside the mask, the result is nothing like the image ({likeness} % of its outlines are left). Turn strength " +
+    "down, connect the mask to Inversion Edit Sampler too, or restore the original outside the mask in Inversion " +
+    "Decode.",
   verdictSame:
-    "Nearly the same picture came out ({changed} % of it changed). Turn strength up, shorten the cross and self " +
+    "The result is nearly the same image ({changed} % of it changed). Turn strength up, shorten the cross and self " +
     "windows in Attention Edit, or name what should change in the target prompt.",
   verdictSameLossy:
-    "Nearly what the model makes of the unedited picture came out ({changed} % differs from that), and that itself " +
-    "differs visibly from the picture in {missed} %. Turn strength up for the edit; connect Inversion Report for the " +
-    "rest.",
+    "The result is nearly the model's reconstruction of the unedited image ({changed} % differs), and that " +
+    "reconstruction differs visibly from the image in {missed} %. Turn strength up for the edit; connect Inversion " +
+    "Report to see what the reconstruction loses.",
   verdictSameMask:
-    "Nearly the same picture came out ({changed} % of the mask changed). Turn strength up, shorten the cross and self " +
-    "windows in Attention Edit, or name what should change in the target prompt.",
+    "The result is nearly the same image ({changed} % of the mask changed). Turn strength up, shorten the cross and " +
+    "self windows in Attention Edit, or name what should change in the target prompt.",
   verdictUnheld:
-    "The model cannot hold this picture: the reconstruction is nothing like it either ({likeness} % of its outlines " +
-    "are left in the edit). Check that checkpoint and VAE belong together and are made for such pictures, and invert " +
-    "at guidance 1 in more steps. The toybox knows its own cartoons only.",
+    "The model cannot represent this image: the reconstruction is nothing like it either ({likeness} % of its " +
+    "outlines are left in the edit). Check that checkpoint and VAE belong together and are made for such images, and " +
+    "invert at guidance 1 with more steps. The toybox knows only its own cartoons.",
   wordsOfPrompt: "words of the prompt",
 };
 

@@ -39,9 +39,9 @@ def style_command(options: argparse.Namespace) -> None:
     target = options.source if options.target is None else options.target
     blanks = BLANK in target
     if options.style_picture is None and (blanks or options.method or options.target is None):
-        raise Mistake("Say which style: name it in --target, or give a picture of it with --style-picture.")
+        raise Mistake("There is no style. Name it in --target, or give an image of the style with --style-picture.")
     if blanks and BLANK not in options.style_source:
-        raise Mistake(f"The word of the style is to be read: write {BLANK} for it in --style-source too.")
+        raise Mistake(f"The word of the style is not marked in --style-source. Write {BLANK} for the word there too.")
     out = options.out or options.picture.with_name(options.picture.stem + ".styled.png")
     check_picture(out, options)
     pixels = opened(options.picture, options)
@@ -71,7 +71,7 @@ def try_on_command(options: argparse.Namespace) -> None:
         (options.garment, options.garment_mask, "--garment or --garment-mask"),
     ):
         if not told and mask is None:
-            raise Mistake(f"Say where the clothing is in each picture: give {where}.")
+            raise Mistake(f"The place of the clothing is missing for each image. Give {where}.")
     out = options.out or options.picture.with_name(options.picture.stem + ".dressed.png")
     check_picture(out, options)
     pixels, garment = (opened(path, options) for path in (options.picture, options.garment_picture))
@@ -88,7 +88,7 @@ def try_on_command(options: argparse.Namespace) -> None:
     edited = edited if region is None else pasted(pixels, edited, region)
     write_picture(out, edited)
     worn = made.region[0, 0, : pixels.shape[0], : pixels.shape[1]].cpu().numpy()
-    print(f"dressed         {out} ({float(made.region.mean()):.0%} of the picture is the region)")
+    print(f"dressed         {out} ({float(made.region.mean()):.0%} of the image is the region)")
     print(f"verdict         {sentence(*verdicts([pixels], [edited], [back], worn))}")
 
 

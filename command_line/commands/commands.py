@@ -89,7 +89,7 @@ def edit_command(options: argparse.Namespace) -> None:
     (verdict,) = verdicts([job.pixels], [pixels], [back], mask)
     print(f"edited          {out}")
     print(f"verdict         {sentence(verdict)}")
-    print(f"source branch   {_psnr(back, job.pixels)} (how well the method kept the picture)")
+    print(f"source branch   {_psnr(back, job.pixels)} (how well the method kept the image)")
 
 
 def report_command(options: argparse.Namespace) -> None:
@@ -140,17 +140,20 @@ def _control(job: Job, options: argparse.Namespace, mask: NDArray[np.float32] | 
 def _check(options: argparse.Namespace) -> None:
     """Options that do not go together, found before anything is loaded."""
     if options.weights and not _or_usual(options, options.cross, usual=1.0):
-        raise Mistake("--weights acts while --cross lasts, and --cross is 0; raise --cross.")
+        raise Mistake("--weights acts while --cross lasts, but --cross is 0. Raise --cross.")
     if options.kv_edit and options.mask is None and not options.find_region:
-        raise Mistake("--kv-edit makes a region anew; name the mask's picture with --mask, or add --find-region.")
+        raise Mistake("--kv-edit redraws a region. Name a mask image with --mask, or add --find-region.")
     if options.find_region and options.mask is not None:
-        raise Mistake("--mask names the region and --find-region looks for it; give one of them.")
+        raise Mistake("--mask names the region and --find-region looks for one. Use only one of the two.")
     if options.few_steps and (options.negative or options.method not in ("direct", "ddim")):
         raise Mistake(
-            "--few-steps models have no negative description: edit with --method direct or ddim, without --negative."
+            "--few-steps models take no negative prompt. Edit with --method direct or ddim, without --negative."
         )
     if options.negative is not None and options.method not in ("direct", "ddim"):
-        raise Mistake(f"--negative works with the methods direct and ddim; {options.method} sets its own.")
+        raise Mistake(
+            f"--negative works with the methods direct and ddim, but {options.method} sets its own negative prompt. Leave --negative "
+            "out, or choose another method."
+        )
 
 
 def _or_usual(options: argparse.Namespace, given: float | None, usual: float) -> float:

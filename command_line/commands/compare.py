@@ -38,9 +38,7 @@ def compare_command(options: argparse.Namespace) -> None:
         [],
         [Cell("the picture", job.pixels, options.source), Cell("the autoencoder alone", job.picture(job.x0))],
     )
-    print(
-        f"{'method':<20} {'evaluations':>11} {'seconds':>8} {'source kept':>12} {'edit against picture':>21}  verdict"
-    )
+    print(f"{'method':<20} {'evaluations':>11} {'seconds':>8} {'source kept':>12} {'edit against image':>21}  verdict")
     with bar(shown=not options.quiet) as on_step:
         for result in compare(
             edit_job(job, options, on_step),
@@ -59,11 +57,11 @@ def compare_command(options: argparse.Namespace) -> None:
                 cells.append(Cell(result.name, edited, note_of(row)))
     if len(cells) == FIRST:
         reasons = "; ".join(f"{row['method']}: {row['refused']}" for row in rows)
-        raise Mistake(f"No method could edit this picture. {reasons}")
+        raise Mistake(f"No method could edit this image. {reasons}")
     lines = [f"from: {options.source}", f"to: {options.target}"]
     write_picture(out / "methods.png", sheet("Methods side by side", lines, cells))
     write_text(out / "methods.json", json.dumps({"methods": rows}, indent=2) + "\n")
-    print(f"{len(cells) - FIRST} pictures, methods.png and methods.json in {out}")
+    print(f"{len(cells) - FIRST} images, methods.png and methods.json in {out}")
 
 
 def file_of(method: str) -> str:
@@ -85,7 +83,7 @@ def chosen(job: Job, names: list[str], few_steps: bool = False) -> list[str]:
     able = fitting(job.studio.denoiser, few_steps)
     for name in names:
         if name not in able:
-            raise Mistake(f"{quoted(name)} does not work on this kind of model; these do: {', '.join(able)}.")
+            raise Mistake(f"{quoted(name)} does not work on this kind of model. Choose from: {', '.join(able)}.")
     return names or able
 
 

@@ -127,7 +127,7 @@ def drawn(shown: Shown) -> Pixels:
         for method, (picture, quality) in shown.traced.items()
     }
     outside = (
-        "the whole picture changes" if math.isnan(outcome.psnr_outside) else f"outside {outcome.psnr_outside:.1f} dB"
+        "the whole image changes" if math.isnan(outcome.psnr_outside) else f"outside {outcome.psnr_outside:.1f} dB"
     )
     verdict = "the judge sees the change" if outcome.edit_right else "the judge does not see the change"
     cells = [

@@ -16,7 +16,7 @@ METHOD_NAMES = ("direct", "null-text", "negative-prompt", "ddim")
 def add_edit(commands: argparse._SubParsersAction) -> None:
     """The command and what it takes."""
     edit = commands.add_parser(
-        "edit", help="picture + new description -> picture", description=texts.EDIT, epilog=texts.EDIT_EXAMPLES
+        "edit", help="image + new prompt -> image", description=texts.EDIT, epilog=texts.EDIT_EXAMPLES
     )
     add_picture_and_model(edit)
     _words(edit.add_argument_group("the change"))
@@ -33,26 +33,26 @@ def add_edit(commands: argparse._SubParsersAction) -> None:
         help="a file of `latent-inversion invert`, instead of inverting again",
     )
     edit.add_argument(
-        "-o", "--out", type=Path, metavar="FILE", help="the edited picture (default: PICTURE's name with .edited.png)"
+        "-o", "--out", type=Path, metavar="FILE", help="the edited image (default: IMAGE's name with .edited.png)"
     )
 
 
 def _words(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--source", metavar="TEXT", help="what the picture shows (default: the prompt of --trajectory, or nothing)"
+        "--source", metavar="TEXT", help="what the image shows (default: the prompt of --trajectory, or nothing)"
     )
     group.add_argument(
-        "--target", metavar="TEXT", required=True, help="what it shall show: the source with some words changed"
+        "--target", metavar="TEXT", required=True, help="what the image should show: the source with some words changed"
     )
     group.add_argument("--method", choices=METHOD_NAMES, default="direct", help="see above (default: %(default)s)")
     group.add_argument(
-        "--guidance", type=values.guidance, metavar="NUMBER", help=f"pull of the target (default: {texts.GUIDANCE})"
+        "--guidance", type=values.guidance, metavar="NUMBER", help=f"guidance scale (default: {texts.GUIDANCE})"
     )
     group.add_argument(
         "--negative",
         metavar="TEXT",
-        help="what guidance leads away from, with direct and ddim (default: nothing said); the source description here "
-        "keeps more of the picture but may miss the change",
+        help="what guidance leads away from, with direct and ddim (default: nothing said); the source prompt here keeps more of the "
+        "image but may miss the change",
     )
 
 
@@ -61,23 +61,21 @@ def _attention(group: argparse._ArgumentGroup) -> None:
         "--cross",
         metavar="SHARE",
         type=values.share,
-        help="share of the steps, 0..1, in which shared words keep their places (default: 0.2; 0 with "
-        "--plug-and-play, --share or --kv-edit)",
+        help="fraction of the steps, 0..1, in which shared words keep their places (default: 0.2; 0 with --plug-and-play, --share or --kv-edit)",
     )
     group.add_argument(
         "--self",
         dest="self_attention",
         metavar="SHARE",
         type=values.share,
-        help="share of the steps, 0..1, that keep the shapes of the source (default: 0.6; 0.4 on transformers; 0 with "
+        help="fraction of the steps, 0..1, that keep the shapes of the source (default: 0.6; 0.4 on transformers; 0 with "
         "--plug-and-play, --share or --kv-edit); lower it to change shapes",
     )
     group.add_argument(
         "--align",
         choices=("refine", "replace"),
         default="refine",
-        help="refine: new words find their own places; replace: a new word takes the old one's place (default: "
-        "%(default)s)",
+        help="refine: new words find their own places; replace: a new word takes the old one's place (default: %(default)s)",
     )
     group.add_argument(
         "--weights",
@@ -97,8 +95,8 @@ def _plug_and_play(group: argparse._ArgumentGroup) -> None:
         const=LAYER,
         metavar="LAYER",
         help="keep layout and shapes by the features and self-attention of the UNet's decoder, from this layer on (default: "
-        "%(const)s, as published for Stable Diffusion 1; the toybox has 6 layers, and 3 suits it); the descriptions may differ "
-        "in every word",
+        "%(const)s, as published for Stable Diffusion 1; the toybox has 6 layers, and 3 suits it); the prompts may differ in every "
+        "word",
     )
 
 
@@ -106,14 +104,14 @@ def _sharing(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--share",
         choices=tuple(SHARES),
-        help="masactrl: self-attention asks the source's keys and values from step 4 of 50 on, in the later layers; kv: keys and "
-        "values of the source in the blocks published for the network, else in the later half; values: its values only, in the "
-        "first steps. Inside --mask kv and values spare the edit",
+        help="masactrl: self-attention attends to the source's keys and values from step 4 of 50 on, in the later layers; kv: keys "
+        "and values of the source in the blocks published for the network, else in the later half; values: only values of the "
+        "source, in the first steps. Inside --mask, kv and values leave the edit alone",
     )
     group.add_argument(
         "--kv-edit",
         action="store_true",
-        help="compute only the region of --mask, in sight of the source's own background",
+        help="compute only the region of --mask, while attending to the source's own background",
     )
 
 
@@ -123,17 +121,16 @@ def _region(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         default=[],
         metavar="WORD",
-        help="edit only where these words of either description draw attention",
+        help="edit only where these words of either prompt draw attention",
     )
     group.add_argument(
         "--mask",
         type=Path,
         metavar="FILE",
-        help="edit only where this picture, of PICTURE's size, is white",
+        help="edit only where this mask image, of IMAGE's size, is white",
     )
     group.add_argument(
         "--find-region",
         action="store_true",
-        help="edit only where the two descriptions differ on the picture (DiffEdit); for changes of a part of it, not of its "
-        "light or style",
+        help="edit only where the two prompts differ on the image (DiffEdit); for changes of a part of the image, not of light or style",
     )

@@ -17,32 +17,32 @@ def add_look(commands: argparse._SubParsersAction) -> None:
     """The command and what it takes."""
     look = commands.add_parser(
         "look",
-        help="where in the picture each word draws attention; masks of words",
+        help="where in the image each word draws attention; masks of words",
         description=texts.LOOK,
         epilog=texts.LOOK_EXAMPLES,
     )
     add_picture_and_model(look)
-    look.add_argument("--prompt", metavar="TEXT", required=True, help="what the picture shows")
+    look.add_argument("--prompt", metavar="TEXT", required=True, help="what the image shows")
     look.add_argument(
-        "--words", nargs="+", metavar="WORD", default=[], help="words or phrases of it (default: every word)"
+        "--words", nargs="+", metavar="WORD", default=[], help="words or phrases of the prompt (default: every word)"
     )
     look.add_argument(
         "--threshold",
         type=values.share,
         metavar="SHARE",
-        help="how much of a word's strongest value counts as its region (default: 0.4)",
+        help="how much of a word's strongest value counts as the region of that word (default: 0.4)",
     )
     look.add_argument(
         "--softness",
         type=values.share,
         metavar="SHARE",
         default=0.0,
-        help="how wide the masks' soft edge is, in the same measure (default: black and white)",
+        help="width of the soft edge of the masks, in the units of --threshold (default: black and white)",
     )
     look.add_argument(
         "--alone",
         action="store_true",
-        help="each word's own attention, instead of how much more it draws than the other words",
+        help="show each word's own attention, instead of how much more attention it draws than the other words",
     )
     add_inversion(look)
     look.add_argument(
@@ -52,7 +52,7 @@ def add_look(commands: argparse._SubParsersAction) -> None:
         help="a file of `latent-inversion invert`, instead of inverting again",
     )
     look.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="the folder to fill (default: PICTURE's name with .words)"
+        "--out", type=Path, metavar="FOLDER", help="the folder to fill (default: IMAGE's name with .words)"
     )
 
 
@@ -94,7 +94,7 @@ def look_command(options: argparse.Namespace) -> None:
     for number, (word, shown_as, mask) in enumerate(zip(words, labels, masks, strict=True), 1):
         name = f"{number:02d}-{_file_name(word)}.png"
         write_picture(out / name, np.rint(255 * mask.numpy()).astype(np.uint8))
-        print(f"{name:<24} {shown_as}: {float(mask.mean()):.0%} of the picture")
+        print(f"{name:<24} {shown_as}: {float(mask.mean()):.0%} of the image")
     tell(tokens, words)
     print(f"maps: {out / 'words.png'}")
 

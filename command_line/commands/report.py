@@ -46,12 +46,12 @@ def report_picture(
         Cell("retraced", plain.pixels, f"guidance 1: {plain}"),
         Cell(f"retraced at guidance {guidance:g}", guided.pixels, f"plain DDIM: {guided}"),
         Cell("autoencoder's error, 8 times", amplified(held.pixels, pixels)),
-        Cell("retracing's error, 8 times", amplified(plain.pixels, held.pixels), "against the autoencoder's picture"),
-        Cell("guidance's error, 8 times", amplified(guided.pixels, held.pixels), "against the autoencoder's picture"),
+        Cell("retracing's error, 8 times", amplified(plain.pixels, held.pixels), "against the autoencoder's image"),
+        Cell("guidance's error, 8 times", amplified(guided.pixels, held.pixels), "against the autoencoder's image"),
         Cell(
             "distance from the trajectory",
             curves([("guidance 1", plain.drift, BLUE), (f"guidance {guidance:g}", guided.drift, RED)]),
-            "relative, from the noisiest level to the picture",
+            "relative, from the noisiest level to the image",
         ),
     ]
     lines = [
@@ -75,18 +75,17 @@ def advice(
     figures = Held(plain.psnr, white, held.psnr, guided.psnr)
     told = {"lost": figures.lost, "pulled": plain.psnr - guided.psnr, "others": "" if distilled else " or null-text"}
     found = [ADVICE[finding].format(**told) for finding in findings(figures) if finding in ADVICE]
-    return found or ["Nothing is wrong: the picture is held and retraced well."]
+    return found or ["Nothing is wrong: the image is represented and retraced well."]
 
 
 ADVICE = {
-    "autoencoder": "The autoencoder itself loses much of this picture: no edit can be closer. A larger picture, or a model made "
-    "for such pictures, helps; with a mask the rest keeps its own pixels.",
-    "inversion": "The trajectory loses {lost:.1f} dB beyond the autoencoder even without guidance: try more --steps, --inversion "
-    "fixed-point, or a description nearer to the picture. The method 'direct' does not depend on it.",
-    "guidance": "Guidance pulls the picture away by {pulled:.1f} dB, as it does for any picture: edit with --method direct "
-    "(exact){others}, not ddim.",
-    "coloured": "The inverted noise is not white: it still holds the picture, so strong changes may come out dull. Try more "
-    "--steps or a description nearer to the picture.",
+    "autoencoder": "The autoencoder itself loses much of this image, and no edit can be closer. Use a larger image, or a model made "
+    "for such images; with a mask, everything outside keeps its own pixels.",
+    "inversion": "The trajectory loses {lost:.1f} dB beyond the autoencoder even without guidance. Try more --steps, --inversion "
+    "fixed-point, or a prompt closer to the image; the method 'direct' does not depend on this.",
+    "guidance": "Guidance pulls the image away by {pulled:.1f} dB, as with any image. Edit with --method direct (exact){others}, not ddim.",
+    "coloured": "The inverted noise is not white but still contains the image, so strong changes may come out dull. Try more "
+    "--steps or a prompt closer to the image.",
 }
 """What the command says of each finding."""
 

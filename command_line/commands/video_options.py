@@ -14,9 +14,9 @@ SHARE = 0.0
 took 1.2 dB from the PSNR inside the region that changes, and gave 0.3 dB outside."""
 
 DESCRIPTION = """\
-Edit a clip by changing its description, with a model of pictures. All frames are inverted; key frames are edited
-together, and what changes in them follows the motion into every frame. Long clips go through in windows, so that memory
-does not grow with them.
+Edit a clip by changing its prompt, with an image model. All frames are inverted; key frames are edited together, and
+the changes in them follow the motion into every frame. Long clips are edited in windows, so that memory does not grow
+with their length.
 
 ways to hold the frames together:
 """
@@ -32,10 +32,10 @@ def add_video(commands: argparse._SubParsersAction) -> None:
     """The command and what it takes."""
     ways = "".join(f"  {name:<24} {way.about}\n" for name, way in WAYS.items())
     video = commands.add_parser(
-        "video", help="clip + new description -> clip", description=DESCRIPTION + ways, epilog=EXAMPLES
+        "video", help="clip + new prompt -> clip", description=DESCRIPTION + ways, epilog=EXAMPLES
     )
     video.add_argument(
-        "clip", type=Path, metavar="CLIP", help="a folder of pictures, an animated GIF, WebP or PNG, or a video file"
+        "clip", type=Path, metavar="CLIP", help="a folder of images, an animated GIF, WebP or PNG, or a video file"
     )
     add_model(video)
     _words(video.add_argument_group("the change"))
@@ -46,16 +46,16 @@ def add_video(commands: argparse._SubParsersAction) -> None:
         "--out",
         type=Path,
         metavar="CLIP",
-        help="the edited clip: a file, or a folder for frames alone (default: CLIP's name with edited). Beside a file its "
-        "frames lie in a folder",
+        help="the edited clip: a file, or a folder for frames alone (default: CLIP's name with edited). The frames of a file lie in "
+        "a folder beside it",
     )
 
 
 def _words(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--source", metavar="TEXT", required=True, help="what the clip shows")
-    group.add_argument("--target", metavar="TEXT", required=True, help="what it shall show: some words changed")
+    group.add_argument("--target", metavar="TEXT", required=True, help="what the clip should show")
     group.add_argument(
-        "--guidance", type=values.guidance, metavar="NUMBER", help=f"pull of the target (default: {texts.GUIDANCE})"
+        "--guidance", type=values.guidance, metavar="NUMBER", help=f"guidance scale (default: {texts.GUIDANCE})"
     )
     group.add_argument("--negative", metavar="TEXT", default="", help="what guidance leads away from")
     for name, kept in (("cross", "shared words keep their places"), ("self", "the shapes of the source stay")):
@@ -65,7 +65,7 @@ def _words(group: argparse._ArgumentGroup) -> None:
             metavar="SHARE",
             type=values.share,
             default=SHARE,
-            help=f"share of the steps, 0..1, in which {kept} (Prompt-to-Prompt; default: %(default)s)",
+            help=f"fraction of the steps, 0..1, in which {kept} (Prompt-to-Prompt; default: %(default)s)",
         )
     group.add_argument(
         "--align",
@@ -78,7 +78,7 @@ def _words(group: argparse._ArgumentGroup) -> None:
         nargs="+",
         default=[],
         metavar="WORD",
-        help="edit only where these words of either description draw attention",
+        help="edit only where these words of either prompt draw attention",
     )
 
 
@@ -87,7 +87,7 @@ def _frames(group: argparse._ArgumentGroup) -> None:
     for name, usual, what in (
         ("spacing", SPACING, "frames from one key frame to the next"),
         ("window", WINDOW, "frames edited in one window"),
-        ("together", TOGETHER, "frames shown to the network at once, beside the key frames"),
+        ("together", TOGETHER, "frames per run of the network, beside the key frames"),
     ):
         group.add_argument(
             f"--{name}", type=values.steps, default=usual, metavar="NUMBER", help=f"{what} (default: %(default)s)"

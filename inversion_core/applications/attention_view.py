@@ -42,7 +42,7 @@ def word_attention(
     check_usable(trajectory, denoiser)
     words = [word.columns for word in tokens.words]
     if not words:
-        raise ValueError("The prompt has no words to look for; write what the picture shows.")
+        raise ValueError("The prompt has no words to look for. Write what the image shows.")
     levels = levels_of(trajectory, active, looks)
     total = len(levels) * (2 if spreads else 1)
 
@@ -68,8 +68,8 @@ def levels_of(trajectory: Trajectory, active: SigmaRange | None, looks: int) -> 
     inside = [n for n in range(trajectory.steps) if active is None or float(trajectory.sigmas[n]) in active]
     if not inside or looks < 1:
         raise ValueError(
-            f"There is nothing to look at: {len(inside)} of the trajectory's {trajectory.steps} steps lie in the range, "
-            f"and {looks} looks were asked for. Widen the range, or look at least once."
+            f"{len(inside)} of the trajectory's {trajectory.steps} steps lie in the range, and {looks} looks were requested, so no "
+            "attention can be read. Widen the range, or set at least one look."
         )
     count = min(looks, len(inside))
     return [inside[int((place + 0.5) * len(inside) / count)] for place in range(count)]

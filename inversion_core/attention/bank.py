@@ -98,9 +98,9 @@ class Bank:
         except KeyError:
             if site.turn and _key(name, replace(site, turn=0)) in self._kept:
                 raise LookupError(
-                    f"A node on this model has the network predict the target once more in a step ({site.kind}-attention of block "
-                    f"{site.block}), but not the source, so there is no '{name}' for it. Give source and target the same "
-                    "guidance, or take that node off the model."
+                    f"A node on this model runs the network once more in a step for the target ({site.kind}-attention of block "
+                    f"{site.block}), but not for the source, so there is no '{name}' for that call. Give source and target the same "
+                    "guidance, or remove that node from the model."
                 ) from None
             raise LookupError(
                 f"The source pass recorded no '{name}' for {site.kind}-attention, {site.branch} part {site.part}, of block "

@@ -20,10 +20,7 @@ CPU = torch.device("cpu")
 HALF = torch.float16
 SHARE = 0.8
 """How much of the free memory a bank may take; the rest is the network's own."""
-ADVICE = (
-    "Use fewer blocks, shorter windows, a smaller picture or fewer frames at once; or store the bank on the CPU or in half "
-    "precision."
-)
+ADVICE = "Use fewer blocks, shorter windows, a smaller image or fewer frames at once; or store the bank on the CPU or in half precision."
 
 
 class BankTooLarge(ValueError):

@@ -137,8 +137,8 @@ def check_text(tokens: int, length: int) -> None:
     """Raises ValueError if the network attends to another number of text `tokens` than the `length` of the prompt that was aligned."""
     if tokens != length:
         raise ValueError(
-            f"The prompt was aligned over {length} tokens, but the network attends to {tokens} of text. Take the prompt's "
-            "words from the model's own text encoder."
+            f"The prompt was aligned over {length} tokens, but the network attends to {tokens} text tokens. Take the words of the "
+            "prompt from the model's own text encoder."
         )
 
 
@@ -151,8 +151,8 @@ def own_text(tokens: Heads, site: Site) -> Heads:
         return tokens
     if tokens.shape[2] % len(site.text):
         raise ValueError(
-            f"The prompt has {len(site.text)} tokens, but the network attends to {tokens.shape[2]}: something else adds "
-            "tokens to the text. Leave out the patch that does."
+            f"The prompt has {len(site.text)} tokens, but the network attends to {tokens.shape[2]}: a patch adds tokens to the text. "
+            "Remove that patch from the model."
         )
     return tokens[:, :, : len(site.text)]
 

@@ -25,7 +25,7 @@ def image_tokens(site: Site) -> bool:
 
 def name_for(technique: str, trajectory: Trajectory) -> str:
     """A name in the bank that no other picture's recording has."""
-    return f"{technique}, picture {id(trajectory):x}"
+    return f"{technique}, image {id(trajectory):x}"
 
 
 def shown(

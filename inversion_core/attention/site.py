@@ -113,9 +113,9 @@ class EditedCall:
             edit for edit in self.edits for site in sites if not (site.told or edit.watches) and edit.meets(site)
         ]:
             raise ValueError(
-                f"A node on this model shows the {sites[0].kind}-attention more prompts than ComfyUI names (regional prompts by "
-                f"attention couple), so the edit '{untold[0].name}' cannot tell them apart. Take that node off the model, and "
-                "give regions by Conditioning Set Mask or Set Area instead."
+                f"A node on this model passes the {sites[0].kind}-attention more prompts than ComfyUI names (regional prompts by "
+                f"attention couple), so the edit '{untold[0].name}' cannot tell them apart. Remove that node from the model, and set "
+                "regions with Conditioning Set Mask or Set Area instead."
             )
         if not self._met_by(sites):
             return attend(q, k, v)
@@ -172,8 +172,7 @@ class EditedCall:
             if number not in self._met and not self._missed(edit, absent):
                 seen = {f"{site.kind} {site.block} {site.grid[1]}x{site.grid[2]}" for site in self._seen}
                 raise UnmatchedEdit(
-                    f"The edit '{edit.name}' met no attention call that it applies to. Calls seen: "
-                    f"{', '.join(sorted(seen)) or 'none'}."
+                    f"The edit '{edit.name}' met no attention call that it applies to. Calls seen: {', '.join(sorted(seen)) or 'none'}."
                 )
 
     def _met_by(self, sites: Sequence[Site]) -> bool:
@@ -216,8 +215,8 @@ class Patched:
         out = self.attend(q, k, v)
         if out.shape[2] != q.shape[2]:
             raise ValueError(
-                "A node on this model hands values on in the place of attention (perturbed attention), and this edit shows the "
-                "picture other keys beside its own (a style, a garment, other frames). Take that node off the model."
+                "A node on this model passes values on in place of attention (perturbed attention), and this edit adds keys of "
+                "other images (a style, a garment, other frames). Remove that node from the model."
             )
         return out
 

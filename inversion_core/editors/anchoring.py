@@ -33,16 +33,18 @@ EDITORS: dict[str, Editor] = {
     "direct": planned(_direct, solver=None, about="holds the source exactly"),
     "DirectEdit": planned(
         _direct_edit,
-        about="asks for the target where the inversion asked for the source",
+        about="runs the target prompt where the inversion ran the source prompt",
         settings={path: Settings(2.0, 1.0, 1.0, 30) for path in ("ve", "rf")},
     ),
-    "h-Edit-D": planned(_h_edit, uncond=True, about="follows the source, then moves to the target", settings=H_EDIT),
+    "h-Edit-D": planned(
+        _h_edit, uncond=True, about="follows the source, then moves towards the target", settings=H_EDIT
+    ),
     "h-Edit-R": planned(
         _h_edit,
         inversion="edit-friendly DDPM",
         solver="ddpm",
         uncond=True,
-        about="the same along noise maps; freer",
+        about="follows the source along noise maps, then moves towards the target; freer than h-Edit-D",
         settings=H_EDIT,
     ),
 }

@@ -49,7 +49,7 @@ def _uni_edit(job: Job, trajectory: Trajectory) -> Plan:
 EDITORS: dict[str, Editor] = {
     "FlowEdit": Editor(
         _free(flow_edit()),
-        about="no inversion: follows the difference of the velocities of two coupled noisings",
+        about="follows the difference between the velocities of two coupled noisings, without inversion",
         settings={
             "ve": Settings(guidance=7.5, source_guidance=1.5, strength=0.8, steps=28),
             "rf": Settings(guidance=13.5, source_guidance=3.5, strength=33 / 50, steps=50),
@@ -66,7 +66,7 @@ EDITORS: dict[str, Editor] = {
     ),
     "DDCM": Editor(
         _free(ddcm),
-        about="no inversion: adds the difference of the clean predictions at every level (InfEdit's sampler)",
+        about="adds the difference between the clean predictions at every noise level, without inversion (InfEdit's sampler)",
         settings={
             "ve": Settings(guidance=2.3, source_guidance=1.0, strength=1.0, steps=12),
             "rf": Settings(guidance=2.3, source_guidance=1.0, strength=1.0, steps=12),
@@ -76,7 +76,7 @@ EDITORS: dict[str, Editor] = {
         _uni_edit,
         inversion="Uni-Inv",
         promptless=True,
-        about="stresses the difference of the prompts where it is large, along a stored path",
+        about="stresses the difference between the prompts where that difference is large, along a stored path",
         settings={
             "ve": Settings(guidance=1.0, source_guidance=1.0, strength=0.6, steps=15),
             "rf": Settings(guidance=1.0, source_guidance=1.0, strength=0.6, steps=15),

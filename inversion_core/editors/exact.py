@@ -11,8 +11,8 @@ def _exact(name: str, solver: str, about: str, settings: Settings) -> Editor:
         made = trajectory.provenance.guidance
         if made != job.source.guidance and not job.denoiser.distilled:
             raise ValueError(
-                f"{name} retraces the picture only under the guidance that it was inverted with, {made:g}; the source's is "
-                f"{job.source.guidance:g}. Invert at {job.source.guidance:g}, or set the source's guidance to {made:g}."
+                f"{name} retraces the image only under the guidance of its inversion, {made:g}, but source guidance is "
+                f"{job.source.guidance:g}. Invert at {job.source.guidance:g}, or set source guidance to {made:g}."
             )
         return plain(job, trajectory)
 
@@ -23,13 +23,13 @@ EDITORS: dict[str, Editor] = {
     "EDICT": _exact(
         "EDICT",
         "edict",
-        "two coupled states, exactly invertible; two evaluations a step, no more than 50 steps",
+        "two coupled states, exactly invertible; two evaluations per step, at most 50 steps",
         Settings(guidance=3.0, source_guidance=3.0, strength=0.8, steps=50),
     ),
     "BDIA": _exact(
         "BDIA",
         "bdia",
-        "DDIM steps both ways averaged, exactly invertible",
+        "averages DDIM steps in both directions, exactly invertible",
         Settings(guidance=3.0, source_guidance=3.0, strength=0.8, steps=50),
     ),
     "O-BELM": _exact(

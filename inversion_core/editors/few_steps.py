@@ -35,7 +35,7 @@ EDITORS: dict[str, Editor] = {
         _turbo_edit,
         inversion="TurboEdit",
         solver="ddpm",
-        about="edit-friendly noise, one level too clean, for models of three or four steps",
+        about="edit-friendly noise maps with noise one level too clean, for models of three or four steps",
         settings=dict.fromkeys(KINDS, Settings(guidance=1.5, source_guidance=1.0, strength=0.8, steps=5)),
     ),
     "ChordEdit": Editor(

@@ -19,7 +19,7 @@ EDITORS: dict[str, Editor] = {
         _rf_inversion,
         inversion="RF-Inversion",
         promptless=True,
-        about="towards a random noise and back, drawn to the picture for the first quarter of the steps",
+        about="goes towards a random noise and back, pulled to the image for the first quarter of the steps",
         settings={
             "ve": Settings(guidance=3.0, source_guidance=1.0, strength=1.0, steps=28),
             "rf": Settings(guidance=3.5, source_guidance=1.0, strength=1.0, steps=28),

@@ -34,13 +34,13 @@ def _prox_npi(job: Job, trajectory: Trajectory) -> Plan:
 
 
 EDITORS: dict[str, Editor] = {
-    "ddim": planned(plain, solver=None, about="plain DDIM inversion; guidance loses the picture"),
+    "ddim": planned(plain, solver=None, about="plain DDIM inversion; guidance loses the image"),
     "null-text": planned(_null_text, uncond=True, gradients=True, about="optimises the empty prompt; needs gradients"),
     "negative-prompt": planned(_negative_prompt, solver=None, uncond=True, about="null-text in closed form"),
     "ProxNPI": planned(
         _prox_npi,
         uncond=True,
-        about="negative-prompt, where the prompts differ most",
+        about="negative-prompt, applied where the prompts differ most",
         settings={"ve": Settings(7.5, 1.0, 1.0, 50), "rf": Settings(3.0, 1.0, 1.0, 50)},
     ),
 }

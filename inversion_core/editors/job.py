@@ -107,8 +107,8 @@ class WrongInversion(ValueError):
     def __init__(self, inversion: str, trajectory: Trajectory) -> None:
         made = trajectory.provenance.method or f"a method replayed by '{trajectory.solver}'"
         super().__init__(
-            f"This method edits along a trajectory of the inversion '{inversion}'; this one was made by {made}. Invert the "
-            f"picture with '{inversion}'."
+            f"This method edits along a trajectory of the inversion '{inversion}', but this trajectory was made by {made}. Invert "
+            f"the image with '{inversion}'."
         )
         self.inversion = inversion
 

@@ -5,14 +5,14 @@ from ..solvers import SOLVERS
 from .job import Editor, Settings, plain, planned
 
 ABOUT = {
-    "heun": "second order by the slopes at both ends; two evaluations a step",
-    "midpoint": "second order by the slope half-way: RF-Solver, without its injection of values",
-    "fireflow": "midpoint at one evaluation a step",
-    "dpmpp_2m": "second order from the last prediction, at one evaluation a step",
-    "Uni-Inv": "undoes Euler at one evaluation a step; sampled by Euler",
-    "fixed-point": "undoes DDIM to rounding, up to 21 evaluations a step; sampled by DDIM",
-    "AIDI": "the same in up to 6, accelerated; without its blended guidance",
-    "ReNoise": "the same in up to 11, the last two averaged; without its regularisers",
+    "heun": "second order from the slopes at both ends; two evaluations per step",
+    "midpoint": "second order from the slope half-way: RF-Solver, without its injection of values",
+    "fireflow": "midpoint at one evaluation per step",
+    "dpmpp_2m": "second order from the last prediction, at one evaluation per step",
+    "Uni-Inv": "undoes Euler at one evaluation per step; sampled by Euler",
+    "fixed-point": "undoes DDIM to rounding, up to 21 evaluations per step; sampled by DDIM",
+    "AIDI": "undoes DDIM in up to 6 evaluations per step, accelerated; without AIDI's blended guidance",
+    "ReNoise": "undoes DDIM in up to 11 evaluations per step, the last two averaged; without ReNoise's regularisers",
 }
 
 DISTILLED = {

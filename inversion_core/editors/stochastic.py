@@ -26,7 +26,7 @@ EDITORS: dict[str, Editor] = {
         inversion="edit-friendly DDPM",
         solver="ddpm",
         inversion_guidance=GUIDANCE,
-        about="samples with noise maps that hold the picture",
+        about="samples with noise maps that hold the image",
         settings={"ve": Settings(15.0, GUIDANCE, 0.64, 100), "rf": Settings(7.5, GUIDANCE, 0.64, 50)},
     ),
     "LEDITS++": planned(
@@ -34,7 +34,7 @@ EDITORS: dict[str, Editor] = {
         inversion="edit-friendly DDPM",
         solver=("ddpm", "sde_dpmpp_2m"),
         promptless=True,
-        about="adds the target prompt's concept where it acts most",
+        about="adds the concept of the target prompt where that concept acts most",
         settings={path: Settings(5.0, 1.0, 0.85, 35) for path in ("ve", "rf")},
     ),
 }

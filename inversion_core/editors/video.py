@@ -21,17 +21,17 @@ class Way:
 
 WAYS: dict[str, Way] = {
     "token flow": Way(
-        lambda keys: [token_flow(keys)], about="changes are shared by all key frames and follow the motion"
+        lambda keys: [token_flow(keys)], about="all key frames share their changes, which follow the motion"
     ),
     "token flow, as published": Way(
         lambda keys: [token_flow(keys, carry=as_edited, weights=two_nearest_as_published, nearness=0.0)],
         about="frames take over what the two nearest key frames show",
     ),
-    "key frames": Way(lambda keys: [cross_frame(key_frames(keys))], about="every frame looks at all key frames"),
+    "key frames": Way(lambda keys: [cross_frame(key_frames(keys))], about="every frame attends to all key frames"),
     "first and previous": Way(
-        lambda keys: [cross_frame(first_and_previous)], keyed=False, about="every frame looks at two earlier ones"
+        lambda keys: [cross_frame(first_and_previous)], keyed=False, about="every frame attends to two earlier frames"
     ),
-    "each frame": Way(lambda keys: [], about="frames know nothing of each other"),
+    "each frame": Way(lambda keys: [], about="frames are edited independently of each other"),
 }
 
 

@@ -76,7 +76,7 @@ def needed(kept: Mapping[str, Any], name: str, right: Right) -> Any:
     if not fits(value := kept[name]):
         said = quoted(value, 40)
         said = said if right is TEXT or isinstance(value, str) else said[1:-1]
-        raise ValueError(f"its {name} is {said}; wanted is {wanted}")
+        raise ValueError(f"its {name} is {said}; expected {wanted}")
     return value
 
 
@@ -100,15 +100,15 @@ def tensors_of(head: Mapping[str, Any], layout: Layout, size: int) -> dict[str, 
         raise ValueError(f"it lacks {', '.join(missing)}")
     levels, main = tensors["sigmas"], tensors[layout.main]
     if levels.dtype != "F64" or len(levels.shape) != 1 or not 2 <= levels.shape[0] <= LEVELS:
-        raise ValueError(f"its sigmas are {_shown(levels)}; wanted are F64, 2 to {LEVELS} in one row")
+        raise ValueError(f"its sigmas are {_shown(levels)}; expected F64, 2 to {LEVELS} in one row")
     for name in set(tensors) - {"sigmas", "thumbnail"}:
         one = tensors[name]
         fits = len(one.shape) in layout.dimensions and 0 not in one.shape and one.shape[1:] == main.shape[1:]
         if one.dtype == "U8" or not fits:
-            raise ValueError(f"its {name} are {_shown(one)}, which are no {KINDS.get(name, LATENTS)}")
+            raise ValueError(f"its {name} are {_shown(one)}, which are not {KINDS.get(name, LATENTS)}")
     picture = tensors.get("thumbnail", Stored("U8", (1, 1, 3), 0, 0))
     if picture.dtype != "U8" or len(picture.shape) != 3 or picture.shape[2] != 3 or not _small(picture.shape):
-        raise ValueError(f"its thumbnail is {_shown(picture)}; wanted is U8, [height, width, 3] of 1 to {SIDE} pixels")
+        raise ValueError(f"its thumbnail is {_shown(picture)}; expected U8, [height, width, 3] of 1 to {SIDE} pixels")
     last = 0
     for one in sorted(tensors.values(), key=lambda one: one.start):
         if one.start != last:
@@ -119,13 +119,13 @@ def tensors_of(head: Mapping[str, Any], layout: Layout, size: int) -> dict[str, 
     return tensors
 
 
-LATENTS, KINDS = "latents of one picture", {"embeddings": "embeddings of one prompt"}
+LATENTS, KINDS = "latents of one image", {"embeddings": "embeddings of one prompt"}
 
 
 def _stored(name: str, entry: Any) -> Stored:
     what = f"the tensor {quoted(name, 40)}"
     if not isinstance(entry, dict):
-        raise ValueError(f"{what} is {quoted(entry, 40)}; wanted are its dtype, shape and data_offsets")
+        raise ValueError(f"{what} is {quoted(entry, 40)}; expected its dtype, shape and data_offsets")
     if missing := [field for field in ("dtype", "shape", "data_offsets") if field not in entry]:
         raise ValueError(f"{what} lacks '{missing[0]}'")
     dtype, shape, ends = entry["dtype"], entry["shape"], entry["data_offsets"]

@@ -79,30 +79,29 @@ def header_of(file: BinaryIO, path: str | os.PathLike[str], wanted: str) -> Head
         raise unreadable(path, error) from error
     metadata = head.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise StorageError(f"{path} is damaged: its metadata are not texts by name.")
+        raise StorageError(f"{path} is damaged: the metadata are not texts by name.")
     kind, version = metadata.get("format"), metadata.get("version", "")
     if kind != wanted:
         other = f"a {kind} file" if kind in FORMATS else "some other safetensors file"
         raise StorageError(f"{path} is not a {wanted} file but {other}.")
     if not (version.isascii() and version.isdigit()) or len(version) > 9 or int(version) > VERSION:
         raise StorageError(
-            f"{path} has format version {quoted(version, 20)[1:-1] or 'none'}; this version of the pack reads up to "
-            f"{VERSION}. Update the pack."
+            f"{path} has format version {quoted(version, 20)[1:-1] or 'none'}; this version of the pack reads up to {VERSION}. Update the pack."
         )
     check_size(f"{path} was not read", size)
     try:
         return _header(kind, head, metadata, size)
     except ValueError as error:
         short = kind.removeprefix("latent-inversion ")
-        raise StorageError(f"{path} is a damaged {short} file: {error}. Ask for it again.") from error
+        raise StorageError(f"{path} is a damaged {short} file: {error}. Save or download the file again.") from error
 
 
 def check_size(failed: str, size: int) -> None:
     """Raises StorageError if tensors of so many bytes are more than is read."""
     if size > BYTES:
         raise StorageError(
-            f"{failed}: its tensors take {size / 1e9:.1f} GB, and files of up to {BYTES / 1e9:g} GB are read. Invert with "
-            "fewer steps, or a smaller or shorter picture."
+            f"{failed}: its tensors take {size / 1e9:.1f} GB, and files of up to {BYTES / 1e9:g} GB are read. Invert with fewer "
+            "steps, or a smaller image or a shorter clip."
         )
 
 
@@ -115,7 +114,7 @@ def _raw(file: BinaryIO) -> tuple[dict[str, Any], int]:
     try:
         text = file.read(length).decode()
     except UnicodeDecodeError as error:
-        raise ValueError("its head is no text in UTF-8") from error
+        raise ValueError("its head is not UTF-8 text") from error
     return _json("head", text), size - 8 - length
 
 
@@ -127,11 +126,11 @@ def _json(name: str, text: str) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError(f"the JSON of its {name} is nested too deeply") from error
     except json.JSONDecodeError as error:
-        raise ValueError(f"its {name} is no JSON: {error}") from error
+        raise ValueError(f"its {name} is not JSON: {error}") from error
     except ValueError as error:
         raise ValueError(f"its {name} holds a number of too many digits") from error
     if not isinstance(value, dict):
-        raise ValueError(f"its JSON is no object: that of its {name}")
+        raise ValueError(f"its JSON is not an object: that of its {name}")
     return value
 
 

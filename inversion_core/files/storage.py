@@ -54,7 +54,7 @@ def save(
             load_header(temporary, kind)
         except StorageError as error:
             reason = str(error).replace(str(temporary), "the file")
-            raise StorageError(f"{failed}, for it could not be read again: {reason}") from error
+            raise StorageError(f"{failed}, because the file could not be read back: {reason}") from error
 
 
 def load_trajectory(path: str | os.PathLike[str]) -> Trajectory:
@@ -109,8 +109,8 @@ def require_same_model(provenance: Provenance, fingerprint: str, what: str = "tr
     if provenance.model and fingerprint and not same_model(provenance.model, fingerprint):
         made, here = (text.partition("~")[0] for text in (provenance.model, fingerprint))
         raise StorageError(
-            f"The {what} was made with another model (fingerprint {quoted(made)[1:-1]}, this model has {here}). Load that "
-            "model, with the same LoRAs, LoRA hooks of the prompt and sampling settings, or invert the picture again."
+            f"The {what} was made with another model (fingerprint {quoted(made)[1:-1]}, this model has {here}). Load that model, "
+            "with the same LoRAs, LoRA hooks of the prompt and sampling settings, or invert the image again."
         )
 
 
@@ -137,8 +137,8 @@ def _read(path: str | os.PathLike[str], wanted: str) -> tuple[dict[str, Tensor],
             tensors = {name: _tensor(file, start, place) for name, place in places.items()}
     except MemoryError as error:
         raise StorageError(
-            f"{path} was not read: its tensors take {header.bytes / 1e9:.1f} GB, for which the memory does not suffice. "
-            "Close other programs, or invert with fewer steps."
+            f"{path} was not read: its tensors take {header.bytes / 1e9:.1f} GB, and memory does not suffice. Close other programs, "
+            "or invert with fewer steps."
         ) from error
     _check_values(f"{path} is damaged", tensors, header.facts)
     return tensors, header
@@ -149,7 +149,7 @@ def _tensor(file: BinaryIO, start: int, place: Stored) -> Tensor:
     values = bytearray(place.end - place.start)
     file.seek(start + place.start)
     if file.readinto(values) != len(values):  # type: ignore[attr-defined]
-        raise OSError("it was cut off while it was read")
+        raise OSError("it was cut off while being read")
     return torch.frombuffer(values, dtype=DTYPES[place.dtype]).view(place.shape)
 
 
@@ -163,9 +163,9 @@ def _check_values(failed: str, tensors: Mapping[str, Tensor], facts: Mapping[str
         count = sum(int((~torch.isfinite(level)).sum()) for level in tensor)
         said = f"{count} values that are not finite numbers (NaN or infinity)" if count else f"values beyond {most:g}"
         raise StorageError(
-            f"{failed}: its {name} hold {said}. The inversion failed, or the file was changed. Invert the picture again."
+            f"{failed}: its {name} hold {said}. The inversion failed, or the file was changed. Invert the image again."
         )
 
 
 def _unknown(solver: str) -> str:
-    raise ValueError(f"it wants the solver {quoted(solver)}, and this version knows {', '.join(SOLVERS)}")
+    raise ValueError(f"it needs the solver {quoted(solver)}, and this version knows {', '.join(SOLVERS)}")

@@ -16,7 +16,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
-        raise OSError(f"{path} is a folder or a device, so that no file can take its place.")
+        raise OSError(f"{path} is a folder or a device, so no file can be written there.")
     temporary = path.with_name(f".{secrets.token_hex(8)}.part{path.suffix}")
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:

@@ -70,8 +70,8 @@ def delta_edit(
     check_decreasing(sigmas)
     if any(technique.reference is not None or technique.begin is not None for technique in techniques):
         raise ValueError(
-            "This method walks along no trajectory, so an edit cannot look at a reference picture on the way. Use a method "
-            "that edits along one, such as 'direct'."
+            "This method follows no trajectory, so the edit cannot attend to a reference image on the way. Use a method that edits "
+            "along a trajectory, such as 'direct'."
         )
     if not bool(torch.isfinite(x0).all()):
         raise ValueError(f"The latent to edit has {int((~torch.isfinite(x0)).sum())} values that are not finite.")

@@ -166,7 +166,9 @@ def check_references(trajectory: Trajectory, denoiser: EditableDenoiser, targets
                 f"{t.steps} step{'s' * (t.steps != 1)} from sigma {t.sigmas[0]:.4g}"
                 for t in (reference.trajectory, trajectory)
             )
-            raise ValueError(f"The reference was inverted on {theirs}, the picture on {ours}. Invert both on one grid.")
+            raise ValueError(
+                f"The reference was inverted on {theirs}, the image on {ours}. Invert both on the same noise levels."
+            )
 
 
 def edits_of(techniques: Sequence[Technique], bank: Bank, role: Literal["record", "inject"]) -> list[AttentionEdit]:

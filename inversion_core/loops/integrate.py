@@ -75,12 +75,12 @@ def check_usable(trajectory: Trajectory, denoiser: Denoiser, start: int = 0) -> 
     """Raises ValueError if the trajectory is of the other model family, or of an unknown solver, or `start` is not one of its steps."""
     if trajectory.path.name != denoiser.path.name:
         raise ValueError(
-            f"The trajectory lies on the noise path '{trajectory.path.name}', but the model works on "
-            f"'{denoiser.path.name}'. Invert the picture again with this model."
+            f"The trajectory lies on the noise path '{trajectory.path.name}', but the model works on '{denoiser.path.name}'. Invert "
+            "the image again with this model."
         )
     if trajectory.solver not in SOLVERS:
         raise ValueError(
-            f"The trajectory wants the solver '{trajectory.solver}'; this version knows {', '.join(SOLVERS)}."
+            f"The trajectory needs the solver '{trajectory.solver}', but this version knows {', '.join(SOLVERS)}."
         )
     if not 0 <= start < trajectory.steps:
         raise ValueError(f"The start must be a step of the trajectory, 0 to {trajectory.steps - 1}; got {start}.")

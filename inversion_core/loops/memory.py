@@ -51,7 +51,7 @@ def fitting(
         )
         fitted = fit(need, memory.storage, denoiser.device, memory.free)
     except Unforeseeable as error:
-        fitted = Fitted(memory.storage, f"attention bank  of a size that cannot be told before: {error}")
+        fitted = Fitted(memory.storage, f"attention bank  size unknown before the edit: {error}")
     memory.tell(fitted.words)
     return fitted.storage
 

@@ -71,12 +71,12 @@ def _check(trajectory: Trajectory, denoiser: EditableDenoiser, cond: Cond, inner
     require_unconditional(denoiser, "Null-text")
     if trajectory.solver != "euler":
         raise ValueError(
-            f"Null-text works on DDIM trajectories (solver 'euler'); this one is replayed by '{trajectory.solver}'. "
-            "Invert the picture with the method 'ddim'."
+            f"Null-text works on DDIM trajectories (solver 'euler'), but this trajectory is replayed by '{trajectory.solver}'. "
+            "Invert the image with the method 'ddim'."
         )
     if not cond.guided or inner_steps < 0:
         raise ValueError(
-            f"Null-text needs guidance other than 1 and 0 or more inner steps; got {cond.guidance} and {inner_steps}."
+            f"Null-text needs a guidance other than 1 and 0 or more inner steps; got {cond.guidance} and {inner_steps}."
         )
 
 

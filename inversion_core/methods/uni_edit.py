@@ -58,7 +58,7 @@ def uni_edit_mask(
     there is no state.
     """
     if not states:
-        raise ValueError("Uni-Edit's mask needs the picture's latent at one noise level or more; got none.")
+        raise ValueError("Uni-Edit's mask needs the image's latent at one noise level or more; got none.")
     ours, theirs = source.alone(), target.alone()
     changes = []
     for index, (state, sigma) in enumerate(states):

@@ -21,7 +21,7 @@ class _NullTextDenoiser(Wrapper):
         if cond.guided:
             if float(sigma) not in self.table:
                 raise ValueError(
-                    f"The null-text result has no embedding for sigma {float(sigma):.6g}: it was made on another grid."
+                    f"The null text has no embedding for sigma {float(sigma):.6g}: it was made on other noise levels."
                 )
             embedding = self.table[float(sigma)].to(x.device)
             cond = replace(cond, uncond=self.denoiser.with_embedding(cond.uncond, embedding))

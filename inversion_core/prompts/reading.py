@@ -2,8 +2,8 @@
 
 from .tokens import PromptTokens
 
-AROUND = "'{word}' is read together with what stands beside it, as '{text}'"
-UNKNOWN = "the text encoder does not know '{word}': it reads the same sign for every unknown word"
+AROUND = "'{word}' is read together with its neighbours, as '{text}'"
+UNKNOWN = "the text encoder does not know '{word}' and reads one symbol for every unknown word"
 
 
 def remark(tokens: PromptTokens, word: str, around: str = AROUND, unknown: str = UNKNOWN) -> str:

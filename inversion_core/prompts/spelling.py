@@ -89,8 +89,8 @@ def located(text: str, pieces: Vocabulary) -> tuple[Piece, ...]:
         missed & set(range(*s)) for s in spans.values()
     ):
         raise ValueError(
-            f"The text encoder reads '{text[:60]}' as '{text_of(pieces)[:60].strip()}', so its words cannot be told apart. Write "
-            "it in plain letters."
+            f"The text encoder reads '{text[:60]}' as '{text_of(pieces)[:60].strip()}', so the words cannot be told apart. Write the "
+            "prompt in plain letters."
         )
     _place_unknown(text, known, spans)
     _place_bare(known, spans)
@@ -154,8 +154,8 @@ def _common(ours: str, theirs: str) -> list[tuple[int, int]]:
     a, b = ours[head:], theirs[head:]
     if len(a) * len(b) > MOST:
         raise ValueError(
-            f"The prompt has {len(ours)} characters, and the text encoder reads them so differently that its words cannot be "
-            "told apart. Shorten it."
+            f"The text encoder reads the {len(ours)} characters of the prompt so differently that the words cannot be told apart. "
+            "Shorten the prompt."
         )
     return pairs + [(i + head, j + head) for i, j in _longest(a, b)]
 

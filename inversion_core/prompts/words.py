@@ -84,7 +84,7 @@ class PromptTokens:
         spans = occurrences(self._spelt[0], phrase)
         read = [span for span in spans if self._tokens(span)]
         if spans and not read:
-            raise ValueError(f"The text encoder does not read as far as '{phrase}': shorten the prompt.")
+            raise ValueError(f"The text encoder does not read as far as '{phrase}'. Shorten the prompt.")
         if not read:
             raise ValueError(f"The prompt has no word '{phrase}'. Its words are: {', '.join(self.named) or 'none'}.")
         return [span for span in read if not self._wider(span)] or read

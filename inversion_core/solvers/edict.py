@@ -58,7 +58,7 @@ def partner_at(trajectory: Trajectory, start: int) -> State:
     """The opening: the second state at level `start`. Raises ValueError if the trajectory has none."""
     if trajectory.partners is None:
         raise ValueError(
-            "An EDICT trajectory has two states a level; this one has lost its partners. Invert the picture again."
+            "An EDICT trajectory has two states a level; this one has lost its partners. Invert the image again."
         )
     return Pair(trajectory.partners[start], start)
 

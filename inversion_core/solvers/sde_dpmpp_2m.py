@@ -26,6 +26,6 @@ def clean_before(trajectory: Trajectory, start: int) -> State:
     """
     if trajectory.partners is None:
         raise ValueError(
-            "A trajectory of LEDITS++ keeps its clean predictions; this one has lost them. Invert the picture again."
+            "A trajectory of LEDITS++ keeps its clean predictions; this one has lost them. Invert the image again."
         )
     return Before(trajectory.partners[start], trajectory.sigmas[start - 1]) if start > 0 else None

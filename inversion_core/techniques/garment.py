@@ -46,7 +46,7 @@ class Worn:
         numbers = {len(m) for m in masks} - {1}
         if len(numbers) > 1:
             raise ValueError(
-                f"There are {len(self.mask)} masks of garments and {len(self.region)} regions; give as many."
+                f"There are {len(self.mask)} garment masks for {len(self.region)} regions. Give equally many."
             )
 
 

@@ -87,7 +87,7 @@ def _mixed(x_target: Latent, x_source: Latent, mask: Tensor) -> Latent:
         weight = weight.unflatten(0, (videos, -1)).movedim(1, 2)
         if weight.shape[2] not in (1, x_target.shape[2]):
             raise ValueError(
-                f"The words' maps show {weight.shape[2]} frames of {x_target.shape[2]}: context windows show the network a part "
-                "of the clip. Take the context windows off the model, or give the region as a mask."
+                f"The attention maps show only {weight.shape[2]} of {x_target.shape[2]} frames, because context windows run the "
+                "network on a part of the clip. Remove the context windows from the model, or give the region as a mask."
             )
     return weight * x_target + (1 - weight) * x_source

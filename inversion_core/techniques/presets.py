@@ -39,8 +39,8 @@ class Preset:
         if missing:
             doubles, singles = self.network
             raise ValueError(
-                f"This preset is for a transformer of {doubles} double and {singles} single blocks; this model has no "
-                f"block {missing[0]}. Take 'auto', or choose blocks by depth."
+                f"This preset is for a transformer of {doubles} double and {singles} single blocks, but this model has no block "
+                f"{missing[0]}. Choose 'auto', or set the blocks by depth."
             )
 
 

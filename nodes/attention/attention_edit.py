@@ -22,9 +22,9 @@ MODES = {
     "blend only": alignments.refine,
 }
 WHAT_MODES_DO = (
-    "replace: words of the target that stand in another word's place take over its attention (cat -> dog). refine: only "
-    "shared words take the source's attention, new words keep their own. blend only: attention is left alone, the words "
-    "only say where the edit may act."
+    "replace: a target word in the place of a source word takes over the attention of that word (cat -> dog). refine: "
+    "shared words take the attention of the source prompt, new words keep their own. blend only: attention stays unchanged, the "
+    "words only say where the edit may act."
 )
 
 
@@ -35,34 +35,38 @@ class InversionAttentionEdit(io.ComfyNode):
             node_id="InversionAttentionEdit",
             display_name="Attention Edit",
             category="inversion/edit",
-            description="Prompt-to-Prompt: the target prompt's picture keeps the layout of the source's, because its "
-            "attention is taken from the source. Words or a mask can keep the edit to one region (local blend).",
+            description="Prompt-to-Prompt: takes attention from the source prompt, so that the edited image keeps the layout of the "
+            "original. Words or a mask can limit the edit to one region (local blend).",
             search_aliases=["prompt to prompt", "p2p", "local blend", "cross attention control"],
             inputs=[
-                io.Clip.Input("clip", tooltip="The text encoder of the model."),
-                io.String.Input("source_prompt", multiline=True, tooltip="What the picture shows."),
-                io.String.Input("target_prompt", multiline=True, tooltip="What it is to show; change few words."),
+                io.Clip.Input("clip", tooltip="Text encoder of the model."),
+                io.String.Input("source_prompt", multiline=True, tooltip="Prompt that describes the original image."),
+                io.String.Input(
+                    "target_prompt",
+                    multiline=True,
+                    tooltip="Prompt that describes the edited image. Change only a few words of the source prompt.",
+                ),
                 io.Combo.Input("mode", options=list(MODES), default="replace", tooltip=WHAT_MODES_DO),
                 *windows(),
                 io.String.Input(
                     "word_weights",
                     default="",
                     multiline=True,
-                    tooltip="Strengthens or weakens words of the target prompt, one a line: 'smiling: 2.5'. They act "
-                    "while words' attention is controlled.",
+                    tooltip="Strengthens or weakens words of the target prompt, one per line: 'smiling: 2.5'. Weights act while "
+                    "cross-attention is controlled.",
                 ),
                 *blending(),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="The region that may change, in the picture's size; beside the words.",
+                    tooltip="Region that may change, at the size of the image, besides the words of local blend.",
                 ),
                 another_edit(),
             ],
             outputs=[
                 all_edits(),
-                io.Conditioning.Output("source", display_name="source", tooltip="The source prompt, encoded."),
-                io.Conditioning.Output("target", display_name="target", tooltip="The target prompt, encoded."),
+                io.Conditioning.Output("source", display_name="source", tooltip="The encoded source prompt."),
+                io.Conditioning.Output("target", display_name="target", tooltip="The encoded target prompt."),
             ],
         )
 
@@ -82,19 +86,21 @@ class InversionAttentionEdit(io.ComfyNode):
 def windows() -> list[io.Input]:
     """The inputs that say how long the source's attention is kept."""
     return [
-        advanced(fraction("cross_start", 0.0, "Fraction of the steps after which words' attention is controlled.")),
+        advanced(fraction("cross_start", 0.0, "Start controlling cross-attention after this fraction of the steps.")),
         fraction(
             "cross_end",
             CROSS_END,
-            "Fraction of the steps up to which words' attention is controlled. Higher keeps more of the original layout; 0.4 was published.",
+            "Stop controlling cross-attention after this fraction of the steps. Higher keeps more of the original layout. The "
+            "published value is 0.4.",
         ),
         advanced(
-            fraction("self_start", 0.0, "Fraction of the steps after which self-attention is taken from the source.")
+            fraction("self_start", 0.0, "Start taking self-attention from the source after this fraction of the steps.")
         ),
         fraction(
             "self_end",
             SELF_END,
-            "Fraction of the steps up to which self-attention is taken from the source. Higher keeps more of the shapes. Transformers (SD3, Flux, Qwen-Image, Wan) want less: 0.4.",
+            "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the original shapes. "
+            "Use less with transformers (SD3, Flux, Qwen-Image, Wan): 0.4.",
         ),
     ]
 
@@ -105,12 +111,24 @@ def blending() -> list[io.Input]:
         io.String.Input(
             "blend_source_words",
             default="",
-            tooltip="Local blend: words of the source prompt, with commas between, whose region may change.",
+            tooltip="Local blend: comma-separated words of the source prompt whose region may change.",
         ),
-        io.String.Input("blend_target_words", default="", tooltip="Local blend: words of the target prompt, likewise."),
-        advanced(fraction("blend_start", START, "Fraction of the steps after which the rest is kept from the source.")),
+        io.String.Input(
+            "blend_target_words",
+            default="",
+            tooltip="Local blend: comma-separated words of the target prompt whose region may change.",
+        ),
         advanced(
-            fraction("blend_threshold", THRESHOLD, "How much of a word's strongest attention counts as its region.")
+            fraction(
+                "blend_start", START, "Local blend: keep the rest from the source after this fraction of the steps."
+            )
+        ),
+        advanced(
+            fraction(
+                "blend_threshold",
+                THRESHOLD,
+                "Local blend: threshold relative to a word's strongest attention. Lower gives a larger region.",
+            )
         ),
     ]
 
@@ -139,8 +157,7 @@ def plan_of(
     blends = bool(ours or theirs)
     if mode == "blend only" and not blends and mask is None:
         raise ValueError(
-            "The mode 'blend only' needs a word of the source or the target prompt, or a mask: fill in 'blend_source_words' "
-            "or 'blend_target_words', or connect 'mask'."
+            "The mode 'blend only' needs a word or a mask. Fill in 'blend_source_words' or 'blend_target_words', or connect 'mask'."
         )
     return AttentionPlan(
         source,

@@ -19,7 +19,7 @@ from ..kit.common import blend_mask, latent_mask
 from ..run.prompt_places import Text, placed
 from ..sockets import LatentTrajectory
 
-NO_STEP = "at this strength no step lies in the window"
+NO_STEP = "at this strength the window contains no step"
 
 
 @dataclass(frozen=True)

@@ -36,32 +36,33 @@ class InversionAttentionMemory(io.ComfyNode):
             node_id="InversionAttentionMemory",
             display_name="Attention Memory",
             category="inversion/edit",
-            description="How an attention edit keeps what it takes from the picture's own pass: one step's worth at a time. "
-            "Without this node it may take what memory is free, and moves to the CPU where that is not enough. The samplers "
-            "say what it needs.",
+            description="Sets where and how an attention edit keeps the attention of the source, one step at a time. Without this "
+            "node, an edit may use all free memory of the graphics card and moves to the CPU when that is not enough. The samplers "
+            "say how much memory an edit needs.",
             search_aliases=["out of memory", "vram", "attention bank"],
             inputs=[
-                AttentionEditSocket.Input("attention_edit", tooltip="The attention edits; it holds for all of them."),
+                AttentionEditSocket.Input("attention_edit", tooltip="Attention edits to set the memory for."),
                 io.Float.Input(
                     "budget_gb",
                     default=0.0,
                     min=0.0,
                     max=1024.0,
                     step=0.1,
-                    tooltip="Gigabytes of the graphics card's memory that it may take; 0 for what is free.",
+                    tooltip="Gigabytes of graphics card memory that recorded attention may use. 0 uses what is free.",
                 ),
                 io.Combo.Input(
                     "precision",
                     options=list(PRECISIONS),
                     default="as recorded",
-                    tooltip="'as recorded' keeps every bit; the others need half or a quarter of the memory and change the "
-                    "edit a little. 'half if it must be' does so only beyond the budget.",
+                    tooltip="Precision of recorded attention. 'as recorded' keeps every bit; the others need half or a quarter of "
+                    "the memory and change the edit a little. 'half if it must be' lowers the precision only beyond the budget.",
                 ),
                 io.Combo.Input(
                     "device",
                     options=list(DEVICES),
                     default=AUTOMATIC,
-                    tooltip="Where it lies. 'automatic' goes to the CPU beyond the budget, which is slower and changes nothing.",
+                    tooltip="Where recorded attention is kept. 'automatic' moves to the CPU beyond the budget, which is slower and changes "
+                    "nothing in the edit.",
                 ),
             ],
             outputs=[all_edits()],

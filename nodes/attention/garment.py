@@ -25,17 +25,19 @@ class InversionGarmentPlace(io.ComfyNode):
             node_id="InversionGarmentPlace",
             display_name="Garment Place",
             category="inversion/edit",
-            description="Moves and scales the picture of a garment until the garment covers the clothing of a person, ready to "
-            "be encoded and inverted for Garment Reference. Masks come from Attention View, or are painted.",
+            description="Moves and scales an image of a garment until the garment covers the clothing of a person, ready to be "
+            "encoded and inverted for Garment Reference. Masks come from Attention View, or are painted.",
             search_aliases=["virtual try-on", "align", "register"],
             inputs=[
-                io.Image.Input("garment", tooltip="A picture that shows the garment, worn or by itself."),
-                io.Mask.Input("garment_mask", tooltip="Where the garment is in it."),
-                io.Mask.Input("region", tooltip="Where the person wears it, in the size of the person's picture."),
+                io.Image.Input("garment", tooltip="An image that shows the garment, worn or by itself."),
+                io.Mask.Input("garment_mask", tooltip="Region of the garment in the garment image."),
+                io.Mask.Input("region", tooltip="Region of the clothing, at the size of the person's image."),
             ],
             outputs=[
-                io.Image.Output("image", display_name="image", tooltip="The garment in its place, in that size."),
-                io.Mask.Output("mask", display_name="mask", tooltip="Where the garment is in it."),
+                io.Image.Output(
+                    "image", display_name="image", tooltip="The garment in place, at the size of the person's image."
+                ),
+                io.Mask.Output("mask", display_name="mask", tooltip="Region of the garment in the placed image."),
             ],
         )
 
@@ -50,12 +52,14 @@ def placed(garment: Tensor, mask: Tensor, region: Tensor) -> tuple[Tensor, Tenso
     masks, regions = blend_mask(mask, None, len(garment)), blend_mask(region, None)
     if masks.shape[-2:] != garment.shape[1:3]:
         raise ValueError(
-            f"The garment's mask is {masks.shape[3]} x {masks.shape[2]}, and its picture {garment.shape[2]} x {garment.shape[1]}. "
-            "Paint or resize the mask to the picture's size."
+            f"The garment mask is {masks.shape[3]} x {masks.shape[2]}, but the garment image is {garment.shape[2]} x "
+            f"{garment.shape[1]}. Paint the mask at the size of the image, or resize the mask."
         )
     rows, size = max(len(garment), len(regions)), (regions.shape[2], regions.shape[3])
     if len(garment) not in (1, rows) or len(regions) not in (1, rows):
-        raise ValueError(f"There are {len(garment)} garments and {len(regions)} regions; give one for all, or as many.")
+        raise ValueError(
+            f"There are {len(garment)} garments for {len(regions)} regions. Connect one garment for all regions, or one per region."
+        )
     pictures, moved = [], []
     for row in range(rows):
         picture, own, wanted = (t[row % len(t)][None] for t in (garment.movedim(-1, 1), masks, regions))
@@ -72,19 +76,19 @@ class InversionGarmentReference(io.ComfyNode):
             node_id="InversionGarmentReference",
             display_name="Garment Reference",
             category="inversion/edit",
-            description="The edit wears the garment of another picture in a region, and keeps the person elsewhere. Invert both "
-            "pictures on the same steps, the garment after Garment Place.",
+            description="Edits a person to wear the garment of another image in a region, and keeps the person elsewhere. Invert "
+            "both images on the same steps, the garment after Garment Place.",
             search_aliases=["virtual try-on", "clothes swap", "outfit"],
             inputs=[
-                TrajectorySocket.Input("garment", tooltip="The trajectory of the garment's picture."),
-                io.Conditioning.Input("garment_prompt", tooltip="The prompt that this picture was inverted with."),
-                io.Mask.Input("garment_mask", tooltip="Where the garment is in its picture."),
-                io.Mask.Input("region", tooltip="Where the person is to wear it, in the size of the person's picture."),
+                TrajectorySocket.Input("garment", tooltip="Trajectory of the garment image."),
+                io.Conditioning.Input("garment_prompt", tooltip="Prompt that the garment image was inverted with."),
+                io.Mask.Input("garment_mask", tooltip="Region of the garment in the garment image."),
+                io.Mask.Input("region", tooltip="Region to dress, at the size of the person's image."),
                 io.Boolean.Input(
                     "composed",
                     default=DEFAULT.composed,
-                    tooltip="Start from the garment's noise in the region, which keeps its pattern and tint. Needs the garment "
-                    "in its place.",
+                    tooltip="Starts the region from the garment's noise, which keeps pattern and tint. Needs a garment that Garment "
+                    "Place has put in place.",
                 ),
                 io.Float.Input(
                     "beta",
@@ -92,17 +96,19 @@ class InversionGarmentReference(io.ComfyNode):
                     min=-10.0,
                     max=10.0,
                     step=0.05,
-                    tooltip="How much more the region attends to the garment: added to its logits.",
+                    tooltip="How much more the region attends to the garment: added to the attention logits of the garment. Higher takes "
+                    "more of the garment.",
                 ),
                 fraction(
                     "attention_end",
                     DEFAULT.attention_end,
-                    "Fraction of the steps up to which the garment is attended to.",
+                    "Stop attending to the garment after this fraction of the steps. Higher takes more of the garment.",
                 ),
                 fraction(
                     "statistics_start",
                     DEFAULT.statistics_start,
-                    "Fraction of the steps after which the region takes the garment's mean and spread, its light too. 1: never.",
+                    "Start taking the garment's mean and spread, and thus its light, into the region after this fraction of the "
+                    "steps. 1 never does.",
                 ),
                 another_edit(),
             ],

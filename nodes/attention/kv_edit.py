@@ -15,17 +15,19 @@ class InversionKVEdit(io.ComfyNode):
             node_id="InversionKVEdit",
             display_name="KV-Edit",
             category="inversion/edit",
-            description="Makes the masked region anew in sight of the picture's own background, which is kept exactly. "
-            "Attention is computed for the masked region only.",
+            description="Redraws the masked region while attending to the original background, which is kept exactly. Attention is "
+            "computed for the masked region only.",
             search_aliases=["kv-edit", "inpaint", "background preservation"],
             inputs=[
                 io.Mask.Input(
-                    "mask", tooltip="The region that may change, in the picture's size; soft edges are blended."
+                    "mask", tooltip="Region that may change, at the size of the image. Soft edges are blended."
                 ),
+                fraction("start", 0.0, "Start attending to the original background after this fraction of the steps."),
                 fraction(
-                    "start", 0.0, "Fraction of the steps after which the region sees the picture's own background."
+                    "end",
+                    1.0,
+                    "Stop attending to the original background after this fraction of the steps. The background is kept in any case.",
                 ),
-                fraction("end", 1.0, "Fraction of the steps up to which it does. The background is kept in any case."),
                 another_edit(),
             ],
             outputs=[all_edits()],

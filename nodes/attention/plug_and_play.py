@@ -20,27 +20,27 @@ class InversionPlugAndPlay(io.ComfyNode):
             node_id="InversionPlugAndPlay",
             display_name="Plug-and-Play",
             category="inversion/edit",
-            description="The edit keeps the picture's layout and shapes, because features and self-attention of the decoder "
-            "are the picture's; the target prompt may differ from the source's in every word. For UNets (SD 1, 2 and XL).",
+            description="Keeps the layout and the shapes of the image by taking features and self-attention of the decoder from the "
+            "source. The target prompt may differ from the source prompt in every word. For UNets (SD 1, 2 and XL).",
             search_aliases=["pnp", "feature injection", "image to image translation"],
             inputs=[
                 fraction(
                     "feature_end",
                     FEATURE_END,
-                    "Fraction of the steps up to which features are the picture's; more keeps more of the shapes.",
+                    "Stop taking features from the source after this fraction of the steps. Higher keeps more shapes.",
                 ),
                 fraction(
                     "attention_end",
                     ATTENTION_END,
-                    "Fraction of the steps up to which self-attention is; more keeps more of the layout.",
+                    "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the layout.",
                 ),
                 io.Int.Input(
                     "layer",
                     default=LAYER,
                     min=0,
                     max=32,
-                    tooltip="The decoder's layer whose features are taken, counted from the coarsest; self-attention is from it "
-                    "on. 4 of the 12 of SD 1 was published; a higher one keeps more of the picture.",
+                    tooltip="Decoder layer whose features are taken, counted from the coarsest; self-attention is taken from this "
+                    "layer on. The published layer is 4 of the 12 of SD 1. Higher keeps more of the image.",
                 ),
                 another_edit(),
             ],

@@ -53,9 +53,12 @@ class MutualAttention(Sharing):
     def check(self, model: Any, record: LatentTrajectory) -> None:
         super().check(model, record)
         if self.target_mask is not None and self.source_mask is None:
-            raise ValueError("MasaCtrl needs a source mask beside the target mask; or give one mask, as the source's.")
+            raise ValueError(
+                "MasaCtrl got a target mask without a source mask. Connect a source mask; if there is only one mask, connect that mask "
+                "as the source mask."
+            )
         if self.words is not None and self.source_mask is not None:
-            raise ValueError("MasaCtrl takes its foreground from masks or from words, not from both: leave one out.")
+            raise ValueError("MasaCtrl got its foreground from both masks and words. Use masks or words, not both.")
 
     def techniques(self, ready: Ready) -> list[Technique]:
         names = blocks_of(ready.model.model.diffusion_model)
@@ -110,8 +113,8 @@ class KVEdit(Sharing):
         super().check(model, record)
         if bool((self.mask >= 1).all()):
             raise ValueError(
-                "KV-Edit's mask covers the whole picture, so no background is left to keep: paint the region that may change "
-                "only, or leave KV-Edit out."
+                "The KV-Edit mask covers the whole image, so no background is left to keep. Paint only the region that may change, "
+                "or remove KV-Edit."
             )
 
     def techniques(self, ready: Ready) -> list[Technique]:

@@ -25,46 +25,51 @@ class InversionMutualAttention(io.ComfyNode):
             node_id="InversionMutualAttention",
             display_name="MasaCtrl",
             category="inversion/edit",
-            description="The edit's self-attention asks the picture's own keys and values: what things look like is kept, "
-            "while their form and pose may follow the target prompt.",
+            description="Makes the self-attention of the edit attend to the keys and values of the original image: appearance is "
+            "kept, while shape and pose may follow the target prompt.",
             search_aliases=["masactrl", "mutual self-attention", "pose"],
             inputs=[
                 fraction(
-                    "start", masactrl.START, "Fraction of the steps after which it acts; later leaves more freedom."
+                    "start",
+                    masactrl.START,
+                    "Start attending to the original after this fraction of the steps. Higher leaves more freedom.",
                 ),
-                fraction("end", 1.0, "Fraction of the steps up to which it acts."),
+                fraction("end", 1.0, "Stop attending to the original after this fraction of the steps."),
                 fraction(
                     "depth",
                     masactrl.DEPTH,
-                    "Fraction of the network's self-attention after which it acts. 0.63 was published for SD 1 and SDXL; "
-                    "less keeps more of the picture.",
+                    "Start attending to the original after this fraction of the self-attention layers. The published value is 0.63 "
+                    "for SD 1 and SDXL. Lower keeps more of the image.",
                 ),
                 io.Mask.Input(
                     "source_mask",
                     optional=True,
-                    tooltip="The foreground of the picture, in its size: foreground then asks foreground only, and "
-                    "background background.",
+                    tooltip="Foreground of the original image, at the size of the image. Foreground attends only to foreground, "
+                    "background only to background.",
                 ),
                 io.Mask.Input(
                     "target_mask",
                     optional=True,
-                    tooltip="The foreground of the edited picture, if it is elsewhere than the source mask's.",
+                    tooltip="Foreground of the edited image, if elsewhere than in the source mask.",
                 ),
-                io.Clip.Input("clip", optional=True, tooltip="The text encoder; for foregrounds by words."),
+                io.Clip.Input("clip", optional=True, tooltip="Text encoder, for foregrounds given by words."),
                 io.String.Input(
-                    "source_prompt", default="", optional=True, tooltip="The source prompt; for foregrounds by words."
+                    "source_prompt", default="", optional=True, tooltip="Source prompt, for foregrounds given by words."
                 ),
                 io.String.Input(
-                    "target_prompt", default="", optional=True, tooltip="The target prompt; for foregrounds by words."
+                    "target_prompt", default="", optional=True, tooltip="Target prompt, for foregrounds given by words."
                 ),
                 io.String.Input(
                     "source_words",
                     default="",
                     optional=True,
-                    tooltip="Instead of masks: words of the source prompt, with commas between, that name the foreground.",
+                    tooltip="Comma-separated words of the source prompt that name the foreground, instead of masks.",
                 ),
                 io.String.Input(
-                    "target_words", default="", optional=True, tooltip="Words of the target prompt, likewise."
+                    "target_words",
+                    default="",
+                    optional=True,
+                    tooltip="Comma-separated words of the target prompt that name the foreground, instead of masks.",
                 ),
                 another_edit(),
             ],
@@ -106,7 +111,7 @@ def words_of(
     if not any(named):
         return None
     if not all(named):
-        raise ValueError("Foregrounds by words need words of both prompts: the source's and the target's.")
+        raise ValueError("Foregrounds by words need words of both prompts. Fill in both.")
     texts = [text_of(clip, text) for text in (source_prompt, target_prompt)]
     look_up(*((text.tokens, words) for text, words in zip(texts, named, strict=True)))
     return Words(*texts, *named)
@@ -119,29 +124,29 @@ class InversionKVInjection(io.ComfyNode):
             node_id="InversionKVInjection",
             display_name="KV Injection",
             category="inversion/edit",
-            description="The edit attends to the picture's own keys and values, or values alone, in the blocks of the "
-            "network that matter: the most of the picture is kept for the least lost of the edit.",
+            description="Makes the edit attend to the keys and values of the original image, or take only the values, in the blocks "
+            "that matter most: keeps much of the image and loses little of the edit.",
             search_aliases=["rf-edit", "stable flow", "layerverse", "kv injection", "value injection"],
             inputs=[
                 io.Combo.Input(
                     "preset",
                     options=[AUTO, *PRESETS, BY_DEPTH],
                     default=AUTO,
-                    tooltip="auto: what was published for a network of as many blocks as this model's; for others the later "
-                    f"half of the blocks. {ABOUT} by depth: as set below.",
+                    tooltip="auto: what was published for a network with as many blocks as this model; for other networks, the "
+                    f"later half of the blocks. {ABOUT} by depth: uses the settings below.",
                 ),
                 io.Combo.Input(
-                    "inject", options=list(INJECTIONS), default="values", tooltip="What is taken, for 'by depth'."
+                    "inject", options=list(INJECTIONS), default="values", tooltip="'by depth': what to inject."
                 ),
-                fraction("depth_start", LATE, "Fraction of the network's blocks after which it acts, for 'by depth'."),
-                fraction("depth_end", 1.0, "Fraction of the network's blocks up to which it acts, for 'by depth'."),
-                fraction("start", 0.0, "Fraction of the steps after which it acts, for 'by depth'."),
-                fraction("end", 0.3, "Fraction of the steps up to which it acts, for 'by depth'."),
+                fraction("depth_start", LATE, "'by depth': start injecting after this fraction of the blocks."),
+                fraction("depth_end", 1.0, "'by depth': stop injecting after this fraction of the blocks."),
+                fraction("start", 0.0, "'by depth': start injecting after this fraction of the steps."),
+                fraction("end", 0.3, "'by depth': stop injecting after this fraction of the steps. Higher keeps more."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="The region to edit, in the picture's size: it keeps its own keys and values. The rest may still "
-                    "change a little; a mask at the sampler keeps it exactly.",
+                    tooltip="Region to edit, at the size of the image. The region keeps its own keys and values. Everything else "
+                    "may still change a little; a mask at the sampler keeps everything else exactly.",
                 ),
                 another_edit(),
             ],

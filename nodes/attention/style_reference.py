@@ -25,32 +25,32 @@ class InversionStyleReference(io.ComfyNode):
             node_id="InversionStyleReference",
             display_name="Style Reference",
             category="inversion/edit",
-            description="The edit takes its style from another picture, which the model is shown at every step. Invert both "
-            "pictures on the same steps. The target prompt may name the style too.",
+            description="Takes the style of another image: the edit attends to the style image at every step. Invert both images on "
+            "the same steps. The target prompt may also name the style.",
             search_aliases=["style transfer", "style aligned", "styleid", "ip-adapter style"],
             inputs=[
-                TrajectorySocket.Input("style", tooltip="The trajectory of the picture whose style is wanted."),
-                io.Conditioning.Input("style_prompt", tooltip="The prompt that this picture was inverted with."),
+                TrajectorySocket.Input("style", tooltip="Trajectory of the style image."),
+                io.Conditioning.Input("style_prompt", tooltip="Prompt that the style image was inverted with."),
                 io.Combo.Input(
                     "method",
                     options=list(STYLINGS),
                     default="StyleAligned",
-                    tooltip="StyleAligned: the edit attends to both pictures. StyleID: it sees the style's keys and values "
-                    "in place of its own, with the content's queries.",
+                    tooltip="StyleAligned: the edit attends to both images. StyleID: the edit attends to the keys and values of the "
+                    "style image instead of its own, with the queries of the content.",
                 ),
-                fraction("end", 1.0, "Fraction of the steps up to which the style acts."),
+                fraction("end", 1.0, "Stop applying the style after this fraction of the steps. Higher: more style."),
                 io.Float.Input(
                     "weight",
                     default=round(math.exp(SHARING.shift), 6),
                     min=0.0,
                     max=100.0,
                     step=0.1,
-                    tooltip="StyleAligned: how often the style's keys count. More takes more of the style; 0 is no edit.",
+                    tooltip="StyleAligned: weight of the style keys. Higher takes more of the style; 0 changes nothing.",
                 ),
                 fraction(
                     "content_queries",
                     INJECTION.query,
-                    "StyleID: share of the content's own queries; less is more style.",
+                    "StyleID: fraction of the content's own queries. Lower takes more of the style.",
                 ),
                 io.Float.Input(
                     "temperature",
@@ -58,27 +58,27 @@ class InversionStyleReference(io.ComfyNode):
                     min=0.1,
                     max=10.0,
                     step=0.05,
-                    tooltip="StyleID: what the logits are multiplied by; more is sharper.",
+                    tooltip="StyleID: factor for the attention logits. Higher makes attention sharper.",
                 ),
                 io.Boolean.Input(
                     "start_statistics",
                     default=INJECTION.start,
-                    tooltip="StyleID: start from a noise with the style's mean and spread in every channel.",
+                    tooltip="StyleID: start from noise with the mean and spread of the style image in every channel.",
                 ),
                 io.Int.Input(
                     "layer",
                     default=LAYER,
                     min=0,
                     max=32,
-                    tooltip="StyleID: the first of the decoder's layers that is changed, counted from the coarsest: 6 of the "
-                    "12 of SD 1 was published, the toybox has 6. Transformers are changed in all blocks.",
+                    tooltip="StyleID: first decoder layer that is changed, counted from the coarsest. The published layer is 6 of "
+                    "the 12 of SD 1; the toybox has 6 layers. Transformers are changed in all blocks.",
                 ),
                 io.Boolean.Input(
                     "share_norms",
                     default=SHARING.norms,
                     optional=True,
-                    tooltip="StyleAligned, on UNets: both pictures are normalised together, as published for real pictures. Off "
-                    "keeps more of the picture's own tone.",
+                    tooltip="StyleAligned on UNets: normalise both images together, as published for real images. Off keeps more of "
+                    "the original tone.",
                 ),
                 another_edit(),
             ],

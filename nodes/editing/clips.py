@@ -14,11 +14,11 @@ from ..sockets import LatentTrajectory
 def mistaken_windows(spacing: int | None, window: int | None, most: int) -> str:
     """The sentence about windows of a clip that are too small or out of range; None is a linked number, and not judged."""
     if not all(1 <= number <= most for number in (spacing, window) if number is not None):
-        return f"'spacing' and 'window' are numbers of frames from 1 to {most}; got {spacing} and {window}."
+        return f"'spacing' and 'window' must be numbers of frames from 1 to {most}; got {spacing} and {window}."
     if spacing is not None and window is not None and window < spacing + 2:
         return (
-            f"A window of {window} frames does not reach from one key frame to the next, {spacing} on: set 'window' to "
-            f"{spacing + 2} or more, or 'spacing' lower."
+            f"A window of {window} frames does not reach from one key frame to the next ({spacing} frames on). Set 'window' to "
+            f"{spacing + 2} or more, or lower 'spacing'."
         )
     return ""
 
@@ -27,12 +27,12 @@ def check_frames(shape: tuple[int, ...], prompts: dict[str, Any]) -> None:
     """Raises ValueError if the frames are not rows of the batch, or a prompt has a row for each."""
     if len(shape) > 4 and shape[2] > 1:
         raise ValueError(
-            "This trajectory is of a video model, whose latent holds all frames: edit it with Inversion Edit Sampler."
+            "This trajectory is of a video model, whose latent holds all frames. Edit it with Inversion Edit Sampler."
         )
     for name, prompt in prompts.items():
         if rows := [len(entry[0]) for entry in prompt or () if len(entry[0]) != 1]:
             raise ValueError(
-                f"A clip has one prompt for all its frames; the conditioning '{name}' is a batch of {rows[0]}."
+                f"A clip takes one prompt for all its frames, but '{name}' is a batch of {rows[0]}. Connect a single prompt."
             )
 
 
@@ -40,8 +40,8 @@ def check_way(model: Any, way: str) -> None:
     """Raises ValueError if the way joins frames by attention of frames alone, which transformers of joint attention have not."""
     if WAYS[way].techniques([0]) and not is_unet(model.model.diffusion_model):
         raise ValueError(
-            f"The way '{way}' joins the frames by the self-attention of a UNet (Stable Diffusion 1, 2, XL), which this model has "
-            "not. Choose the way 'each frame'."
+            f"The way '{way}' joins frames through the self-attention of a UNet (Stable Diffusion 1, 2, XL), which this model does "
+            "not have. Choose the way 'each frame'."
         )
 
 

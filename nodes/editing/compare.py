@@ -39,52 +39,52 @@ class InversionCompare(io.ComfyNode):
             node_id="InversionCompare",
             display_name="Compare Methods",
             category="inversion/edit",
-            description="Edits a picture with every method that fits the model, each with the settings that it was published "
-            "with, and lays the pictures out with their figures: choose by looking.",
+            description="Edits an image with every method that fits the model, each with its published settings, and shows the "
+            "results side by side with their figures, so that you can choose by eye.",
             search_aliases=["all methods", "benchmark", "xy plot"],
             is_output_node=True,
             inputs=[
                 io.Model.Input("model", tooltip="The model that inverts and edits."),
-                io.Vae.Input("vae", tooltip="Its VAE."),
-                io.Image.Input("image", tooltip="The picture; of a batch the first."),
-                io.Conditioning.Input("source", tooltip="A prompt that says what the picture shows."),
-                io.Conditioning.Input("target", tooltip="The prompt of the edited picture."),
-                io.Conditioning.Input("negative", tooltip="The negative prompt, usually empty."),
+                io.Vae.Input("vae", tooltip="The VAE of the model."),
+                io.Image.Input("image", tooltip="The image to edit. Only the first image of a batch is used."),
+                io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
+                io.Conditioning.Input("target", tooltip="Prompt that describes the edited image."),
+                io.Conditioning.Input("negative", tooltip="Negative prompt, usually empty."),
                 io.Int.Input(
                     "steps",
                     default=STEPS,
                     min=1,
                     max=1000,
-                    tooltip=f"Steps of every method. The default becomes 4 or 8 with '{FEW_STEPS}'.",
+                    tooltip=f"Number of steps for every method. The default becomes 4 or 8 with '{FEW_STEPS}'.",
                 ),
                 io.Combo.Input(
                     "scheduler",
                     options=comfy.samplers.SCHEDULER_NAMES,
                     default="normal",
-                    tooltip="How the levels are spaced.",
+                    tooltip="How the noise levels are spaced.",
                 ),
                 io.String.Input(
                     "methods",
                     default="",
                     multiline=True,
-                    tooltip="Only these, with commas between; empty for all that fit the model. They are: "
+                    tooltip="Comma-separated methods to run. Empty runs all that fit the model. Methods: "
                     + ", ".join(EDITORS),
                 ),
-                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="For methods that draw noise."),
+                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="Seed of methods that draw noise."),
                 io.Combo.Input(
                     "settings",
                     options=[PUBLISHED, FEW_STEPS],
                     default=PUBLISHED,
                     optional=True,
-                    tooltip=f"published: as each method was published for this kind of model, or what is usual on it. {ABOUT_FEW_STEPS}",
+                    tooltip=f"published: uses the published settings of each method for this kind of model, or usual values. {ABOUT_FEW_STEPS}",
                 ),
             ],
             outputs=[
-                io.Image.Output("sheet", display_name="sheet", tooltip="All edits with their figures on one page."),
+                io.Image.Output("sheet", display_name="sheet", tooltip="All edited images and figures on one page."),
                 io.Image.Output(
-                    "images", display_name="images", tooltip="The edits as a batch, in the order of the sheet."
+                    "images", display_name="images", tooltip="The edited images as a batch, in the order of the sheet."
                 ),
-                io.String.Output("figures", display_name="figures", tooltip="A line a method."),
+                io.String.Output("figures", display_name="figures", tooltip="The figures, one line per method."),
             ],
         )
 
@@ -112,7 +112,7 @@ def named(methods: str) -> list[str]:
 def mistaken(methods: str) -> str:
     """The sentence about the first method that does not exist; empty if all do."""
     unknown = [name for name in word_list(methods) if name not in EDITORS]
-    return f"There is no method '{unknown[0]}'. The methods are: {', '.join(EDITORS)}." if unknown else ""
+    return f"There is no method '{unknown[0]}'. Choose from: {', '.join(EDITORS)}." if unknown else ""
 
 
 def compared(
@@ -162,6 +162,6 @@ def laid_out(
         cells.append(Cell(result.name, to_pixels(channels_first(edited)), note))
         pictures.append(edited)
     if not pictures:
-        raise ValueError("No method could edit this picture. " + " ".join(lines))
+        raise ValueError("No method could edit this image. " + " ".join(lines))
     page = torch.from_numpy(sheet("Methods side by side", [], cells, columns=5).copy()).float()[None] / 255
     return page, torch.cat(pictures), "\n".join(lines)

@@ -29,38 +29,38 @@ class InversionEditMask(io.ComfyNode):
             node_id="InversionEditMask",
             display_name="Edit Mask",
             category="inversion/edit",
-            description="Finds the region that an edit should change: where the source and the target prompt make the model "
-            "predict something else for the picture.",
+            description="Finds the region that an edit should change: where the source prompt and the target prompt make the model "
+            "predict different images.",
             search_aliases=["diffedit", "uni-edit mask", "automatic mask"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that made the trajectory."),
-                TrajectorySocket.Input("trajectory", tooltip="The picture's trajectory, from DDIM Invert."),
-                io.Conditioning.Input("source", tooltip="The prompt that says what the picture shows."),
-                io.Conditioning.Input("target", tooltip="The prompt of the edited picture."),
+                TrajectorySocket.Input("trajectory", tooltip="Trajectory of the image, from DDIM Invert."),
+                io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
+                io.Conditioning.Input("target", tooltip="Prompt that describes the edited image."),
                 io.Combo.Input(
                     "method",
                     options=list(MAKERS),
                     default="DiffEdit",
-                    tooltip="DiffEdit: noises the picture anew several times and compares both predictions. Uni-Edit: compares "
-                    "them along the trajectory, without noise of its own.",
+                    tooltip="DiffEdit: adds fresh noise to the image several times and compares the predictions of both prompts. "
+                    "Uni-Edit: compares the predictions along the trajectory, without added noise.",
                 ),
                 fraction(
                     "level",
                     LEVEL,
-                    "Fraction of the steps, from the noisiest on: DiffEdit noises to there, Uni-Edit compares from there on. "
-                    "Less sees coarser things.",
+                    "Fraction of the steps, counted from the noisiest: DiffEdit adds noise up to here, Uni-Edit compares from here "
+                    "on. Lower finds coarser differences.",
                 ),
                 fraction(
                     "threshold",
                     THRESHOLD,
-                    "How strong a disagreement counts as changed; less gives a larger region. At 0 Uni-Edit's mask stays soft.",
+                    "Difference that counts as changed. Lower gives a larger region. At 0, Uni-Edit's mask stays soft.",
                 ),
                 io.Int.Input(
                     "grow",
                     default=GROWN,
                     min=0,
                     max=64,
-                    tooltip="Places of the latent (8 pixels of most models) by which the region is widened.",
+                    tooltip="Widens the region by this many latent pixels (8 image pixels in most models).",
                 ),
                 io.Int.Input(
                     "seed",
@@ -68,15 +68,14 @@ class InversionEditMask(io.ComfyNode):
                     min=0,
                     max=2**64 - 1,
                     control_after_generate=True,
-                    tooltip="For the noise of DiffEdit.",
+                    tooltip="Seed for the noise of DiffEdit.",
                 ),
             ],
             outputs=[
                 io.Mask.Output(
                     "mask",
                     display_name="mask",
-                    tooltip="The region, in the picture's size: for KV-Edit, KV Injection, MasaCtrl, Attention Edit and the "
-                    "samplers.",
+                    tooltip="The region, at the size of the image: for KV-Edit, KV Injection, MasaCtrl, Attention Edit and the samplers.",
                 ),
             ],
         )
@@ -89,8 +88,7 @@ class InversionEditMask(io.ComfyNode):
         mask = mask_of(model, trajectory, prompts, MAKERS[method], wanted)
         if not bool(mask.any()):
             raise ValueError(
-                "The prompts 'source' and 'target' make no difference to this picture: are they the same? Say in 'target' what "
-                "is to be changed, or lower the threshold."
+                "The prompts 'source' and 'target' make no difference to this image. Describe the change in 'target', or lower the threshold."
             )
         return io.NodeOutput(of_picture(widened(mask, grow), trajectory.frame))
 

@@ -19,29 +19,29 @@ class InversionEditSampler(io.ComfyNode):
             node_id="InversionEditSampler",
             display_name="Inversion Edit Sampler",
             category="inversion/edit",
-            description="Samples the target prompt along the trajectory of a picture, beside the source that lends it "
-            "its attention. With the source prompt as target it re-creates the picture.",
+            description="Samples the target prompt along the trajectory of an image, beside the source, which lends its attention "
+            "to the edit. With the source prompt as target, the image is reconstructed.",
             search_aliases=["prompt to prompt", "direct inversion", "negative prompt inversion", "edit image"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that made the trajectory, with the same LoRAs."),
-                TrajectorySocket.Input("trajectory", tooltip="The picture's trajectory, from DDIM Invert."),
-                io.Conditioning.Input("source", tooltip="The prompt that the picture was inverted with."),
-                io.Conditioning.Input("target", tooltip="The prompt of the edited picture."),
-                io.Conditioning.Input("negative", tooltip="The negative prompt, usually empty."),
+                TrajectorySocket.Input("trajectory", tooltip="Trajectory of the image, from DDIM Invert."),
+                io.Conditioning.Input("source", tooltip="Prompt that the image was inverted with."),
+                io.Conditioning.Input("target", tooltip="Prompt that describes the edited image."),
+                io.Conditioning.Input("negative", tooltip="Negative prompt, usually empty."),
                 *dial(),
                 *rarer(),
                 NullTextSocket.Input(
-                    "null_text", optional=True, tooltip="From Null-Text Optimize at the same guidance."
+                    "null_text", optional=True, tooltip="Null text, from Null-Text Optimize at the same guidance."
                 ),
-                AttentionEditSocket.Input("attention_edit", optional=True, tooltip="From Attention Edit."),
+                AttentionEditSocket.Input("attention_edit", optional=True, tooltip="Attention edit to apply."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Where the picture may change, in its size; instead of a mask given to Inversion Encode.",
+                    tooltip="Region that may change, at the size of the image. Replaces a mask from Inversion Encode.",
                 ),
             ],
             outputs=outcomes(
-                "The source's own end: the picture re-created. It carries the drift for Inversion Report."
+                "Latent of the reconstruction: the source branch without edit. Carries the drift for Inversion Report."
             ),
         )
 
@@ -63,10 +63,10 @@ def dial() -> list[io.Input]:
             "preset",
             options=[*PRESETS, OWN],
             default=next(iter(PRESETS)),
-            tooltip="What strength turns. balanced: for most edits. keep the shape: colours and materials change, "
-            "outlines stay longer. new style or scene: more may change at once. "
-            f"{FEW_STEPS}: for models distilled to few steps (Lightning, LCM, DMD, Turbo, schnell, klein); guidance is 1. as set "
-            "below: strength is not used; guidance and start are as set here, the windows of attention as set in their nodes.",
+            tooltip="How strength acts. balanced: for most edits. keep the shape: colours and materials change, outlines stay "
+            f"longer. new style or scene: more may change at once. {FEW_STEPS}: for models distilled to few steps (Lightning, LCM, "
+            "DMD, Turbo, schnell, klein), at guidance 1. as set below: ignores strength; guidance and start act as set here, "
+            "attention windows as set in the attention nodes.",
         ),
         io.Float.Input(
             "strength",
@@ -75,8 +75,8 @@ def dial() -> list[io.Input]:
             max=1.0,
             step=0.05,
             display_mode=io.NumberDisplay.slider,
-            tooltip="How much may change. Up: more guidance, shorter attention windows, an earlier start. Down: closer "
-            "to the picture. At 0.5, 'balanced' leaves guidance and windows as they are set.",
+            tooltip="How much may change. Higher: more guidance, shorter attention windows, an earlier start. Lower: closer to the "
+            "image. At 0.5, 'balanced' leaves guidance and windows as they are set.",
         ),
         io.Float.Input(
             "guidance",
@@ -84,8 +84,9 @@ def dial() -> list[io.Input]:
             min=1.0,
             max=30.0,
             step=0.1,
-            tooltip="Guidance of both, in the middle of strength. Models that take it as an input (Flux dev, HunyuanVideo) are "
-            "told it there, after FluxGuidance on a prompt; the default is then their usual. With null text it stays as set.",
+            tooltip="Guidance scale of both prompts at the middle of strength. Models that take guidance as an input (Flux dev, "
+            "HunyuanVideo) receive this value there, unless FluxGuidance on a prompt sets another; the default is then the model's "
+            "usual value. With null text, guidance stays as set.",
         ),
     ]
 
@@ -98,8 +99,8 @@ def rarer() -> list[io.Input]:
                 "anchor",
                 options=list(ANCHORS),
                 default="direct",
-                tooltip="direct: the source is the stored trajectory itself, exact at any guidance. none: the source "
-                "is sampled too, and drifts under guidance unless null text or the source prompt holds it.",
+                tooltip="direct: the source is the stored trajectory itself, exact at any guidance. none: the source is sampled "
+                "too, and drifts under guidance unless null text or the source prompt as unconditional holds the source.",
             )
         ),
         advanced(
@@ -107,16 +108,15 @@ def rarer() -> list[io.Input]:
                 "unconditional",
                 options=[NEGATIVE, SOURCE],
                 default=NEGATIVE,
-                tooltip="What guidance leads away from. 'source prompt' is negative-prompt inversion: it holds an "
-                "unanchored source without any optimisation.",
+                tooltip="What guidance leads away from. 'source prompt' is negative-prompt inversion, which holds an unanchored "
+                "source without any optimisation.",
             )
         ),
         advanced(
             fraction(
                 "start",
                 0.0,
-                "With the preset 'as set below': the fraction of the steps to leave out at the noisy end; more stays "
-                "closer to the picture.",
+                "Fraction of the steps to skip at the noisy end, with the preset 'as set below'. Higher stays closer to the image.",
             )
         ),
     ]

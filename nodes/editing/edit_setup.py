@@ -67,10 +67,7 @@ class Setup:
 
     def __str__(self) -> str:
         dial = OWN if self.preset == OWN else f"{self.preset}, strength {self.strength:g}"
-        return (
-            f"{dial}: guidance {self.guidance:.1f}, the first {self.start:.0%} of the steps "
-            f"left out, attention windows x {self.dial.windows:.2g}"
-        )
+        return f"{dial}: guidance {self.guidance:.1f}, the first {self.start:.0%} of the steps left out, attention windows x {self.dial.windows:.2g}"
 
 
 def fitted_setup(model: Any, setup: Setup, prompts: dict[str, Any]) -> tuple[Setup, list[str]]:
@@ -83,8 +80,8 @@ def fitted_setup(model: Any, setup: Setup, prompts: dict[str, Any]) -> tuple[Set
     said += acting(model, prompts, dict.fromkeys(("source", "target"), (acts.guidance, True)))
     if setup.preset == FEW_STEPS and steps > MOST_OF_FEW:
         said.append(
-            f"The trajectory has {steps} steps, which a few-step model has not learnt. Invert in as many as the model was made for, "
-            "4 to 8 for most."
+            f"The trajectory has {steps} steps, which a few-step model has not been trained for. Invert with the number of steps "
+            "that the model was made for, usually 4 to 8."
         )
     return acts, said
 
@@ -122,18 +119,21 @@ def check_null_text(null_text: NullText, trajectory: Trajectory, fingerprint: st
     require_same_model(null_text.provenance, fingerprint, "null-text result")
     if not torch.equal(null_text.sigmas, trajectory.sigmas):
         raise ValueError(
-            f"The null-text result was made on {counted(len(null_text.embeddings), 'step')} from sigma {null_text.sigmas[0]:.4g}, the "
+            f"The null text was made for {counted(len(null_text.embeddings), 'step')} from sigma {null_text.sigmas[0]:.4g}, but the "
             f"trajectory has {trajectory.steps} from {trajectory.sigmas[0]:.4g}. Optimise it on this trajectory."
         )
     rows, batch = len(null_text.embeddings[0]), trajectory.shape[0]
     if rows not in (1, batch):
-        raise ValueError(f"The null-text result is for {rows} pictures, the trajectory has {batch}.")
+        raise ValueError(
+            f"The null text is for {rows} images, but the trajectory has {batch}. Optimise it on this trajectory."
+        )
     if null_text.provenance.guidance != setup.guidance:
         raise ValueError(
-            f"The null-text result serves guidance {null_text.provenance.guidance:g}, but guidance is {setup.guidance:g}. "
-            "Use the same, or optimise again."
+            f"The null text was made for guidance {null_text.provenance.guidance:g}, but guidance is {setup.guidance:g}. Set "
+            "guidance to the same value, or run Null-Text Optimize again."
         )
     if setup.unconditional == SOURCE:
         raise ValueError(
-            "Null text replaces the negative prompt: set unconditional to 'negative prompt', or leave it out."
+            "Null text replaces the negative prompt, but unconditional is set to the source prompt. Set unconditional to 'negative "
+            "prompt', or disconnect the null text."
         )

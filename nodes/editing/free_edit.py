@@ -21,14 +21,14 @@ class InversionFreeEdit(io.ComfyNode):
             node_id="InversionFreeEdit",
             display_name="Inversion-Free Edit",
             category="inversion/edit",
-            description="Edits straight from the picture, with no inversion: the difference of what the two prompts predict "
-            "is added to it, level by level.",
+            description="Edits an image without inversion: adds the difference between the predictions of both prompts, one noise "
+            "level after the other.",
             search_aliases=["flowedit", "flow edit", "flowalign", "infedit", "ddcm", "uniedit"],
             inputs=[
                 io.Model.Input(
-                    "model", tooltip="Any model; the methods were published for rectified flow (SD3, Flux)."
+                    "model", tooltip="Any model. The methods were published for rectified flow (SD3, Flux)."
                 ),
-                io.Latent.Input("latent", tooltip="The picture, from Inversion Encode (or any VAE Encode)."),
+                io.Latent.Input("latent", tooltip="Latent of the image, from Inversion Encode (or any VAE Encode)."),
                 *prompts(),
                 *choices(methods("delta", "few steps", free=True)),
                 drawing(),
@@ -37,18 +37,18 @@ class InversionFreeEdit(io.ComfyNode):
                     default=STEPS,
                     min=1,
                     max=1000,
-                    tooltip="Levels of the grid; strength says how many of them act. The default becomes the method's own "
+                    tooltip="Number of noise levels. Strength says how many of them act. The default becomes the method's own value "
                     f"with '{FEW_STEPS}'.",
                 ),
                 io.Combo.Input(
                     "scheduler",
                     options=comfy.samplers.SCHEDULER_NAMES,
                     default="normal",
-                    tooltip="How the levels are spaced.",
+                    tooltip="How the noise levels are spaced.",
                 ),
             ],
             outputs=[
-                io.Latent.Output("edited", display_name="edited", tooltip="The edited picture, for Inversion Decode.")
+                io.Latent.Output("edited", display_name="edited", tooltip="The edited latent, for Inversion Decode.")
             ],
         )
 

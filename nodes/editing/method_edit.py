@@ -28,18 +28,18 @@ class AlongTrajectory(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="The model that made the trajectory, with the same LoRAs."),
                 TrajectorySocket.Input(
-                    "trajectory", tooltip="The picture's trajectory, of the method's own inversion."
+                    "trajectory", tooltip="Trajectory of the image, from the inversion node that belongs to the method."
                 ),
                 *prompts(),
                 *choices(methods(*cls.GROUPS)),
-                AttentionEditSocket.Input("attention_edit", optional=True, tooltip="From Attention Edit."),
+                AttentionEditSocket.Input("attention_edit", optional=True, tooltip="Attention edit to apply."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Where the picture may change; instead of one given to Inversion Encode.",
+                    tooltip="Region that may change, at the size of the image. Replaces a mask from Inversion Encode.",
                 ),
             ],
-            outputs=outcomes("The source's own end: the picture re-created."),
+            outputs=outcomes("Latent of the reconstruction: the source branch without edit."),
         )
 
     @classmethod
@@ -53,31 +53,34 @@ class AlongTrajectory(io.ComfyNode):
 
 class InversionAnchoredEdit(AlongTrajectory):
     GROUPS, NODE_ID, DISPLAY_NAME = ("anchoring",), "InversionAnchoredEdit", "Anchored Edit"
-    DESCRIPTION = "Edits along a trajectory that holds the source exactly: direct inversion and its refinements."
+    DESCRIPTION = (
+        "Edits an image along a trajectory and keeps the source exactly on that trajectory: direct inversion and methods that refine "
+        "direct inversion."
+    )
     ALIASES = ("direct inversion", "pnp inversion", "directedit", "h-edit")
 
 
 class InversionGuidanceEdit(AlongTrajectory):
     GROUPS, NODE_ID, DISPLAY_NAME = ("guidance",), "InversionGuidanceEdit", "Guidance Repair Edit"
-    DESCRIPTION = "Edits with guidance changed so that it no longer pulls the source away."
+    DESCRIPTION = "Edits with a changed guidance that no longer pulls the source away from the image."
     ALIASES = ("negative prompt inversion", "proxnpi", "null-text inversion")
 
 
 class InversionExactEdit(AlongTrajectory):
     GROUPS, NODE_ID, DISPLAY_NAME = ("exact",), "InversionExactEdit", "Exact Edit"
-    DESCRIPTION = "Edits with a scheme that can be run backwards without error. Needs a trajectory of Exact Invert."
+    DESCRIPTION = "Edits with a scheme that runs backwards without error. Needs a trajectory from Exact Invert."
     ALIASES = ("edict", "bdia", "belm")
 
 
 class InversionStochasticEdit(AlongTrajectory):
     GROUPS, NODE_ID, DISPLAY_NAME = ("stochastic", "few steps"), "InversionStochasticEdit", "Stochastic Edit"
-    DESCRIPTION = "Edits with the noise maps of an edit-friendly trajectory, from Stochastic Invert."
+    DESCRIPTION = "Edits with the noise maps of an edit-friendly trajectory. Needs a trajectory from Stochastic Invert."
     ALIASES = ("ddpm inversion", "ledits", "edit friendly")
 
 
 class InversionFlowControlEdit(AlongTrajectory):
     GROUPS, NODE_ID, DISPLAY_NAME = ("flow control", "delta"), "InversionFlowControlEdit", "Flow Control Edit"
     DESCRIPTION = (
-        "Edits while the clean prediction is drawn towards the picture. Needs a trajectory of RF-Inversion Invert."
+        "Edits while the clean prediction is pulled towards the image. Needs a trajectory from RF-Inversion Invert."
     )
     ALIASES = ("rf-inversion", "rf inversion")

@@ -31,19 +31,24 @@ def choices(names: list[str]) -> list[Any]:
             "settings",
             options=[PUBLISHED, OWN, FEW_STEPS],
             default=PUBLISHED,
-            tooltip="published: guidance and strength with which the method was published for this kind of model, or what "
-            f"is usual on it. {ABOUT_FEW_STEPS} as set below: the three numbers below.",
+            tooltip="published: uses the published guidance and strength of the method for this kind of model, or usual values. "
+            f"{ABOUT_FEW_STEPS} as set below: uses guidance, source_guidance and strength as set below.",
         ),
         io.Float.Input(
-            "guidance", default=GUIDANCE, min=0.0, max=30.0, step=0.1, tooltip="Guidance of the target prompt."
+            "guidance",
+            default=GUIDANCE,
+            min=0.0,
+            max=30.0,
+            step=0.1,
+            tooltip="Guidance scale of the target prompt. Higher follows the target prompt more closely.",
         ),
         io.Float.Input(
-            "source_guidance", default=1.0, min=0.0, max=30.0, step=0.1, tooltip="Guidance of the source prompt."
+            "source_guidance", default=1.0, min=0.0, max=30.0, step=0.1, tooltip="Guidance scale of the source prompt."
         ),
         fraction(
             "strength",
             1.0,
-            "Share of the steps that are edited: 1 starts from pure noise, less stays closer to the picture.",
+            "Fraction of the steps that are edited. 1 starts from pure noise; lower stays closer to the image.",
         ),
     ]
 
@@ -51,15 +56,15 @@ def choices(names: list[str]) -> list[Any]:
 def drawing() -> Any:
     """The input of methods that draw noise of their own."""
     return io.Int.Input(
-        "seed", default=0, min=0, max=2**64 - 1, control_after_generate=True, tooltip="For methods that draw noise."
+        "seed", default=0, min=0, max=2**64 - 1, control_after_generate=True, tooltip="Seed of methods that draw noise."
     )
 
 
 def prompts() -> list[Any]:
     return [
-        io.Conditioning.Input("source", tooltip="A prompt that says what the picture shows."),
-        io.Conditioning.Input("target", tooltip="The prompt of the edited picture."),
-        io.Conditioning.Input("negative", tooltip="The negative prompt, usually empty."),
+        io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
+        io.Conditioning.Input("target", tooltip="Prompt that describes the edited image."),
+        io.Conditioning.Input("negative", tooltip="Negative prompt, usually empty."),
     ]
 
 

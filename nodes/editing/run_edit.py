@@ -84,7 +84,7 @@ def edit_along(
     try:
         return _run(model, samples, trajectory.sigmas, prompts, request, trajectory, techniques, tell, memory)
     except WrongInversion as error:
-        raise ValueError(f"{error} That is a method of {inverting(error.inversion)}.") from error
+        raise ValueError(f"{error} Use {inverting(error.inversion)} for that.") from error
 
 
 def inverting(inversion: str) -> str:
@@ -160,5 +160,5 @@ def told(request: Request, settings: Settings, trajectory: Trajectory | None) ->
     own, made = EDITORS[request.method].inversion, trajectory.provenance.method if trajectory else None
     if own in (None, "ddim", made):
         return [f"{request.method}: {numbers}"]
-    foreign = f"{request.method} was published along the inversion '{own}', of {inverting(own)}; this trajectory is of '{made}'."
+    foreign = f"{request.method} was published along the inversion '{own}' of {inverting(own)}, but this trajectory is of '{made}'."
     return [f"{request.method}: {numbers}", foreign]

@@ -43,18 +43,23 @@ class InversionVideoEdit(io.ComfyNode):
             node_id="InversionVideoEdit",
             display_name="Video Edit",
             category="inversion/video",
-            description="Edits all frames of a clip with a model of pictures, as Inversion Edit Sampler edits one, and holds "
-            "them together: key frames are edited as one picture, and what changes in them follows the motion. Long clips "
-            "go through in windows. For video models, whose latents hold the frames, use Inversion Edit Sampler.",
+            description="Edits all frames of a clip with an image model and keeps them consistent: key frames are edited together "
+            "as one image, and the changes in them follow the motion. Long clips are edited in windows. For video models, whose "
+            "latents hold the frames, use Inversion Edit Sampler.",
             search_aliases=["tokenflow", "cross-frame attention", "video to video", "pix2video", "edit video"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that made the trajectory, with the same LoRAs."),
                 TrajectorySocket.Input(
-                    "trajectory", tooltip="The clip's trajectory, from Video Invert or DDIM Invert."
+                    "trajectory", tooltip="Trajectory of the clip, from Video Invert or DDIM Invert."
                 ),
                 *prompt_inputs(),
                 io.Float.Input(
-                    "guidance", default=7.5, min=1.0, max=30.0, step=0.1, tooltip="Classifier-free guidance."
+                    "guidance",
+                    default=7.5,
+                    min=1.0,
+                    max=30.0,
+                    step=0.1,
+                    tooltip="Guidance scale. Higher follows the target prompt more closely.",
                 ),
                 io.Combo.Input(
                     "way",
@@ -63,20 +68,20 @@ class InversionVideoEdit(io.ComfyNode):
                     tooltip=" ".join(f"{name}: {way.about}." for name, way in WAYS.items())
                     + " All but the last need a UNet (Stable Diffusion 1, 2, XL).",
                 ),
-                number("spacing", SPACING, "Frames from one key frame to the next. More is faster."),
-                number("window", WINDOW, "Frames edited in one window; memory grows with it, not with the clip."),
-                number("together", TOGETHER, "Frames shown to the network at once, beside the key frames."),
+                number("spacing", SPACING, "Frames from one key frame to the next. Higher is faster."),
+                number("window", WINDOW, "Frames edited in one window. Memory grows with the window, not the clip."),
+                number("together", TOGETHER, "Number of frames per run of the network, beside the key frames."),
                 AttentionEditSocket.Input(
-                    "attention_edit", optional=True, tooltip="From Attention Edit; acts in every frame."
+                    "attention_edit", optional=True, tooltip="Attention edit to apply in every frame."
                 ),
                 io.Mask.Input(
-                    "mask", optional=True, tooltip="Where the clip may change: one mask, or one for each frame."
+                    "mask", optional=True, tooltip="Region of the clip that may change: one mask, or one per frame."
                 ),
             ],
             outputs=[
-                io.Latent.Output("edited", display_name="edited", tooltip="The edited frames, for Inversion Decode."),
+                io.Latent.Output("edited", display_name="edited", tooltip="The edited latents, for Inversion Decode."),
                 io.Latent.Output(
-                    "reconstructed", display_name="reconstructed", tooltip="The source's own end: the clip re-created."
+                    "reconstructed", display_name="reconstructed", tooltip="Latents of the reconstructed clip."
                 ),
             ],
         )
@@ -138,24 +143,24 @@ class InversionVideoInvert(io.ComfyNode):
             node_id="InversionVideoInvert",
             display_name="Video Invert",
             category="inversion/video",
-            description="Inverts all frames of a clip with a model of pictures by DDIM inversion at guidance 1, a few at a "
-            "time. Give the frames as a batch of pictures to Inversion Encode.",
+            description="Inverts all frames of a clip with an image model by DDIM inversion at guidance 1, a few at a time. Give "
+            "the frames as a batch of images to Inversion Encode.",
             search_aliases=["video inversion", "ddim inversion"],
             inputs=[
-                io.Model.Input("model", tooltip="A model of pictures."),
-                io.Latent.Input("latent", tooltip="The frames, from Inversion Encode."),
-                io.Conditioning.Input("source", tooltip="The prompt that describes the clip as it is."),
-                io.Int.Input("steps", default=50, min=1, max=1000, tooltip="Steps of the trajectory."),
+                io.Model.Input("model", tooltip="The image model that inverts. Edit with the same model and LoRAs."),
+                io.Latent.Input("latent", tooltip="Latents of the frames, from Inversion Encode."),
+                io.Conditioning.Input("source", tooltip="Prompt that describes the clip as it is."),
+                io.Int.Input("steps", default=50, min=1, max=1000, tooltip="Number of steps of the trajectory."),
                 io.Combo.Input(
                     "scheduler",
                     options=comfy.samplers.SCHEDULER_NAMES,
                     default="ddim_uniform",
-                    tooltip="The spacing of the noise levels.",
+                    tooltip="How the noise levels are spaced.",
                 ),
-                number("together", TOGETHER, "Frames shown to the network at once."),
+                number("together", TOGETHER, "Number of frames per run of the network."),
             ],
             outputs=[
-                TrajectorySocket.Output("trajectory", display_name="trajectory", tooltip="For Video Edit."),
+                TrajectorySocket.Output("trajectory", display_name="trajectory", tooltip="Trajectory for Video Edit."),
             ],
         )
 

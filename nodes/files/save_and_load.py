@@ -18,29 +18,29 @@ class InversionSaveTrajectory(io.ComfyNode):
             node_id="InversionSaveTrajectory",
             display_name="Save Trajectory",
             category="inversion/files",
-            description="Writes a trajectory, and a null-text result beside it, to the output folder: one file to keep or to "
-            "share, which also holds a thumbnail, the prompts, the model's name and the workflow. The file holds no code; "
-            "the mask is not kept.",
+            description="Saves a trajectory, and null text if connected, to the output folder: one file to keep or to share, which "
+            "also holds a thumbnail, the prompts, the name of the model and the workflow. The file holds no code. The mask is not "
+            "saved.",
             search_aliases=["export trajectory", "share trajectory"],
             is_output_node=True,
             hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip="From any inversion node."),
+                TrajectorySocket.Input("trajectory", tooltip="Trajectory from any inversion node."),
                 io.String.Input(
                     "filename_prefix",
                     default="inversion/trajectory",
-                    tooltip="Folder and name inside ComfyUI's output folder; a number is added.",
+                    tooltip="Folder and file name inside ComfyUI's output folder. A number is added.",
                 ),
-                NullTextSocket.Input("null_text", optional=True, tooltip="From Null-Text Optimize; saved beside it."),
+                NullTextSocket.Input("null_text", optional=True, tooltip="Null text, saved in the same file."),
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="A picture to keep in the file as its thumbnail, in small. Without one, a rough preview of the "
-                    "latent is kept where ComfyUI knows how to draw its colours.",
+                    tooltip="Image to save in the file as a small thumbnail. Without an image, a rough preview of the latent is "
+                    "saved where ComfyUI can draw the colours of the latent.",
                 ),
             ],
             outputs=[
-                io.String.Output("file", display_name="file", tooltip="The file's name inside the output folder.")
+                io.String.Output("file", display_name="file", tooltip="Name of the file inside the output folder.")
             ],
         )
 
@@ -66,23 +66,24 @@ class InversionLoadTrajectory(io.ComfyNode):
             node_id="InversionLoadTrajectory",
             display_name="Load Trajectory",
             category="inversion/files",
-            description="Reads a trajectory that Save Trajectory wrote, from the output or the input folder. Drop such a "
-            "file on the canvas, or on this node, to bring it in.",
+            description="Loads a trajectory that Save Trajectory wrote, from the output or the input folder. Drop a trajectory file "
+            "on the canvas or on this node to import it.",
             search_aliases=["import trajectory", "open trajectory"],
             inputs=[
                 io.Combo.Input(
                     "file",
                     options=saved_files() or [NO_FILES],
-                    tooltip="Saved trajectories, newest first. Choose one here or by its card below. Press R to look for new "
-                    "ones.",
+                    tooltip="Saved trajectories, newest first. Choose a file here or by its card below. Press R to refresh the list.",
                 )
             ],
             outputs=[
-                TrajectorySocket.Output("trajectory", display_name="trajectory", tooltip="For Inversion Edit Sampler."),
+                TrajectorySocket.Output(
+                    "trajectory", display_name="trajectory", tooltip="Trajectory for Inversion Edit Sampler."
+                ),
                 NullTextSocket.Output(
                     "null_text",
                     display_name="null text",
-                    tooltip="The null-text result beside it; nothing if none was saved.",
+                    tooltip="Null text saved with the trajectory. Empty if none was saved.",
                 ),
             ],
         )

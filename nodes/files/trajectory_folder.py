@@ -34,7 +34,7 @@ def beside(path: Path) -> Path | None:
         return None
     if not any(found.resolve().is_relative_to(root) for root in roots()):
         raise ValueError(
-            f"{quoted(found.name)} leads out of ComfyUI's folders. Copy the file there instead of a link to it."
+            f"{quoted(found.name)} leads out of ComfyUI's folders. Copy the file there instead of linking to it."
         )
     return found
 
@@ -60,11 +60,10 @@ def check_name(name: str, shown: str, longest: int) -> None:
     """Raises ValueError if a name, on any system, leads out of the folder that it is for, or cannot be a file's."""
     parts = re.split(r"[/\\]", name)
     if HIDDEN.search(name) or "\n" in name:
-        raise ValueError(f"{quoted(shown)} holds a character that a file's name cannot hold. Choose another name.")
+        raise ValueError(f"{quoted(shown)} contains a character that file names cannot contain. Choose another name.")
     if re.match(r"[A-Za-z]:(?![/\\])", name):
         raise ValueError(
-            f"{quoted(shown)} begins like a drive of Windows, {quoted(name[:2])}: a file's name holds no ':' there. Choose "
-            "another name."
+            f"{quoted(shown)} begins like a Windows drive, {quoted(name[:2])}, but file names cannot contain ':' there. Choose another name."
         )
     if ".." in parts or (len(parts) > 1 and not parts[0]) or re.match("[A-Za-z]:", name):
         raise ValueError(
@@ -72,7 +71,7 @@ def check_name(name: str, shown: str, longest: int) -> None:
         )
     if (size := len((most := max(parts, key=lambda part: len(part.encode()))).encode())) > longest:
         raise ValueError(
-            f"{quoted(most, 40)} is too long for a file's name: its {len(most)} letters take {size} bytes, of at most {longest}."
+            f"{quoted(most, 40)} is too long for a file name: its {len(most)} letters take {size} bytes, of at most {longest}."
         )
     if len(name) > DEEPEST:
         raise ValueError(
@@ -92,7 +91,7 @@ def path_of(file: str) -> Path:
     if os.path.isabs(name) or os.path.commonpath([root, path]) != root:
         raise ValueError(f"{quoted(file)} leads out of ComfyUI's folders.")
     if not NAME.search(path):
-        raise ValueError(f"{quoted(file)} is no trajectory file: its name does not end in {SUFFIX}.")
+        raise ValueError(f"{quoted(file)} is not a trajectory file: its name does not end in {SUFFIX}.")
     return Path(path)
 
 
@@ -147,8 +146,8 @@ def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
         facts = facts_of(header.notes, header.shape[1])
     except ValueError as error:
         raise StorageError(
-            f"{path.name} was not saved by Save Trajectory: it does not say how its latents are scaled and how large its "
-            f"picture is ({error}). Save the trajectory with that node."
+            f"{path.name} was not saved by Save Trajectory: the file does not say how its latents are scaled and how large its image "
+            f"is ({error}). Save the trajectory with Save Trajectory."
         ) from error
     if header.bytes > (free := comfy.model_management.get_free_memory(torch.device("cpu"))):
         raise StorageError(

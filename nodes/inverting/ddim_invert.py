@@ -22,14 +22,14 @@ from ..sockets import LatentTrajectory, TrajectorySocket
 
 GUIDANCE = 30.0
 METHODS = {
-    "ddim": "the published rule, one evaluation a step",
-    "ddim current sigma": "the same without telling the network the next level",
-    "Uni-Inv": "retraces DDIM closely, one evaluation a step",
-    "fixed point": "undoes DDIM exactly, up to 21 evaluations a step",
-    "heun": "second order, two evaluations a step, replayed by the same",
-    "midpoint": "likewise; RF-Solver",
-    "fireflow": "midpoint for one evaluation a step",
-    "dpmpp_2m": "DPM-Solver++ (2M), one evaluation a step, replayed by the same",
+    "ddim": "the published rule, one evaluation per step",
+    "ddim current sigma": "the ddim rule, run at the current noise level instead of the next; one evaluation per step",
+    "Uni-Inv": "retraces DDIM closely, one evaluation per step",
+    "fixed point": "undoes DDIM exactly, up to 21 evaluations per step",
+    "heun": "second order, two evaluations per step, replayed by heun",
+    "midpoint": "second order, two evaluations per step, replayed by midpoint (RF-Solver)",
+    "fireflow": "midpoint at one evaluation per step",
+    "dpmpp_2m": "DPM-Solver++ (2M), one evaluation per step, replayed by dpmpp_2m",
 }
 
 
@@ -40,20 +40,20 @@ class InversionDDIMInvert(io.ComfyNode):
             node_id="InversionDDIMInvert",
             display_name="DDIM Invert",
             category="inversion/invert",
-            description="Walks a picture's latent up to noise along the model's ODE and keeps every latent on the way: "
-            "a trajectory that re-creates the picture and can be edited.",
+            description="Follows the model's ODE from the latent of an image up to noise and keeps every latent on the way: a "
+            "trajectory that reconstructs the image and can be edited.",
             search_aliases=["unsampler", "ddim inversion", "noise inversion", "invert"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that inverts. Edit with the same model and LoRAs."),
-                io.Latent.Input("latent", tooltip="The picture, from Inversion Encode (or any VAE Encode)."),
-                io.Conditioning.Input("source", tooltip="A prompt that says what the picture shows."),
-                io.Int.Input("steps", default=50, min=1, max=1000, tooltip="Steps up, and later down. 50 is usual."),
+                io.Latent.Input("latent", tooltip="Latent of the image, from Inversion Encode (or any VAE Encode)."),
+                io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
+                io.Int.Input("steps", default=50, min=1, max=1000, tooltip="Steps of inversion and edit. 50 is usual."),
                 io.Combo.Input(
                     "scheduler",
                     options=comfy.samplers.SCHEDULER_NAMES,
                     default="ddim_uniform",
-                    tooltip="How the noise levels are spaced. ddim_uniform is the spacing of the published methods; it "
-                    "may give a step more than asked for where the steps do not divide 1000.",
+                    tooltip="How the noise levels are spaced. ddim_uniform is the spacing of the published methods; where the "
+                    "number of steps does not divide 1000, ddim_uniform may add a step.",
                 ),
                 io.Float.Input(
                     "guidance",
@@ -61,7 +61,7 @@ class InversionDDIMInvert(io.ComfyNode):
                     min=0.0,
                     max=GUIDANCE,
                     step=0.1,
-                    tooltip="Guidance of the inversion itself. Leave it at 1: an inversion under guidance drifts.",
+                    tooltip="Guidance scale during the inversion. Leave at 1: an inversion under guidance drifts.",
                 ),
                 io.Combo.Input(
                     "method",
@@ -70,19 +70,19 @@ class InversionDDIMInvert(io.ComfyNode):
                     tooltip=" ".join(f"{name}: {about}." for name, about in METHODS.items()),
                 ),
                 io.Conditioning.Input(
-                    "negative", optional=True, tooltip="The negative prompt; needed only if guidance is not 1."
+                    "negative", optional=True, tooltip="Negative prompt. Needed only if guidance is not 1."
                 ),
             ],
             outputs=[
                 TrajectorySocket.Output(
-                    "trajectory", display_name="trajectory", tooltip="Every latent from noise to picture."
+                    "trajectory", display_name="trajectory", tooltip="Every latent from noise to image."
                 ),
                 io.Latent.Output(
                     "noise_latent",
                     display_name="noise latent",
-                    tooltip="The noisiest latent. Replay with ComfyUI's SamplerCustomAdvanced: this as latent_image, "
-                    "DisableNoise, euler and the sigmas beside it. For rectified-flow models (SD3, Flux) use the noise "
-                    "output instead.",
+                    tooltip="The noisiest latent. To replay with ComfyUI's SamplerCustomAdvanced, connect this latent as "
+                    "latent_image, with DisableNoise, euler and the sigmas output. For rectified-flow models (SD3, Flux), use the "
+                    "noise output instead.",
                 ),
                 io.Sigmas.Output(
                     "sigmas", display_name="sigmas", tooltip="The noise levels, for SamplerCustomAdvanced."
@@ -90,8 +90,8 @@ class InversionDDIMInvert(io.ComfyNode):
                 io.Noise.Output(
                     "noise",
                     display_name="noise",
-                    tooltip="The inverted noise for SamplerCustomAdvanced, with any latent of the same size as "
-                    "latent_image; it starts every kind of model exactly at the top of the trajectory.",
+                    tooltip="The inverted noise for SamplerCustomAdvanced, with any latent of the same size as latent_image. Starts "
+                    "every kind of model exactly at the top of the trajectory.",
                 ),
             ],
         )
@@ -115,9 +115,9 @@ def mistaken_guidance(guidance: float | None, negative: bool) -> str:
     if guidance is None:
         return ""
     if not 0 <= guidance <= GUIDANCE:
-        return f"Guidance is a number from 0 to {GUIDANCE:g}; got {guidance:g}."
+        return f"Guidance is {guidance:g}, but must be a number from 0 to {GUIDANCE:g}. Enter a number in this range."
     if guidance != 1 and not negative:
-        return f"Guidance {guidance:g} needs the negative prompt: connect 'negative', or set guidance to 1."
+        return f"Guidance {guidance:g} needs a negative prompt. Connect 'negative', or set guidance to 1."
     return ""
 
 
@@ -159,8 +159,8 @@ def decreasing(model: Any, scheduler: str, steps: int) -> Tensor:
         check_decreasing(sigmas)
     except ValueError as error:
         raise ValueError(
-            f"The scheduler '{scheduler}' gives no usable noise levels for this model in {counted(steps, 'step')}. Take another "
-            f"scheduler, or other steps. ({error})"
+            f"The scheduler '{scheduler}' gives no usable noise levels for this model in {counted(steps, 'step')} ({error}). Choose "
+            "another scheduler or another number of steps."
         ) from error
     return sigmas
 

@@ -11,7 +11,7 @@ from ..kit.common import blend_mask, schema
 from ..kit.latents import frame_of
 from ..run.progress import by_parts
 
-BOTH = "To keep the original outside a mask, connect both the original picture and the mask."
+BOTH = "Keeping the original outside a mask needs both the original image and the mask. Connect both, or neither."
 
 
 class InversionDecode(io.ComfyNode):
@@ -21,20 +21,18 @@ class InversionDecode(io.ComfyNode):
             node_id="InversionDecode",
             display_name="Inversion Decode",
             category="inversion/invert",
-            description="Decodes a latent to the size of the picture that Inversion Encode was given. With the original "
-            "picture and a mask, every pixel outside the mask is the original's, exactly.",
+            description="Decodes a latent to the size of the image that was given to Inversion Encode. With the original image and "
+            "a mask, every pixel outside the mask is exactly the original.",
             search_aliases=["vae decode"],
             inputs=[
-                io.Latent.Input("latent", tooltip="A latent from DDIM Invert or Inversion Edit Sampler."),
-                io.Vae.Input("vae", tooltip="The VAE that encoded the picture."),
-                io.Image.Input(
-                    "original", optional=True, tooltip="The original picture, for what lies outside the mask."
-                ),
+                io.Latent.Input("latent", tooltip="Latent from DDIM Invert or Inversion Edit Sampler."),
+                io.Vae.Input("vae", tooltip="The VAE that encoded the image."),
+                io.Image.Input("original", optional=True, tooltip="The original image, shown outside the mask."),
                 io.Mask.Input(
-                    "mask", optional=True, tooltip="Where the decoded picture is shown; elsewhere the original is."
+                    "mask", optional=True, tooltip="Region that shows the decoded image. The rest shows the original."
                 ),
             ],
-            outputs=[io.Image.Output("image", display_name="image", tooltip="The picture in its original size.")],
+            outputs=[io.Image.Output("image", display_name="image", tooltip="The image at its original size.")],
         )
 
     @classmethod
@@ -58,12 +56,13 @@ def decode(vae: Any, latent: dict[str, Any], original: Tensor | None, mask: Tens
     original = rgb(original).to(pixels)
     if original.shape[1:] != pixels.shape[1:] or len(original) not in (1, len(pixels)):
         raise ValueError(
-            f"The original is {original.shape[2]} x {original.shape[1]} ({len(original)} pictures), but the decoded "
-            f"picture is {pixels.shape[2]} x {pixels.shape[1]} ({len(pixels)} pictures)."
+            f"The original is {original.shape[2]} x {original.shape[1]} ({len(original)} images), but the decoded image is "
+            f"{pixels.shape[2]} x {pixels.shape[1]} ({len(pixels)} images). Connect the image that was encoded."
         )
     if mask.shape[-2:] != pixels.shape[1:3]:
         raise ValueError(
-            f"The mask is {mask.shape[-1]} x {mask.shape[-2]}, but the picture is {pixels.shape[2]} x {pixels.shape[1]}."
+            f"The mask is {mask.shape[-1]} x {mask.shape[-2]}, but the image is {pixels.shape[2]} x {pixels.shape[1]}. Paint the "
+            "mask at the size of the image, or resize the mask."
         )
     weight = blend_mask(mask, None, len(pixels)).movedim(1, -1).to(pixels)
     return torch.where(weight > 0, weight * pixels + (1 - weight) * original, original)

@@ -19,19 +19,19 @@ class InversionEncode(io.ComfyNode):
             node_id="InversionEncode",
             display_name="Inversion Encode",
             category="inversion/invert",
-            description="Encodes a picture of any size for inversion. Sizes that the model cannot take are continued by "
-            "reflection, never stretched or cropped; Inversion Decode gives the original size back.",
+            description="Encodes an image of any size for inversion. Sizes that the model cannot take are padded by reflection, "
+            "never stretched or cropped; Inversion Decode restores the original size.",
             search_aliases=["vae encode", "invert image", "pad image"],
             inputs=[
                 io.Image.Input(
-                    "image", tooltip="The picture to invert. An alpha channel is left out; a single channel is grey."
+                    "image", tooltip="Image to invert. An alpha channel is ignored; a single channel counts as grey."
                 ),
-                io.Vae.Input("vae", tooltip="The VAE of the model that will invert the picture."),
+                io.Vae.Input("vae", tooltip="The VAE of the model that will invert the image."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Where a later edit may change the picture, in the picture's size. It travels along with "
-                    "the latent and the trajectory; Inversion Edit Sampler keeps the source outside it.",
+                    tooltip="Region where a later edit may change the image, at the size of the image. The mask travels with the "
+                    "latent and the trajectory; Inversion Edit Sampler keeps the source outside the mask.",
                 ),
                 io.Int.Input(
                     "multiple",
@@ -40,8 +40,8 @@ class InversionEncode(io.ComfyNode):
                     max=512,
                     step=8,
                     optional=True,
-                    tooltip="Width and height are continued to multiples of this many pixels, or of the next number that the "
-                    "VAE can take. 64 suits all Stable Diffusion UNets.",
+                    tooltip="Pads width and height to multiples of this many pixels, or of the next number that the VAE can take. "
+                    "64 suits all Stable Diffusion UNets.",
                 ),
                 io.Int.Input(
                     "refine_steps",
@@ -49,8 +49,8 @@ class InversionEncode(io.ComfyNode):
                     min=0,
                     max=1000,
                     optional=True,
-                    tooltip="Steps of optimising the latent until it decodes to the picture: they win back what encoding "
-                    "and decoding lose (30 are usual). Needs gradients through the VAE: about three times its memory.",
+                    tooltip="Steps that optimise the latent until the latent decodes to the image. Recovers what encoding and "
+                    "decoding lose; 30 is usual. Needs gradients through the VAE: about three times the memory.",
                 ),
                 advanced(
                     io.Combo.Input(
@@ -58,9 +58,9 @@ class InversionEncode(io.ComfyNode):
                         options=[AUTOMATIC, PICTURES, CLIP],
                         default=AUTOMATIC,
                         optional=True,
-                        tooltip="What a batch is to a VAE of videos: 'a clip', whose frames share one latent, or 'pictures', "
-                        "each with a latent of its own, for models of pictures with such a VAE (Qwen-Image, Anima). "
-                        "'automatic' does as ComfyUI does, which mostly takes a clip. Other VAEs always take pictures.",
+                        tooltip="What a batch is to a video VAE. 'a clip': all frames share one latent. 'pictures': each image has "
+                        "a latent of its own, for image models with such a VAE (Qwen-Image, Anima). 'automatic': what ComfyUI does, "
+                        "mostly a clip. Other VAEs always take single images.",
                     )
                 ),
             ],
@@ -68,7 +68,7 @@ class InversionEncode(io.ComfyNode):
                 io.Latent.Output(
                     "latent",
                     display_name="latent",
-                    tooltip="The latent of the picture; it also carries the original size and the mask.",
+                    tooltip="Latent of the image. Also carries the original size and the mask.",
                 )
             ],
         )

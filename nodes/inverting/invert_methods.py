@@ -18,14 +18,14 @@ class InvertNode(io.ComfyNode):
     NODE_ID = DISPLAY_NAME = DESCRIPTION = ""
     ALIASES: tuple[str, ...] = ()
     GUIDANCE = 1.0
-    ABOUT_GUIDANCE = "Guidance of the inversion itself. Leave it at 1: an inversion under guidance drifts."
+    ABOUT_GUIDANCE = "Guidance scale during the inversion. Leave at 1: an inversion under guidance drifts."
     DRAWS = False
     MORE: tuple[io.Input, ...] = ()
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         names = list(cls.METHODS)
-        seed = io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="Of the noise that is drawn.")
+        seed = io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="Seed of the random noise.")
         return schema(
             node_id=cls.NODE_ID,
             display_name=cls.DISPLAY_NAME,
@@ -34,15 +34,15 @@ class InvertNode(io.ComfyNode):
             search_aliases=["unsampler", "noise inversion", "invert", *cls.ALIASES],
             inputs=[
                 io.Model.Input("model", tooltip="The model that inverts. Edit with the same model and LoRAs."),
-                io.Latent.Input("latent", tooltip="The picture, from Inversion Encode (or any VAE Encode)."),
-                io.Conditioning.Input("source", tooltip="A prompt that says what the picture shows."),
+                io.Latent.Input("latent", tooltip="Latent of the image, from Inversion Encode (or any VAE Encode)."),
+                io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
                 io.Combo.Input(
                     "method",
                     options=names,
                     default=names[0],
                     tooltip=" ".join(f"{name}: {about}." for name, about in cls.METHODS.items()),
                 ),
-                io.Int.Input("steps", default=50, min=1, max=1000, tooltip="Steps up, and later down."),
+                io.Int.Input("steps", default=50, min=1, max=1000, tooltip="Steps of inversion and edit."),
                 io.Combo.Input(
                     "scheduler",
                     options=comfy.samplers.SCHEDULER_NAMES,
@@ -54,13 +54,13 @@ class InvertNode(io.ComfyNode):
                 ),
                 *([seed] if cls.DRAWS else []),
                 io.Conditioning.Input(
-                    "negative", optional=True, tooltip="The negative prompt; needed only if guidance is not 1."
+                    "negative", optional=True, tooltip="Negative prompt. Needed only if guidance is not 1."
                 ),
                 *cls.MORE,
             ],
             outputs=[
                 TrajectorySocket.Output(
-                    "trajectory", display_name="trajectory", tooltip="Every latent from noise to picture."
+                    "trajectory", display_name="trajectory", tooltip="Every latent from noise to image."
                 ),
                 io.Latent.Output("noise_latent", display_name="noise latent", tooltip="The noisiest latent."),
             ],
@@ -82,58 +82,59 @@ class InvertNode(io.ComfyNode):
 class InversionFixedPointInvert(InvertNode):
     NODE_ID, DISPLAY_NAME = "InversionFixedPointInvert", "Fixed-Point Invert"
     DESCRIPTION = (
-        "Inverts by solving each step of DDIM for where it came from: at guidance 1 the picture comes back exactly where "
-        "the iteration converges. The trajectory says how well it did, and Inversion Report shows it."
+        "Inverts by solving each DDIM step for its starting point: at guidance 1, the image comes back exactly where the iteration "
+        "converges. The trajectory records how well the iteration converged, and Inversion Report shows the result."
     )
     ALIASES = ("aidi", "renoise", "fpi")
     METHODS = {  # noqa: RUF012
-        "AIDI": "Anderson-accelerated, up to 6 evaluations a step",
-        "ReNoise": "averages the last two predictions, up to 11 evaluations a step; steadier in few steps",
-        "fixed point": "plain iteration to the tolerance, up to 21 evaluations a step",
+        "AIDI": "Anderson-accelerated, up to 6 evaluations per step",
+        "ReNoise": "averages the last two predictions, up to 11 evaluations per step; steadier in few steps",
+        "fixed point": "plain iteration to the tolerance, up to 21 evaluations per step",
     }
 
 
 class InversionExactInvert(InvertNode):
     NODE_ID, DISPLAY_NAME = "InversionExactInvert", "Exact Invert"
     DESCRIPTION = (
-        "Inverts with a scheme that algebra can run backwards: nothing is lost but rounding, at any guidance that "
-        "inversion and edit share. Edit with Exact Edit, the same method."
+        "Inverts with a scheme that algebra runs backwards: only rounding is lost, at any guidance that inversion and edit share. "
+        "Edit with Exact Edit and the method used here."
     )
     ALIASES = ("edict", "bdia", "belm")
     METHODS = {  # noqa: RUF012
-        "EDICT": "two coupled latents, two evaluations a step; the steadiest of the three",
-        "BDIA": "looks one step back, one evaluation a step",
-        "O-BELM": "looks one step back, second order, one evaluation a step",
+        "EDICT": "two coupled latents, two evaluations per step; the steadiest of the three",
+        "BDIA": "looks one step back, one evaluation per step",
+        "O-BELM": "looks one step back, second order, one evaluation per step",
     }
 
 
 class InversionStochasticInvert(InvertNode):
     NODE_ID, DISPLAY_NAME = "InversionStochasticInvert", "Stochastic Invert"
     DESCRIPTION = (
-        "Draws a noisy picture for every level and keeps the noise maps that join them: with them the source prompt "
-        "gives the picture back exactly. Edit with Stochastic Edit."
+        "Draws a noisy image for every noise level and keeps the noise maps that join them: with these maps, the source prompt "
+        "reconstructs the image exactly. Edit with Stochastic Edit."
     )
     ALIASES = ("ddpm inversion", "edit friendly", "turboedit", "ledits")
     METHODS = {  # noqa: RUF012
-        "edit-friendly DDPM": "for ordinary models, two evaluations a step under guidance",
-        "TurboEdit": "for models distilled to 3 or 4 steps; set as many, and guidance 1",
-        "LEDITS++": "the same as the first by a sampler of second order, for LEDITS++; guidance 1 and an empty source prompt",
+        "edit-friendly DDPM": "for ordinary models, two evaluations per step under guidance",
+        "TurboEdit": "for models distilled to 3 or 4 steps; set as many steps, and guidance 1",
+        "LEDITS++": "edit-friendly noise maps with a second-order sampler, for the edit method LEDITS++; set guidance 1 and an empty source "
+        "prompt",
     }
     GUIDANCE = 3.5
-    ABOUT_GUIDANCE = "Guidance under the source prompt; 3.5 is the published setting."
+    ABOUT_GUIDANCE = "Guidance scale of the source prompt. The published value is 3.5."
     DRAWS = True
 
 
 class InversionRFInvert(InvertNode):
     NODE_ID, DISPLAY_NAME = "InversionRFInvert", "RF-Inversion Invert"
     DESCRIPTION = (
-        "Walks towards a random noise as much as towards the one that the model finds, which makes the picture easier to "
-        "change. Published with an empty source prompt. Edit with Flow Control Edit."
+        "Inverts towards a random noise as much as towards the noise that the model finds, which makes the image easier to change. "
+        "Published with an empty source prompt. Edit with Flow Control Edit."
     )
     ALIASES = ("rf-inversion", "rf inversion", "uni-inv", "flux inversion")
     METHODS = {  # noqa: RUF012
-        "RF-Inversion": "for Flow Control Edit's RF-Inversion, one evaluation a step",
-        "Uni-Inv": "for Flow Control Edit's Uni-Edit, one evaluation a step; retraces Euler closely",
+        "RF-Inversion": "for RF-Inversion in Flow Control Edit, one evaluation per step",
+        "Uni-Inv": "for Uni-Edit in Flow Control Edit, one evaluation per step; retraces Euler closely",
     }
     DRAWS = True
     MORE = (
@@ -144,7 +145,7 @@ class InversionRFInvert(InvertNode):
             max=1.0,
             step=0.05,
             optional=True,
-            tooltip="RF-Inversion: the pull of the random noise; 0.5 was published. Less ends nearer to the picture, whose edit "
-            "then changes less: 0.35 is what diffusers' pipeline comes to.",
+            tooltip="RF-Inversion: how strongly the random noise pulls. The published value is 0.5. Lower ends nearer to the image, "
+            "and the edit then changes less: 0.35 corresponds to the pipeline of diffusers.",
         ),
     )

@@ -21,16 +21,15 @@ class InversionNullTextOptimize(io.ComfyNode):
             node_id="InversionNullTextOptimize",
             display_name="Null-Text Optimize",
             category="inversion/invert",
-            description="Finds, for every step, the unconditional embedding with which guided sampling follows the "
-            "trajectory back to the picture (null-text inversion). Needs gradients: about three times the memory of "
-            "sampling.",
+            description="Finds, for every step, the unconditional embedding with which guided sampling follows the trajectory back "
+            "to the image (null-text inversion). Needs gradients: about three times the memory of sampling.",
             search_aliases=["null text inversion", "null-text"],
             inputs=[
                 io.Model.Input("model", tooltip="The model that made the trajectory."),
-                TrajectorySocket.Input("trajectory", tooltip="From DDIM Invert at guidance 1, method ddim."),
-                io.Conditioning.Input("source", tooltip="The prompt that the picture was inverted with."),
+                TrajectorySocket.Input("trajectory", tooltip="Trajectory from DDIM Invert, guidance 1, method ddim."),
+                io.Conditioning.Input("source", tooltip="Prompt that the image was inverted with."),
                 io.Conditioning.Input(
-                    "empty", tooltip="The prompt to start from, usually the empty one; it becomes the negative prompt."
+                    "empty", tooltip="Prompt to start from, usually empty. The result becomes the negative prompt."
                 ),
                 io.Float.Input(
                     "guidance",
@@ -38,14 +37,14 @@ class InversionNullTextOptimize(io.ComfyNode):
                     min=1.1,
                     max=30.0,
                     step=0.1,
-                    tooltip="The guidance that the edit will use. The result serves this guidance only.",
+                    tooltip="Guidance scale that the edit will use. The result fits this guidance only.",
                 ),
                 io.Int.Input(
                     "inner_steps",
                     default=published.INNER_STEPS,
                     min=0,
                     max=500,
-                    tooltip="Most gradient steps for each noise level. 10 is the published setting.",
+                    tooltip="Maximum number of gradient steps for each noise level. The published value is 10.",
                 ),
                 io.Float.Input(
                     "early_stop",
@@ -54,14 +53,16 @@ class InversionNullTextOptimize(io.ComfyNode):
                     max=1.0,
                     step=1e-6,
                     round=1e-9,
-                    tooltip="A level is finished when its loss falls below this, and by twice this more from level to "
-                    "level. 1e-5 is the published setting.",
+                    tooltip="A noise level is finished when the loss falls below this value; the limit grows by twice this value "
+                    "from level to level. The published value is 1e-5.",
                 ),
             ],
             outputs=[
-                NullTextSocket.Output("null_text", display_name="null text", tooltip="For Inversion Edit Sampler."),
+                NullTextSocket.Output(
+                    "null_text", display_name="null text", tooltip="Null text for Inversion Edit Sampler."
+                ),
                 io.String.Output(
-                    "report", display_name="report", tooltip="The losses before and after, level by level."
+                    "report", display_name="report", tooltip="The losses before and after, one noise level per line."
                 ),
             ],
         )
@@ -106,9 +107,9 @@ def report(result: NullText) -> str:
     """What the optimisation reached, in words and level by level."""
     before, after = sum(result.first), sum(result.last)
     lines = [
-        f"Null-text over {len(result.embeddings)} levels at guidance {result.provenance.guidance:g}: loss {before:.3g} -> "
-        f"{after:.3g} in {result.evaluations} evaluations.",
-        "The losses are summed over the levels; each is measured from where the levels before it led.",
+        f"Null-text optimisation over {len(result.embeddings)} noise levels at guidance {result.provenance.guidance:g}: loss "
+        f"{before:.3g} -> {after:.3g} in {result.evaluations} evaluations.",
+        "The losses are summed over the noise levels; each loss starts from where the levels before it ended.",
         "",
         "sigma      loss before   after",
     ]

@@ -18,7 +18,7 @@ def refined(vae: Any, samples: Tensor, pixels: Tensor, steps: int) -> Tensor:
     """
     if samples.ndim != 4:
         raise ValueError(
-            f"Refining works on latents of pictures; this VAE gives {tuple(samples.shape)}. Set refine_steps to 0."
+            f"Refining works on image latents, but this VAE gives {tuple(samples.shape)}. Set refine_steps to 0."
         )
     memory = 3 * vae.memory_used_decode(samples.shape, vae.vae_dtype)
     management.load_models_gpu([vae.patcher], memory_required=memory)

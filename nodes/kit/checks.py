@@ -23,8 +23,7 @@ def check_finite(what: str, values: Tensor) -> None:
     """Raises ValueError if some of the values are NaN or infinite."""
     if wrong := int((~torch.isfinite(values)).sum()):
         raise ValueError(
-            f"{what} has {wrong} values that are not finite numbers (NaN or infinity). A node before this one failed: look "
-            "at what it gives."
+            f"{what} has {wrong} values that are not finite numbers (NaN or infinity). A node before this one failed: check its output."
         )
 
 
@@ -33,12 +32,12 @@ def rgb(image: Tensor) -> Tensor:
 
     Raises ValueError for other numbers of channels, and where values are not finite.
     """
-    check_finite("The picture", image)
+    check_finite("The image", image)
     channels = image.shape[-1]
     if channels not in (1, 3, 4):
         raise ValueError(
-            f"The picture has {channels} channels; wanted are 3 (red, green, blue), 4 with an alpha channel, which is left "
-            "out, or 1 for grey. Convert it before."
+            f"The image has {channels} channels, but needs 3 (red, green, blue), 4 with an alpha channel, which is ignored, or 1 for grey. "
+            "Convert the image first."
         )
     return image.expand(*image.shape[:-1], 3) if channels == 1 else image[..., :3]
 
@@ -50,8 +49,8 @@ def painted(mask: Tensor | None, name: str = "mask") -> Tensor | None:
     check_finite(f"The mask at '{name}'", mask)
     if not bool((mask > 0).any()):
         raise ValueError(
-            f"The mask at '{name}' is empty ({mask.shape[-1]} x {mask.shape[-2]}, nothing painted; so is Load Image's mask of "
-            "a picture without transparency). Paint the region, or connect another mask."
+            f"The mask at '{name}' is empty ({mask.shape[-1]} x {mask.shape[-2]}). Paint the region, or connect another mask; Load "
+            "Image also outputs an empty mask for images without transparency."
         )
     return mask
 
@@ -60,7 +59,7 @@ def ordered(start: float, end: float, name: str = "") -> tuple[float, float]:
     """A span of fractions. Raises ValueError if it ends before it starts."""
     if start > end:
         raise ValueError(
-            f"{name}start is {start:g} and {name}end {end:g}, so nothing lies between: set {name}start below {name}end."
+            f"{name}start is {start:g} and {name}end {end:g}, so nothing lies between. Set {name}start below {name}end."
         )
     return start, end
 
@@ -69,10 +68,10 @@ def check_vae(vae: Any, name: str = "vae") -> None:
     """Raises ValueError if there is no VAE, or it is one for sound."""
     if vae is None:
         raise ValueError(
-            f"There is no VAE: the checkpoint holds none. Load one with Load VAE, and connect it at '{name}'."
+            f"There is no VAE at '{name}': the checkpoint contains none. Load a VAE with Load VAE, and connect it."
         )
     if getattr(vae, "latent_dim", 2) not in (2, 3) or getattr(vae, "extra_1d_channel", None):
-        raise ValueError(f"The VAE at '{name}' is not one of pictures or videos. Connect the VAE of the model.")
+        raise ValueError(f"The VAE at '{name}' is not an image or video VAE. Connect the VAE of the model.")
 
 
 @contextmanager
@@ -81,8 +80,8 @@ def decoding(vae: Any, samples: Tensor) -> Iterator[None]:
     check_vae(vae)
     if samples.ndim == 5 and samples.shape[2] > 1 and getattr(vae, "latent_dim", None) == 2:
         raise ValueError(
-            f"The latent is a clip of {samples.shape[2]} frames in the latent, but this VAE decodes pictures, and would show the "
-            "first alone. Connect the VAE of the video model."
+            f"The latent is a clip of {samples.shape[2]} frames, but this VAE decodes single images and would show only the first "
+            "frame. Connect the VAE of the video model."
         )
     try:
         yield
@@ -91,8 +90,8 @@ def decoding(vae: Any, samples: Tensor) -> Iterator[None]:
         if wanted == samples.shape[1]:
             raise
         raise ValueError(
-            f"The latent has {samples.shape[1]} channels, but this VAE decodes {wanted}: it is of another kind of model. "
-            "Connect the VAE that encoded the picture."
+            f"The latent has {samples.shape[1]} channels, but this VAE decodes {wanted}: the VAE belongs to another kind of model. "
+            "Connect the VAE that encoded the image."
         ) from error
 
 
@@ -102,8 +101,8 @@ def absent(prompt: str | None, words: Iterable[str], name: str) -> str:
     for word in () if prompt is None else words:
         if not occurrences(said, word):
             there = ", ".join(words_of(said))
-            return f"The prompt at '{name}' has no word '{word}'. " + (
-                f"Its words are: {there}." if there else "It is empty."
+            return f"The prompt at '{name}' does not contain the word '{word}'. " + (
+                f"Use one of its words: {there}." if there else "It is empty."
             )
     return ""
 
@@ -132,13 +131,16 @@ def mistaken_foreground(
     """The sentence about inputs that do not belong together: which are connected, and what is written (None: linked)."""
     named = [None if words is None else word_list(words) for words in (source_words, target_words)]
     if target_mask and not source_mask:
-        return "MasaCtrl needs a source mask beside the one at 'target_mask': connect 'source_mask', alone if there is only one mask."
+        return (
+            "MasaCtrl got a mask at 'target_mask' without one at 'source_mask'. Connect 'source_mask'; if there is only one mask, "
+            "connect that mask there."
+        )
     if not any(named):
         return ""
     if source_mask:
-        return "MasaCtrl takes its foreground from masks or from words, not from both: disconnect the masks or empty the words."
+        return "MasaCtrl got its foreground from both masks and words. Disconnect the masks, or empty the words."
     if () in named:
-        return "Foregrounds by words need words of both prompts: fill in both 'source_words' and 'target_words'."
+        return "Foregrounds by words need words of both prompts. Fill in 'source_words' and 'target_words'."
     if not clip:
-        return "Foregrounds by words need the text encoder: connect it at 'clip'."
+        return "Foregrounds by words need the text encoder. Connect the text encoder at 'clip'."
     return mistaken_words(source_prompt, target_prompt, source_words, target_words)

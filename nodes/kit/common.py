@@ -48,13 +48,13 @@ def check_unconditional(model: Any, method: str, *, few_steps: bool = False) -> 
     """Raises ValueError if the model has no unconditional branch, on which `method` works, or has forgotten it with its `few_steps`."""
     if few_steps:
         raise ValueError(
-            f"{method} works on the unconditional branch of guidance, which a few-step model is not to be asked for. Take "
-            "another method, such as 'direct', or other settings than 'few-step model'."
+            f"{method} changes the unconditional branch of guidance, which a few-step model should not run. Choose another method, "
+            "such as 'direct', or settings other than 'few-step model'."
         )
     if is_guidance_distilled(model):
         raise ValueError(
-            f"{method} works on the unconditional branch of guidance, and this model has none: guidance was distilled into "
-            "it as a number that comes with the prompt (FluxGuidance). Use direct inversion instead: anchor 'direct' in "
+            f"{method} changes the unconditional branch of guidance, which this model does not have: guidance was distilled into the "
+            "model as a number that comes with the prompt (FluxGuidance). Use direct inversion instead: anchor 'direct' in "
             "Inversion Edit Sampler, at guidance 1."
         )
 
@@ -76,12 +76,12 @@ def blend_mask(mask: Tensor, frame: Frame | None, batch: int | None = None) -> T
     check_finite("The mask", mask)
     if batch is not None and len(mask) not in (1, batch):
         raise ValueError(
-            f"There are {len(mask)} masks for {counted(batch, 'picture')}; give one for all, or one for each."
+            f"There are {len(mask)} masks for {counted(batch, 'image')}. Connect one mask for all, or one per image."
         )
     if frame is not None and tuple(mask.shape[1:]) != (frame.height, frame.width):
         raise ValueError(
-            f"The mask is {mask.shape[2]} x {mask.shape[1]}, but the picture is {frame.width} x {frame.height}. "
-            "Paint or resize the mask to the picture's size."
+            f"The mask is {mask.shape[2]} x {mask.shape[1]}, but the image is {frame.width} x {frame.height}. Paint the mask at the "
+            "size of the image, or resize the mask."
         )
     if frame is not None:
         mask = padded(mask, frame.padded_height, frame.padded_width)
@@ -102,8 +102,8 @@ def latent_mask(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
     if len(shape) == 5 and batch == 1 and len(mask) > frames:
         groups = [mask[:1], *mask[1:].tensor_split(frames - 1)] if frames > 1 else [mask]
         return torch.cat([group.amax(0, keepdim=True) for group in groups])
-    what = counted(batch, "picture") if len(shape) < 5 else f"{batch} videos of {frames} frames in the latent"
-    raise ValueError(f"There are {len(mask)} masks for {what}; give one for all, or one for each.")
+    what = counted(batch, "image") if len(shape) < 5 else f"{batch} videos of {frames} frames in the latent"
+    raise ValueError(f"There are {len(mask)} masks for {what}. Connect one mask for all, or one for each.")
 
 
 def fitted(mask: Tensor, record: LatentTrajectory) -> Tensor:

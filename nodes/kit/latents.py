@@ -47,8 +47,8 @@ def taken(model: Any, latent: dict[str, Any]) -> tuple[Frame | None, Tensor]:
     frame = frame_of(latent)
     if frame is not None and (frame.frames or 1) > 1 and is_of_pictures(model):
         raise ValueError(
-            f"The latent is one clip of {frame.frames} frames, but this is a model of pictures. Set 'batch' to 'pictures' in "
-            "Inversion Encode, so that each picture has a latent of its own."
+            f"The latent is one clip of {frame.frames} frames, but this is an image model. Set 'batch' to 'pictures' in Inversion "
+            "Encode, so that each image has a latent of its own."
         )
     return frame, latent_of(model, latent["samples"])
 
@@ -85,7 +85,7 @@ def place_of(latent: dict[str, Any]) -> Place | None:
     size = tuple(round(side * one) for side, one in zip(samples.shape[-2:], ratio, strict=True))
     box = (0, 0, *kept.shape[-2:]) if kept is samples else _part(_plane(kept), _plane(samples)[0])
     if box is None and frame.is_padded:
-        raise ValueError(_moved(latent, "the picture was continued at the right and the bottom to fit the model"))
+        raise ValueError(_moved(latent, "the image was padded at the right and the bottom to fit the model"))
     shown = size if box is None else _shown(frame, box, size, ratio)
     return Place(replace(frame, **_sides(*shown), **_sides(*size, "padded_")), frame, box, ratio)
 
@@ -96,8 +96,8 @@ def _shown(frame: Frame, box: Box, size: tuple[int, ...], ratio: tuple[float, fl
     for start, length, side, whole, one in zip(box[:2], box[2:], (frame.height, frame.width), size, ratio, strict=True):
         if side <= start * one:
             raise ValueError(
-                "The latent was cropped to a part that holds nothing of the picture, only what Inversion Encode added at the "
-                "right or the bottom. Crop the picture before encoding instead."
+                "The latent was cropped to a part that contains nothing of the image, only the padding that Inversion Encode added "
+                "at the right or the bottom. Crop the image before encoding instead."
             )
         shown.append(max(1, round(min(side - start * one, length * one) * whole / (length * one))))
     return tuple(shown)
@@ -110,8 +110,8 @@ def _sides(height: int, width: int, which: str = "") -> dict[str, int]:
 def _moved(latent: dict[str, Any], why: str) -> str:
     rows, columns = latent["samples"].shape[-2:]
     return (
-        f"The latent, now {columns} x {rows}, was rotated, flipped or cropped in a way that cannot be followed after Inversion "
-        f"Encode, and {why}. Rotate, flip or crop the picture before encoding instead."
+        f"The latent, now {columns} x {rows}, was rotated, flipped or cropped after Inversion Encode in a way that cannot be "
+        f"followed, and {why}. Rotate, flip or crop the image before encoding instead."
     )
 
 

@@ -21,7 +21,7 @@ class InvertedNoise:
         samples, sampling = input_latent["samples"].float().cpu(), self.sampling
         if samples.shape != self.x.shape:
             raise ValueError(
-                f"The inverted noise is of the size {tuple(self.x.shape)}, but the latent image has {tuple(samples.shape)}."
+                f"The inverted noise is {tuple(self.x.shape)}, but the latent image is {tuple(samples.shape)}. Connect a latent of the same size."
             )
         start = self.latent_format.process_in(samples) if samples.any() else samples
         sigma, largest = torch.tensor([self.sigma]), float(sampling.sigma_max)

@@ -11,7 +11,7 @@ from .remarks import of_result
 def outcomes(reconstructed: str) -> list[io.Output]:
     """The outputs; `reconstructed` is the second one's tooltip."""
     return [
-        io.Latent.Output("edited", display_name="edited", tooltip="The edited picture, for Inversion Decode."),
+        io.Latent.Output("edited", display_name="edited", tooltip="The edited latent, for Inversion Decode."),
         io.Latent.Output("reconstructed", display_name="reconstructed", tooltip=reconstructed),
     ]
 

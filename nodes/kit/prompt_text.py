@@ -14,7 +14,9 @@ HEAVIEST = 100
 def check_clip(clip: Any, name: str = "clip") -> None:
     """Raises ValueError if there is no text encoder."""
     if clip is None:
-        raise ValueError(f"There is no text encoder: the checkpoint holds none. Load one, and connect it at '{name}'.")
+        raise ValueError(
+            f"There is no text encoder at '{name}': the checkpoint contains none. Load one, and connect it."
+        )
 
 
 def unweighted(text: str) -> str:
@@ -60,7 +62,7 @@ def weights_of(text: str) -> dict[str, float]:
             colon = ""
         if not colon or not named.strip() or not abs(weights[named.strip()]) <= HEAVIEST:
             raise ValueError(
-                f"Write a word, a colon and its weight, a number from -{HEAVIEST} to {HEAVIEST}, on each line, as in "
-                f"'smiling: 2.5'; got {quoted(line)}."
+                f"{quoted(line)} is not a word weight. Write a word, a colon and a number from -{HEAVIEST} to {HEAVIEST} on each "
+                "line, as in 'smiling: 2.5'."
             )
     return weights

@@ -13,7 +13,7 @@ def of_prompts(prompts: dict[str, Any]) -> list[str]:
     """The sentence about a target prompt that is the source prompt."""
     if not equal(prompts["source"], prompts["target"]):
         return []
-    return ["The target prompt is the source prompt: nothing is asked to change. Change a word of the target prompt."]
+    return ["The target prompt equals the source prompt, so nothing should change. Change a word of the target prompt."]
 
 
 def of_strength(start: float, steps: int) -> list[str]:
@@ -21,7 +21,7 @@ def of_strength(start: float, steps: int) -> list[str]:
     if steps == 1 or round(start * steps) < steps:
         return []
     return [
-        f"Only the last of {steps} steps is edited, so the picture stays nearly as it is. Raise strength, or start earlier."
+        f"Only the last of {steps} steps is edited, so the image stays nearly as it is. Raise strength or start earlier."
     ]
 
 
@@ -31,8 +31,8 @@ def of_result(edited: Tensor, source: Tensor) -> list[str]:
     if distance > NOTHING * torch.linalg.vector_norm(source.float()):
         return []
     return [
-        "The edit changed nothing. Look whether the prompts differ, strength is above 0, and the mask and the words of local "
-        "blend lie where the change belongs."
+        "The edit changed nothing. Check that the prompts differ, that strength is above 0, and that the mask and the words of "
+        "local blend lie where the change belongs."
     ]
 
 

@@ -22,8 +22,7 @@ def check_loaded(model: Any, name: str) -> None:
     """Raises ValueError if there is no model."""
     if model is None:
         raise ValueError(
-            f"There is no model at '{name}': the node before gave none. Load a checkpoint that holds one, and connect it at "
-            f"'{name}'."
+            f"There is no model at '{name}': the node before gave none. Load a checkpoint that contains one, and connect it at '{name}'."
         )
 
 
@@ -31,8 +30,8 @@ def check_image(image: Any, name: str) -> None:
     """Raises ValueError if there are no pictures `[batch, height, width, channels]`, or their values are not finite."""
     if not isinstance(image, Tensor) or image.ndim != 4 or 0 in image.shape[:3]:
         raise ValueError(
-            f"There is no picture at '{name}': {_shape(image)} came, wanted are pictures of at least one pixel, [batch, height, "
-            "width, channels]. Connect an image."
+            f"There is no image at '{name}': got {_shape(image)}, expected images of at least one pixel, [batch, height, width, "
+            "channels]. Connect an image."
         )
     rgb(image)
 
@@ -46,8 +45,7 @@ def check_mask(mask: Any, name: str) -> None:
         or mask.shape[1:-2] not in ((), (1,))
     ):
         raise ValueError(
-            f"There is no mask at '{name}': {_shape(mask)} came, wanted are masks of at least one pixel, [batch, height, width]. "
-            "Connect a mask."
+            f"There is no mask at '{name}': got {_shape(mask)}, expected masks of at least one pixel, [batch, height, width]. Connect a mask."
         )
     check_finite(f"The mask at '{name}'", mask)
 
@@ -56,13 +54,12 @@ def check_latent(latent: Any, name: str = "latent") -> None:
     """Raises ValueError if there is no LATENT of pictures or videos, or its values are not finite."""
     if latent is None:
         raise ValueError(
-            f"There is no latent at '{name}': the node before gave none. Connect a picture through Inversion Encode."
+            f"There is no latent at '{name}': the node before gave none. Connect an image through Inversion Encode."
         )
     samples = latent.get("samples") if isinstance(latent, dict) else None
     if getattr(samples, "is_nested", False):
         raise ValueError(
-            f"The latent at '{name}' holds a video and its sound together. Separate them (LTXV Separate AV Latent), and connect "
-            "the latent of the video."
+            f"The latent at '{name}' holds video and sound together. Separate them (LTXV Separate AV Latent), and connect the video latent."
         )
     check_samples(samples, f"The latent at '{name}'")
 
@@ -71,8 +68,8 @@ def check_samples(samples: Any, what: str) -> None:
     """Raises ValueError if these are no latents of pictures or videos, or their values are not finite."""
     if not isinstance(samples, Tensor) or samples.ndim not in (4, 5) or 0 in samples.shape:
         raise ValueError(
-            f"{what} is of no picture: {_shape(samples)} came, wanted is [batch, channels, height, width], for a video [batch, "
-            "channels, frames, height, width], with no side of 0. Encode a picture with Inversion Encode."
+            f"{what} holds no image: got {_shape(samples)}, expected [batch, channels, height, width], for a video [batch, channels, "
+            "frames, height, width], with no side of 0. Encode an image with Inversion Encode."
         )
     check_finite(what, samples)
 
@@ -80,12 +77,12 @@ def check_samples(samples: Any, what: str) -> None:
 def check_conditioning(prompt: Any, name: str) -> None:
     """Raises ValueError if there is no prompt."""
     if not prompt:
-        raise ValueError(f"The conditioning '{name}' is empty: connect a prompt, from CLIP Text Encode.")
+        raise ValueError(f"The conditioning '{name}' is empty. Connect a prompt from CLIP Text Encode.")
     for embedding in (entry[0] for entry in prompt if isinstance(entry[0], Tensor)):
         if embedding.ndim != 3 or 0 in embedding.shape:
             raise ValueError(
-                f"The conditioning '{name}' holds no prompt: {_shape(embedding)} came, wanted are embeddings [batch, tokens, "
-                "width]. Connect a prompt, from CLIP Text Encode."
+                f"The conditioning '{name}' holds no prompt: got {_shape(embedding)}, expected embeddings [batch, tokens, width]. "
+                "Connect a prompt from CLIP Text Encode."
             )
         check_finite(f"The conditioning '{name}'", embedding)
 
@@ -93,7 +90,7 @@ def check_conditioning(prompt: Any, name: str) -> None:
 def check_trajectory(record: Any, name: str) -> None:
     """Raises ValueError if there is no trajectory of pictures or videos."""
     if record is None:
-        raise ValueError(f"There is no trajectory at '{name}': connect one, from an inversion node or Load Trajectory.")
+        raise ValueError(f"There is no trajectory at '{name}'. Connect an inversion node or Load Trajectory.")
     check_samples(record.trajectory.xs[-1], f"The trajectory at '{name}'")
 
 

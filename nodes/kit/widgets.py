@@ -31,7 +31,7 @@ def check_widgets(node: type[io.ComfyNode], inputs: Mapping[str, Any]) -> None:
             check_text(widget.id, value)
         elif isinstance(widget, io.Combo.Input) and widget.id not in own and value not in (widget.options or ()):
             there = ", ".join(map(str, widget.options or ()))
-            raise ValueError(f"'{widget.id}' has no choice {quoted(value)}. There are: {there}.")
+            raise ValueError(f"{quoted(value)} is not a valid value for '{widget.id}'. Choose one of: {there}.")
 
 
 def check_number(widget: io.Int.Input | io.Float.Input, value: Any) -> None:
@@ -39,19 +39,19 @@ def check_number(widget: io.Int.Input | io.Float.Input, value: Any) -> None:
     is_number = isinstance(value, Real) and (isinstance(widget, io.Float.Input) or value % 1 == 0)
     if not (is_number and widget.min <= value <= widget.max):
         kind = "number" if isinstance(widget, io.Float.Input) else "whole number"
-        raise ValueError(f"'{widget.id}' is a {kind} from {widget.min} to {widget.max}; got {_said(value)}.")
+        raise ValueError(f"'{widget.id}' must be a {kind} from {widget.min} to {widget.max}; got {_said(value)}.")
 
 
 def check_text(name: str, value: Any) -> None:
     """Raises ValueError unless the value is a text of at most `LONGEST` letters, without halves of characters."""
     if not isinstance(value, str):
-        raise ValueError(f"'{name}' is a text; got {quoted(value)}.")
+        raise ValueError(f"'{name}' must be a text; got {quoted(value)}.")
     if len(value) > LONGEST:
         raise ValueError(f"'{name}' has {len(value)} letters, of at most {LONGEST}. Shorten the text.")
     if found := HALVES.search(value):
         raise ValueError(
-            f"'{name}' holds half of a character, {quoted(found[0])}, as is left when a text is cut inside an emoji. "
-            "Delete it, or type the text again."
+            f"'{name}' contains half of a character, {quoted(found[0])}, as when a text is cut inside an emoji. Delete that "
+            "character, or type the text again."
         )
 
 

@@ -19,48 +19,46 @@ class InversionAttentionView(io.ComfyNode):
             node_id="InversionAttentionView",
             display_name="Attention View",
             category="inversion/invert",
-            description="Shows for every word of the prompt where in the picture it draws attention, read along the "
-            "picture's own trajectory, and gives each word's region as a mask. Point at a word to see its map; choose "
-            "words to make their region the mask.",
+            description="Shows where in the image each word of the prompt draws attention, read along the trajectory of the image, "
+            "and outputs the region of each word as a mask. Point at a word to see its map. Choose words to make their region the "
+            "mask.",
             search_aliases=["attention map", "heat map", "daam", "word mask", "segment"],
             is_output_node=True,
             inputs=[
                 io.Model.Input("model", tooltip="The model that made the trajectory, with the same LoRAs."),
-                TrajectorySocket.Input("trajectory", tooltip="The picture's trajectory, from DDIM Invert."),
-                io.Clip.Input("clip", tooltip="The text encoder of the model."),
-                io.Image.Input("image", tooltip="The picture that was inverted, to draw the maps over."),
-                io.String.Input(
-                    "prompt", multiline=True, tooltip="What the picture shows: the prompt that it was inverted with."
-                ),
+                TrajectorySocket.Input("trajectory", tooltip="Trajectory of the image, from DDIM Invert."),
+                io.Clip.Input("clip", tooltip="Text encoder of the model."),
+                io.Image.Input("image", tooltip="The image that was inverted, as background of the attention maps."),
+                io.String.Input("prompt", multiline=True, tooltip="Prompt that the image was inverted with."),
                 io.String.Input(
                     "words",
                     default="",
-                    tooltip="Words or phrases of the prompt to show, with commas between. Empty: every word.",
+                    tooltip="Comma-separated words or phrases of the prompt to show. Empty shows every word.",
                 ),
                 io.String.Input(
                     "mask_words",
                     default="",
-                    tooltip="Words or phrases of the prompt whose regions together are the mask. Empty: all of 'words', or "
-                    "else the prompt's first word. Choosing words below the picture writes them here.",
+                    tooltip="Comma-separated words or phrases of the prompt whose regions together make the mask. Empty uses all of "
+                    "'words', or the first word of the prompt. Choosing words below the image fills this field.",
                 ),
                 *map(advanced, reading()),
                 *showing(),
             ],
             outputs=[
-                io.Image.Output("grid", display_name="grid", tooltip="The picture, and each word's map over it."),
+                io.Image.Output("grid", display_name="grid", tooltip="The image, and each word's map over the image."),
                 io.Mask.Output(
                     "masks",
                     display_name="masks",
-                    tooltip="A mask for each word that is shown, in their order, of the first picture of the batch.",
+                    tooltip="One mask per word, in the order of the words. Only the first image of a batch is used.",
                 ),
                 io.Mask.Output(
                     "mask",
                     display_name="mask",
-                    tooltip="The regions of 'mask_words' together, a mask for each picture: for Attention Edit, Inversion "
-                    "Encode, or any node that takes a mask.",
+                    tooltip="The regions of 'mask_words' together, one mask per image: for Attention Edit, Inversion Encode, or any "
+                    "node that takes a mask.",
                 ),
                 io.String.Output(
-                    "shown", display_name="words", tooltip="The words that are shown, in order, one a line."
+                    "shown", display_name="words", tooltip="The words that are shown, in order, one per line."
                 ),
             ],
         )
@@ -68,7 +66,7 @@ class InversionAttentionView(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, prompt="", words="", mask_words="") -> bool | str:
         if prompt is not None and not prompt.strip():
-            return "The prompt at 'prompt' is empty, so there are no words to look for: write what the picture shows."
+            return "The prompt at 'prompt' is empty, so there are no words to look for. Write what the image shows."
         return absent(prompt, word_list(f"{words or ''}\n{mask_words or ''}"), "prompt") or True
 
     @classmethod
@@ -85,24 +83,24 @@ def reading() -> list[io.Input]:
             "layers",
             options=[USUAL, COARSE, ALL],
             default=USUAL,
-            tooltip="Which attention layers are read, by the tokens of the picture: in UNets those of 8 x 8 to 32 x 32, "
-            "those of 8 x 8 to 16 x 16, or all; in Flux and Stable Diffusion 3 the five that are known to show words, or all; in other "
-            "transformers all.",
+            tooltip="Which attention layers are read, by their number of image tokens. UNets: layers of 8 x 8 to 32 x 32, layers of "
+            "8 x 8 to 16 x 16, or all. Flux and Stable Diffusion 3: the five layers that are known to show words, or all. Other "
+            "transformers: all.",
         ),
         io.String.Input(
             "blocks",
             default="",
-            tooltip="Only layers whose names hold one of these, with commas between: 'output' or 'middle' in UNets, "
-            "'double.3' in transformers. Empty: all.",
+            tooltip="Comma-separated parts of block names; only matching layers are read: 'output' or 'middle' in UNets, 'double.3' "
+            "in transformers. Empty reads all layers.",
         ),
-        fraction("start", 0.0, "Fraction of the steps, from the noisiest on, after which maps are read."),
-        fraction("end", 1.0, "Fraction of the steps up to which they are."),
+        fraction("start", 0.0, "Start reading attention maps after this fraction of the steps, from the noisiest on."),
+        fraction("end", 1.0, "Stop reading attention maps after this fraction of the steps, from the noisiest on."),
         io.Int.Input(
             "looks",
             default=LOOKS,
             min=1,
             max=1000,
-            tooltip="At how many of those steps, evenly chosen, the network is asked; more change little.",
+            tooltip="Number of steps at which the network runs, evenly spaced from start to end. More changes little.",
         ),
     ]
 
@@ -115,16 +113,20 @@ def showing() -> list[io.Input]:
             default=SPREADS,
             min=0,
             max=5,
-            tooltip="How often maps are spread along the picture's attention to itself, which fills things up to "
-            "their edges. 0 shows the words' attention as it is and asks the network half as often.",
+            tooltip="How often attention maps are spread along the self-attention of the image, which fills objects up to their "
+            "edges. 0 shows cross-attention as it is and runs the network half as often.",
         ),
         io.Combo.Input(
             "show",
             options=list(WAYS),
             default=next(iter(WAYS)),
-            tooltip="against the other words: where a word draws more attention than the others. alone: its "
-            "attention from least to most.",
+            tooltip="against the other words: where a word draws more attention than the others. alone: the attention of each word, "
+            "from least to most.",
         ),
-        fraction("threshold", THRESHOLD, "How much of a word's strongest value counts as its region."),
-        fraction("softness", 0.0, "How wide the masks' soft edge is, in the same measure. 0: black and white."),
+        fraction(
+            "threshold", THRESHOLD, "Threshold relative to a word's strongest value. Lower gives a larger region."
+        ),
+        fraction(
+            "softness", 0.0, "Width of the masks' soft edge, in units of threshold. 0 gives black and white masks."
+        ),
     ]

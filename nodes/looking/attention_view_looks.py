@@ -54,7 +54,7 @@ class Looks:
         named = word_list(self.blocks)
         for name in named:
             if not any(name in block for block in blocks):
-                raise ValueError(f"No block's name holds '{name}'. This network's blocks are: {', '.join(blocks)}.")
+                raise ValueError(f"No block name contains '{name}'. Use this network's blocks: {', '.join(blocks)}.")
         usual = legible if named else clearest(blocks)
         sized = {USUAL: usual, COARSE: lambda site: usual(site) and _coarse(site), ALL: _to_words}[self.layers]
         return lambda site: sized(site) and (not named or any(name in site.block for name in named))
@@ -130,7 +130,7 @@ def sizes(record: LatentTrajectory, image: Tensor) -> tuple[tuple[int, int], tup
         return (height, width), (height, width)
     if (frame.height, frame.width) != (height, width):
         raise ValueError(
-            f"The image is {width} x {height}, but the trajectory is of a picture of {frame.width} x {frame.height}: connect "
-            "the picture that was inverted."
+            f"The image is {width} x {height}, but the trajectory is of an image of {frame.width} x {frame.height}. Connect the "
+            "image that was inverted."
         )
     return (frame.padded_height, frame.padded_width), (height, width)

@@ -28,44 +28,44 @@ class InversionBeforeAfter(io.ComfyNode):
             node_id="InversionBeforeAfter",
             display_name="Before / After",
             category="inversion/edit",
-            description="Shows two pictures under a line that you drag across them, and says below whether the edit came out: "
-            "how much changed, and what to turn if it is the same picture or nothing like it.",
+            description="Compares two images under a line that you drag across them, and says below whether the edit worked: how "
+            "much changed, and what to adjust when the result is the same image or nothing like the original.",
             search_aliases=["image compare", "slider", "compare images", "split view", "difference"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("before", tooltip="The picture before the edit: one, or one for each picture after it."),
+                io.Image.Input("before", tooltip="The image before the edit: one image, or one per edited image."),
                 io.Image.Input(
-                    "after", tooltip="The edited picture. Of another size it is brought to that of the picture before."
+                    "after", tooltip="The edited image. Resized to the image before the edit when the sizes differ."
                 ),
                 io.Image.Input(
                     "reconstruction",
                     optional=True,
-                    tooltip="The unedited picture re-created, from 'reconstructed' of Inversion Edit Sampler: what it loses "
-                    "does not count as changed.",
+                    tooltip="The reconstruction of the unedited image, from 'reconstructed' of Inversion Edit Sampler. What the "
+                    "reconstruction loses does not count as changed.",
                 ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Where the edit was meant to be: changes are counted inside, likeness outside.",
+                    tooltip="Region where the edit was meant to act. Changes are measured inside, likeness outside.",
                 ),
                 io.Image.Input(
                     "truth",
                     optional=True,
-                    tooltip="What the edit has to look like, where that is known: 'true edit' of Toybox Scene or Toybox Pair. The "
-                    "verdict then says how near the edit came.",
+                    tooltip="The true result of the edit, where known: 'true edit' of Toybox Scene or Toybox Pair. The verdict then "
+                    "says how close the edit came.",
                 ),
             ],
             outputs=[
                 io.Image.Output(
                     "side_by_side",
                     display_name="side by side",
-                    tooltip="Both pictures with a thin line between, to save.",
+                    tooltip="Both images with a thin line between them, to save.",
                 ),
-                io.String.Output("verdict", display_name="verdict", tooltip="What came out, a line for each picture."),
+                io.String.Output("verdict", display_name="verdict", tooltip="What the edit did, one line per image."),
                 io.Float.Output(
                     "changed",
                     display_name="changed",
-                    tooltip="The share of the picture, or of the mask, that visibly changed, from 0 to 1: the mean over the batch.",
+                    tooltip="Visibly changed fraction of the image, or of the mask, 0 to 1: mean over the batch.",
                 ),
             ],
         )
@@ -95,8 +95,7 @@ class Pair:
         count = max(len(before), len(after))
         if {len(before), len(after)} - {1, count}:
             raise ValueError(
-                f"There are {counted(len(before), 'picture')} before and {len(after)} after the edit; give equally many, or "
-                "one for all."
+                f"There are {counted(len(before), 'image')} before and {len(after)} after the edit. Connect equally many, or one for all."
             )
         first = rgb(before).cpu().float().expand(count, -1, -1, -1)
         return cls(first, fitted_to(first, after, "after"))
@@ -119,12 +118,12 @@ def fitted_to(pictures: Tensor, other: Tensor, name: str) -> Tensor:
     (height, width), (rows, columns) = pictures.shape[1:3], other.shape[1:3]
     if abs(np.log(columns * height / (rows * width))) > ALIKE:
         raise ValueError(
-            f"The pictures cannot be laid over each other: 'before' is {width} x {height}, '{name}' is {columns} x {rows}. "
-            "Give pictures of one shape: decode with Inversion Decode, or crop one of them."
+            f"The images cannot be compared: 'before' is {width} x {height}, but '{name}' is {columns} x {rows}. Connect images of "
+            "one shape: decode with Inversion Decode, or crop one of them."
         )
     if len(other) not in (1, len(pictures)):
         raise ValueError(
-            f"There are {len(other)} pictures in '{name}' for {len(pictures)}; give equally many, or one for all."
+            f"There are {len(other)} images at '{name}' for {len(pictures)}. Connect equally many, or one for all."
         )
     other = rgb(other).cpu().float()
     if (rows, columns) != (height, width):

@@ -23,28 +23,28 @@ class InversionReport(io.ComfyNode):
             node_id="InversionReport",
             display_name="Inversion Report",
             category="inversion/invert",
-            description="Compares a picture with its reconstruction and says in words what is wrong and what to try; with the edit "
-            "it says what came out of it. Several reconstructions are laid side by side.",
+            description="Compares an image with its reconstruction and says in words what is wrong and what to try. With the edited "
+            "image, also says what the edit did. Several reconstructions are shown side by side.",
             search_aliases=["psnr", "ssim", "compare images", "drift"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("original", tooltip="The picture that was inverted."),
-                io.Image.Input("reconstruction", tooltip="The same, re-created, from Inversion Decode."),
-                TrajectorySocket.Input("trajectory", tooltip="The picture's trajectory."),
+                io.Image.Input("original", tooltip="The image that was inverted."),
+                io.Image.Input("reconstruction", tooltip="The reconstructed image, from Inversion Decode."),
+                TrajectorySocket.Input("trajectory", tooltip="Trajectory of the image."),
                 io.Vae.Input(
                     "vae",
                     optional=True,
-                    tooltip="Measures the ceiling: what encoding and decoding alone lose, which no inversion can win back.",
+                    tooltip="VAE that measures the ceiling: what encoding and decoding lose, which no inversion wins back.",
                 ),
                 io.Latent.Input(
                     "reconstructed",
                     optional=True,
-                    tooltip="The reconstructed latent of Inversion Edit Sampler: it adds the drift, level by level.",
+                    tooltip="Reconstructed latent of Inversion Edit Sampler. Adds the drift at each noise level.",
                 ),
                 io.Image.Input(
                     "edited",
                     optional=True,
-                    tooltip="The edited picture: the sheet then shows it beside the others, and the report says what came out.",
+                    tooltip="The edited image, shown beside the others; the report says what the edit did.",
                 ),
                 *other_inputs(),
             ],
@@ -59,7 +59,7 @@ class InversionReport(io.ComfyNode):
                 io.Image.Output(
                     "curves",
                     display_name="curves",
-                    tooltip="The drift of the replay and the histogram of the inverted noise, as a picture of their own.",
+                    tooltip="The drift of the replay and the histogram of the inverted noise, as a separate image.",
                 ),
             ],
         )
@@ -112,7 +112,7 @@ def edit_verdict(original: Tensor, reconstruction: Tensor, edited: Tensor, mask:
     """
     if edited.shape[1:3] != original.shape[1:3]:
         (a, b) = (f"{one.shape[2]} x {one.shape[1]}" for one in (original, edited))
-        raise ValueError(f"The report compares equal sizes; original: {a}, edited: {b}. Use Inversion Decode.")
+        raise ValueError(f"The original is {a}, but the edited image is {b}. Use Inversion Decode.")
     region = None if mask is None else mask[:1, 0, : original.shape[1], : original.shape[2]]
     return verdicts(original[:1], edited[:1], reconstruction[:1], region)[0]
 

@@ -19,10 +19,12 @@ def other_inputs() -> list[Any]:
     """A reconstruction and its trajectory, for each of the others."""
     made = []
     for number in OTHERS:
-        about = f"Another reconstruction of the same picture, to compare ({number}); with its trajectory."
+        about = f"Another reconstruction of the original, to compare ({number}). Connect trajectory_{number} too."
         made.append(io.Image.Input(f"reconstruction_{number}", optional=True, tooltip=about))
         made.append(
-            TrajectorySocket.Input(f"trajectory_{number}", optional=True, tooltip="The trajectory that it came from.")
+            TrajectorySocket.Input(
+                f"trajectory_{number}", optional=True, tooltip=f"Trajectory of reconstruction {number}."
+            )
         )
     return made
 
@@ -31,10 +33,7 @@ def half_a_pair(connected: Iterable[Sequence[bool]]) -> str:
     """The sentence about the first pair of which one is connected only; empty if there is none."""
     for number, (picture, record) in zip(OTHERS, connected, strict=True):
         if picture != record:
-            return (
-                f"To compare reconstruction {number}, connect both the picture and its trajectory, 'reconstruction_{number}' "
-                f"and 'trajectory_{number}'."
-            )
+            return f"Reconstruction {number} needs both an image and a trajectory. Connect 'reconstruction_{number}' and 'trajectory_{number}'."
     return ""
 
 

@@ -36,12 +36,12 @@ def figures_of(
     """Figures of pictures `[batch, height, width, channels]`. Raises ValueError if their sizes differ."""
     if original.shape[:3] != reconstruction.shape[:3]:
         (a, b) = (f"{len(p)} of {p.shape[2]} x {p.shape[1]}" for p in (original, reconstruction))
-        raise ValueError(f"The report compares equal sizes; original: {a}, reconstruction: {b}. Use Inversion Decode.")
+        raise ValueError(f"The original is {a}, but the reconstruction is {b}. Use Inversion Decode.")
     trajectory = record.trajectory
     if ceiling is not None and ceiling.shape[:3] != original.shape[:3]:
         raise ValueError(
-            f"The trajectory is of {len(ceiling)} pictures of {ceiling.shape[2]} x {ceiling.shape[1]}, the original is "
-            f"{len(original)} of {original.shape[2]} x {original.shape[1]}: connect the picture that was inverted."
+            f"The trajectory is of {len(ceiling)} images of {ceiling.shape[2]} x {ceiling.shape[1]}, but the original is "
+            f"{len(original)} of {original.shape[2]} x {original.shape[1]}. Connect the image that was inverted."
         )
     first, second = (channels_first(p) for p in (original, reconstruction))
     return Figures(
@@ -97,10 +97,10 @@ ADVICE = {
     "inversion": "The inversion loses {lost:.1f} dB beyond the autoencoder. Anchor the source (direct), use Null-Text Optimize "
     "or the source prompt as unconditional, or replay at guidance 1; more steps help too.",
     "poor": "The reconstruction is poor. Connect the VAE here to see how much of that is the autoencoder's.",
-    "autoencoder": "The autoencoder itself loses much: use a larger picture, or a better VAE.",
+    "autoencoder": "The autoencoder itself loses much: use a larger image, or a better VAE.",
     "guided inversion": "The inversion ran at guidance {guidance:g}, where it drifts: invert at guidance 1.",
     "unconverged": "The fixed point was not found at every step: invert at guidance 1 or in more steps.",
-    "coloured": "The inverted noise is not white, so edits will be weak or blotchy: describe the picture in the source prompt, "
-    "take more steps, or start the edit later.",
+    "coloured": "The inverted noise is not white, so edits will be weak or blotchy: describe the image in the source prompt, take "
+    "more steps, or start the edit later.",
 }
 """What the node says of each finding."""

@@ -9,23 +9,24 @@ from ..kit.common import blend_mask
 from .report_figures import channels_first
 
 SENTENCES = {
-    "verdictSame": "Nearly the same picture came out ({changed} % of it changed). Turn strength up, shorten the cross and self "
+    "verdictSame": "The result is nearly the same image ({changed} % of it changed). Turn strength up, shorten the cross and self "
     "windows in Attention Edit, or name what should change in the target prompt.",
-    "verdictSameMask": "Nearly the same picture came out ({changed} % of the mask changed). Turn strength up, shorten the cross "
+    "verdictSameMask": "The result is nearly the same image ({changed} % of the mask changed). Turn strength up, shorten the cross "
     "and self windows in Attention Edit, or name what should change in the target prompt.",
-    "verdictSameLossy": "Nearly what the model makes of the unedited picture came out ({changed} % differs from that), and that "
-    "itself differs visibly from the picture in {missed} %. Turn strength up for the edit; connect Inversion Report for the rest.",
-    "verdictUnheld": "The model cannot hold this picture: the reconstruction is nothing like it either ({likeness} % of its outlines "
-    "are left in the edit). Check that checkpoint and VAE belong together and are made for such pictures, and invert at "
-    "guidance 1 in more steps. The toybox knows its own cartoons only.",
-    "verdictLost": "Nothing like the picture came out ({likeness} % of its outlines are left). Turn strength down, take the "
+    "verdictSameLossy": "The result is nearly the model's reconstruction of the unedited image ({changed} % differs), and that "
+    "reconstruction differs visibly from the image in {missed} %. Turn strength up for the edit; connect Inversion Report to see "
+    "what the reconstruction loses.",
+    "verdictUnheld": "The model cannot represent this image: the reconstruction is nothing like it either ({likeness} % of its "
+    "outlines are left in the edit). Check that checkpoint and VAE belong together and are made for such images, and invert at "
+    "guidance 1 with more steps. The toybox knows only its own cartoons.",
+    "verdictLost": "The result is nothing like the image ({likeness} % of its outlines are left). Turn strength down, choose the "
     "preset 'keep the shape', lengthen the cross and self windows in Attention Edit, or change fewer words of the prompt.",
-    "verdictLostMask": "Outside the mask nothing like the picture came out ({likeness} % of its outlines are left). Turn "
-    "strength down, give the mask to Inversion Edit Sampler too, or put the original back outside it in Inversion Decode.",
-    "verdictEdited": "{changed} % of the picture changed; {likeness} % of its outlines are kept.",
-    "verdictEditedMask": "{changed} % of the mask changed; outside it {likeness} % of the outlines are kept.",
-    "verdictEditedFlat": "{changed} % of the picture changed; it has no outlines by which to tell what is kept.",
-    "verdictEditedFlatMask": "{changed} % of the mask changed; outside it are no outlines by which to tell what is kept.",
+    "verdictLostMask": "Outside the mask, the result is nothing like the image ({likeness} % of its outlines are left). Turn "
+    "strength down, connect the mask to Inversion Edit Sampler too, or restore the original outside the mask in Inversion Decode.",
+    "verdictEdited": "{changed} % of the image changed; {likeness} % of its outlines are kept.",
+    "verdictEditedMask": "{changed} % of the mask changed; {likeness} % of the outlines outside the mask are kept.",
+    "verdictEditedFlat": "{changed} % of the image changed; the image has no outlines that could show what is kept.",
+    "verdictEditedFlatMask": "{changed} % of the mask changed; outside the mask there are no outlines that could show what is kept.",
 }
 """The sentences of each outcome by the ids under which locales/<language>/main.json translates them."""
 
@@ -59,7 +60,7 @@ def _region(mask: Tensor | None, pictures: Tensor) -> Tensor | None:
     region = blend_mask(mask, None, len(pictures))
     if region.shape[2:] != pictures.shape[1:3]:
         raise ValueError(
-            f"The mask is {region.shape[3]} x {region.shape[2]}, but the pictures are {pictures.shape[2]} x "
-            f"{pictures.shape[1]}. Paint or resize the mask to the pictures' size."
+            f"The mask is {region.shape[3]} x {region.shape[2]}, but the images are {pictures.shape[2]} x {pictures.shape[1]}. Paint "
+            "the mask at the size of the images, or resize the mask."
         )
     return region.expand(len(pictures), -1, -1, -1).cpu().contiguous()

@@ -34,8 +34,8 @@ def shot(record: LatentTrajectory, vae: Any, frames: int, show: str, index: int)
     batch = record.trajectory.shape[0]
     if index >= batch:
         raise ValueError(
-            f"The trajectory holds {batch} picture{'s' if batch > 1 else ''}, numbered from 0; there is no picture {index}. "
-            f"Set index to at most {batch - 1}."
+            f"The trajectory holds {batch} image{'s' if batch > 1 else ''}, numbered from 0; there is no image {index}. Set index to "
+            f"at most {batch - 1}."
         )
     trajectory = record.trajectory.row(index)
     levels = spread(trajectory.steps, frames)
@@ -61,8 +61,8 @@ def expected(trajectory: Trajectory, level: int) -> Latent:
     """
     if trajectory.noise is not None:
         raise ValueError(
-            f"The latents of {trajectory.provenance.method or 'this method'} were drawn one by one, so no slope between "
-            f"them tells what the model expected. Set show to '{NOISY}'."
+            f"The latents of {trajectory.provenance.method or 'this method'} were drawn one by one, so no slope between them shows "
+            f"what the model expected. Set show to '{NOISY}'."
         )
     first = min(level, trajectory.steps - 1)
     (above, below), sigmas = (x.double() for x in trajectory.xs[first : first + 2]), trajectory.sigmas

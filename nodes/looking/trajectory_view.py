@@ -18,46 +18,46 @@ class InversionTrajectoryView(io.ComfyNode):
             node_id="InversionTrajectoryView",
             display_name="Trajectory View",
             category="inversion/invert",
-            description="Shows what an inversion did: a film strip of the trajectory from picture to noise, how much the noise "
-            "at its end is like white noise, and with what it was made. Needs the VAE only; the model is not run.",
+            description="Shows what an inversion did: a film strip of the trajectory from image to noise, how close the noise at "
+            "its end is to white noise, and how the trajectory was made. Needs the VAE only; the model is not run.",
             search_aliases=["film strip", "inspect trajectory", "noise histogram", "preview latents"],
             is_output_node=True,
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip="From any inversion node, or from Load Trajectory."),
-                io.Vae.Input("vae", tooltip="The VAE that encoded the picture."),
+                TrajectorySocket.Input("trajectory", tooltip="Trajectory from an inversion node or Load Trajectory."),
+                io.Vae.Input("vae", tooltip="The VAE that encoded the image."),
                 io.Int.Input(
                     "frames",
                     default=8,
                     min=2,
                     max=64,
-                    tooltip="How many frames to show, evenly spaced over the steps; picture and noise are always among them.",
+                    tooltip="Number of frames to show, evenly spaced over the steps. Always includes image and noise.",
                 ),
                 io.Combo.Input(
                     "show",
                     options=[NOISY, EXPECTED, BOTH],
                     default=NOISY,
-                    tooltip="noisy latents: the trajectory itself, brought to the strength of a picture and decoded. "
-                    "expected pictures: what the model took for the picture at each level, read from the slope between "
-                    "neighbouring levels; exact for DDIM, close for other solvers. both: one above the other.",
+                    tooltip="noisy latents: the trajectory itself, scaled to the strength of an image and decoded. expected "
+                    "pictures: the image that the model expected at each noise level, read from the slope between neighbouring "
+                    "levels; exact for DDIM, close for other solvers. both: one above the other.",
                 ),
                 io.Int.Input(
-                    "index", default=0, min=0, max=9999, tooltip="Which picture of the batch to show; 0 is the first."
+                    "index", default=0, min=0, max=9999, tooltip="Which image of the batch to show. 0 is the first."
                 ),
             ],
             outputs=[
-                io.Image.Output("strip", display_name="strip", tooltip="The film strip as one picture."),
+                io.Image.Output("strip", display_name="strip", tooltip="The film strip as one image."),
                 io.Image.Output(
                     "pictures",
                     display_name="frames",
-                    tooltip="The frames alone, from picture to noise; with 'both', the noisy ones and then the expected.",
+                    tooltip="The frames, from image to noise. With 'both', first the noisy, then the expected ones.",
                 ),
                 io.Image.Output(
                     "histogram",
                     display_name="histogram",
-                    tooltip="The inverted noise against white noise, all together and channel by channel.",
+                    tooltip="The inverted noise against white noise, all channels together and one by one.",
                 ),
-                io.String.Output("facts", display_name="facts", tooltip="With what the trajectory was made."),
+                io.String.Output("facts", display_name="facts", tooltip="How the trajectory was made."),
             ],
         )
 

@@ -59,8 +59,8 @@ def default_for(model: Any, guidance: float) -> tuple[float, list[str]]:
         return guidance, []
     instead = usual(model)
     said = (
-        f"Guidance {guidance:g}, the default, is too much for this model: {instead:g} is taken instead. Set another number, "
-        "or put FluxGuidance behind the prompts."
+        f"Guidance {guidance:g}, the default, is too high for this model, so {instead:g} is used instead. Set another number, or put "
+        "FluxGuidance behind the prompts."
     )
     return instead, [said]
 

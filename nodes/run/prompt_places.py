@@ -46,8 +46,8 @@ def placed(text: Text, prompt: Sequence[Any], name: str) -> list[PromptTokens]:
         places = [0 if length == text.tokens.length else None for length in lengths]
     if places == [None] * len(places):
         raise ValueError(
-            f"The {name} prompt does not hold the attention edit's text: it has {', '.join(map(str, lengths))} tokens, the text "
-            f"{text.tokens.length}. Connect that node's own '{name}', or write there what the prompt says; with the model's "
+            f"The {name} prompt does not contain the text of the attention edit: it has {', '.join(map(str, lengths))} tokens, the "
+            f"text {text.tokens.length}. Connect that node's own '{name}' output, or write the same text in both, with the model's "
             "own text encoder."
         )
     return [_within(text.tokens, place, length) for place, length in zip(places, lengths, strict=True)]

@@ -13,15 +13,15 @@ class InversionToyboxControlNet(io.ComfyNode):
             node_id="InversionToyboxControlNet",
             display_name="Toybox ControlNet",
             category="inversion/toybox",
-            description="The ControlNet of the toybox's UNet: a picture of edges says where things are, the prompt what they "
-            "look like. Apply ControlNet takes it like any other, on the source, the target or both.",
+            description="Loads the ControlNet of the toybox's UNet: an image of edges says where things are, the prompt what they "
+            "look like. Apply ControlNet takes this ControlNet like any other, on the source, the target or both.",
             search_aliases=["load controlnet", "toybox controlnet"],
             inputs=[],
             outputs=[
                 io.ControlNet.Output(
                     "control_net",
                     display_name="control net",
-                    tooltip="For Apply ControlNet; its hint is from Edges (ComfyUI's Canny at 0.1 and 0.2 serves too).",
+                    tooltip="For Apply ControlNet. Hints come from Edges (ComfyUI's Canny at 0.1 and 0.2 also works).",
                 ),
             ],
         )
@@ -40,11 +40,11 @@ class InversionEdges(io.ComfyNode):
             node_id="InversionEdges",
             display_name="Edges",
             category="inversion/toybox",
-            description="Draws the edges of a picture, white on black, much the same by day and by night, of a photo and of "
-            "a painting: the hint of the toybox's ControlNet.",
+            description="Draws the edges of an image in white on black: much the same by day and by night, for a photo and for a "
+            "painting. Use as the hint of the toybox's ControlNet.",
             search_aliases=["sobel", "soft edge", "hed", "canny"],
-            inputs=[io.Image.Input("image", tooltip="The picture, best the one that is inverted.")],
-            outputs=[io.Image.Output("edges", display_name="edges", tooltip="The hint, as large as the picture.")],
+            inputs=[io.Image.Input("image", tooltip="Image to draw edges from, usually the image that is inverted.")],
+            outputs=[io.Image.Output("edges", display_name="edges", tooltip="The hint for Apply ControlNet.")],
         )
 
     @classmethod

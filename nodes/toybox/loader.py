@@ -18,8 +18,8 @@ class InversionToyboxLoader(io.ComfyNode):
             node_id="InversionToyboxLoader",
             display_name="Toybox Loader",
             category="inversion/toybox",
-            description="The tiny diffusion models that come with this pack: they know portraits of animals, 128 x 128, and "
-            "run in seconds on a CPU. KSampler, VAE and LoRA nodes take them like any other.",
+            description="Loads the tiny diffusion models that come with this pack. They draw portraits of animals at 128 x 128 and "
+            "run in seconds on a CPU. KSampler, VAE and LoRA nodes take them like any other model.",
             search_aliases=["load checkpoint", "toybox model"],
             inputs=[
                 io.Combo.Input(
@@ -27,14 +27,14 @@ class InversionToyboxLoader(io.ComfyNode):
                     options=[UNET, FLOW],
                     default=UNET,
                     optional=True,
-                    tooltip="Which denoiser: laid out and noised like Stable Diffusion 1, or like Stable Diffusion 3. Text "
-                    "encoder and autoencoder are the same.",
+                    tooltip="Which diffusion model to load: one built and noised like Stable Diffusion 1, or one like Stable "
+                    "Diffusion 3. Text encoder and VAE are shared.",
                 ),
             ],
             outputs=[
-                io.Model.Output("denoiser", display_name="model", tooltip="The denoiser."),
-                io.Clip.Output("clip", display_name="clip", tooltip="The text encoder; it knows the toybox's words."),
-                io.Vae.Output("vae", display_name="vae", tooltip="The autoencoder, 8 x smaller, 16 channels."),
+                io.Model.Output("denoiser", display_name="model", tooltip="The diffusion model."),
+                io.Clip.Output("clip", display_name="clip", tooltip="Text encoder that knows the words of the toybox."),
+                io.Vae.Output("vae", display_name="vae", tooltip="The VAE: latents 8 x smaller, with 16 channels."),
             ],
         )
 
@@ -52,24 +52,22 @@ class InversionToyboxScene(io.ComfyNode):
             node_id="InversionToyboxScene",
             display_name="Toybox Scene",
             category="inversion/toybox",
-            description="Draws a portrait that no model has seen, and the true picture of an edit of it.",
+            description="Draws a portrait that no model has seen, and the true result of an edit of that portrait.",
             search_aliases=["test picture", "ground truth"],
             inputs=[
                 io.Int.Input(
-                    "seed", default=23, min=0, max=2**64 - 1, control_after_generate=True, tooltip="Which portrait."
+                    "seed", default=23, min=0, max=2**64 - 1, control_after_generate=True, tooltip="Portrait seed."
                 ),
                 io.Combo.Input(
-                    "change", options=EDITS, default="time: night", tooltip="What the edited picture shows instead."
+                    "change", options=EDITS, default="time: night", tooltip="What the edited image shows instead."
                 ),
             ],
             outputs=[
                 io.Image.Output("image", display_name="image", tooltip="The portrait, 128 x 128."),
-                io.String.Output("source_prompt", display_name="source prompt", tooltip="Its caption."),
-                io.String.Output(
-                    "target_prompt", display_name="target prompt", tooltip="The edited picture's caption."
-                ),
-                io.Image.Output("true_edit", display_name="true edit", tooltip="What the edit has to look like."),
-                io.Mask.Output("mask", display_name="mask", tooltip="Where the two pictures differ."),
+                io.String.Output("source_prompt", display_name="source prompt", tooltip="Caption of the image."),
+                io.String.Output("target_prompt", display_name="target prompt", tooltip="Caption of the edited image."),
+                io.Image.Output("true_edit", display_name="true edit", tooltip="The true result of the edit."),
+                io.Mask.Output("mask", display_name="mask", tooltip="Region where original and true edit differ."),
             ],
         )
 

@@ -17,8 +17,8 @@ class InversionToyboxPair(io.ComfyNode):
             node_id="InversionToyboxPair",
             display_name="Toybox Pair",
             category="inversion/toybox",
-            description="Draws two portraits that no model has seen, and the true picture of the first with the shirt or in the "
-            "style of the second.",
+            description="Draws two portraits that no model has seen, and the true result of giving the first portrait the shirt or "
+            "the style of the second.",
             search_aliases=["test picture", "ground truth", "try-on", "style transfer"],
             inputs=[
                 io.Int.Input(
@@ -27,18 +27,22 @@ class InversionToyboxPair(io.ComfyNode):
                     min=0,
                     max=2**64 - 1,
                     control_after_generate=True,
-                    tooltip="Which portrait is changed.",
+                    tooltip="Seed of the portrait to change.",
                 ),
-                io.Int.Input("other_seed", default=33, min=0, max=2**64 - 1, tooltip="Which portrait it takes from."),
-                io.Combo.Input("change", options=[SHIRT, STYLE], default=SHIRT, tooltip="What the first takes."),
+                io.Int.Input(
+                    "other_seed", default=33, min=0, max=2**64 - 1, tooltip="Seed of the portrait to take from."
+                ),
+                io.Combo.Input("change", options=[SHIRT, STYLE], default=SHIRT, tooltip="What to transfer."),
             ],
             outputs=[
                 io.Image.Output("image", display_name="image", tooltip="The portrait to change, 128 x 128."),
-                io.String.Output("source_prompt", display_name="source prompt", tooltip="Its caption."),
+                io.String.Output(
+                    "source_prompt", display_name="source prompt", tooltip="Caption of the portrait to change."
+                ),
                 io.Image.Output("other", display_name="other", tooltip="The other portrait."),
-                io.String.Output("other_prompt", display_name="other prompt", tooltip="Its caption."),
-                io.String.Output("target_prompt", display_name="target prompt", tooltip="The result's caption."),
-                io.Image.Output("true_edit", display_name="true edit", tooltip="What the result has to look like."),
+                io.String.Output("other_prompt", display_name="other prompt", tooltip="Caption of the other portrait."),
+                io.String.Output("target_prompt", display_name="target prompt", tooltip="Caption of the edited image."),
+                io.Image.Output("true_edit", display_name="true edit", tooltip="The true result of the edit."),
             ],
         )
 

@@ -122,19 +122,19 @@ def test_pictures_of_a_batch_and_their_verdicts(
     with FrontEnd.opened(browser, front_end_server, new_nodes=new_nodes) as front:
         front.load(workflow())
         said = front.page.locator(".li-said")
-        assert said.inner_text() == "Run the workflow to compare the pictures."
+        assert said.inner_text() == "Run the workflow to compare the images."
         front.run()
         front.look_at(NODE, scale=1.2)
         previous, following = (front.page.locator(".li-steps button").nth(number) for number in (0, 1))
-        assert said.inner_text().startswith("100 % of the picture changed")
+        assert said.inner_text().startswith("100 % of the image changed")
         assert previous.is_disabled() and front.page.locator(".li-count").inner_text() == "1 of 2"
         following.click()
-        assert said.inner_text().startswith("Nearly the same picture came out (0 % of it changed). Turn strength up")
+        assert said.inner_text().startswith("The result is nearly the same image (0 % of it changed). Turn strength up")
         assert columns(front)[0] == "g" and following.is_disabled()
         front.screenshot(shot("second"))
         front.leave_and_return()
         front.page.locator(".li-stage").wait_for(timeout=10_000)
-        assert said.inner_text().startswith("100 % of the picture changed"), "what was seen comes back with its tab"
+        assert said.inner_text().startswith("100 % of the image changed"), "what was seen comes back with its tab"
         sent = next(one for one in front.prompt().values() if one["class_type"] == NODE)["inputs"]
         assert set(sent) == {"before", "after"}
         assert not front.errors

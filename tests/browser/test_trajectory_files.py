@@ -108,7 +108,7 @@ def test_a_dropped_file_becomes_a_loader_with_its_card(
         assert sent["inputs"] == {"file": "bear.trajectory (1).safetensors [input]"}
         front.screenshot(shot("chosen"))
         drop(front, "torn.trajectory.safetensors", saved[0][:-5], (200, 700))
-        front.page.locator(TOAST, has_text="no whole trajectory file").wait_for(timeout=5000)
+        front.page.locator(TOAST, has_text="not a complete trajectory file").wait_for(timeout=5000)
         assert front.page.evaluate(COUNT, NODE) == 1
         assert not front.errors
         saved_graph = front.page.evaluate("() => window.app.graph.serialize()")

@@ -104,7 +104,7 @@ def test_a_run_is_cancelled_and_the_next_one_works(browser: Any, front_end_serve
         front.press_run()
         kind, detail = front.ended()
         assert kind == "execution_success", detail
-        page.locator(".li-said", has_text="% of the picture").wait_for(timeout=20_000)
+        page.locator(".li-said", has_text="% of the image").wait_for(timeout=20_000)
         assert not front.errors
 
 
@@ -138,7 +138,8 @@ def test_a_mistake_found_in_the_run_is_told(
         kind, detail = front.ended()
         assert (kind, detail["node_type"]) == ("execution_error", EDIT)
         text = told(
-            front, "The mask is 96 x 64, but the picture is 128 x 128. Paint or resize the mask to the picture's size."
+            front,
+            "The mask is 96 x 64, but the image is 128 x 128. Paint the mask at the size of the image, or resize the mask.",
         )
         front.screenshot(shot("running"))
         assert not any(word in text for word in TRACEBACK), text

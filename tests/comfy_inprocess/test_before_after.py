@@ -44,9 +44,9 @@ def test_grey_and_transparent_pictures_are_shown() -> None:
 def test_pictures_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(ValueError, match=r"'before' is 40 x 24, 'after' is 24 x 40"):
         before_after.Pair.of(pictures(), pictures(width=24, height=40))
-    with pytest.raises(ValueError, match="2 pictures before and 3 after"):
+    with pytest.raises(ValueError, match="2 images before and 3 after"):
         before_after.Pair.of(pictures(2), pictures(3))
-    with pytest.raises(ValueError, match="2 pictures in 'reconstruction' for 3"):
+    with pytest.raises(ValueError, match="2 images at 'reconstruction' for 3"):
         before_after.fitted_to(pictures(3), pictures(2), "reconstruction")
 
 
@@ -55,9 +55,9 @@ def test_the_node_says_what_came_out() -> None:
     after = torch.cat([source, edited, noise])
     node = before_after.InversionBeforeAfter.execute(source, after)
     side_by_side, said, changed = node.result
-    assert [line.split(" came out")[0] for line in said.splitlines()[::2]] == [
-        "Nearly the same picture",
-        "Nothing like the picture",
+    assert [line.split(" (")[0] for line in said.splitlines()[::2]] == [
+        "The result is nearly the same image",
+        "The result is nothing like the image",
     ]
     assert "of its outlines are kept" in said.splitlines()[1]
     assert len(side_by_side) == 3 and 0.3 < changed < 0.8
@@ -75,7 +75,7 @@ def test_a_mask_says_where_to_look() -> None:
     assert report_verdict.message(inside)["id"] == "verdictEditedMask"
     padded = torch.nn.functional.pad(mask, (0, 8, 0, 16))[:, None]  # as a trajectory keeps it
     assert report.edit_verdict(source, source, edited, padded) == inside
-    with pytest.raises(ValueError, match=r"mask is 64 x 64, but the pictures are 128 x 128"):
+    with pytest.raises(ValueError, match=r"mask is 64 x 64, but the images are 128 x 128"):
         report_verdict.verdicts(source, edited, None, mask[:, :64, :64])
     with pytest.raises(ValueError, match="empty"):
         before_after.InversionBeforeAfter.execute(source, edited, mask=torch.zeros_like(mask))

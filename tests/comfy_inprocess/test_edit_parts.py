@@ -104,7 +104,7 @@ def test_the_noise_starts_the_host_at_the_top(model: Any, record: Any, empty: bo
     start = image if empty else latents.process_in(image)
     at_top = bool(sigma >= sampling.sigma_max * (1 - 1e-5))
     torch.testing.assert_close(sampling.noise_scaling(sigma.float(), noise, start, at_top), top, rtol=1e-4, atol=1e-4)
-    with pytest.raises(ValueError, match="of the size"):
+    with pytest.raises(ValueError, match="of the same size"):
         InvertedNoise(top, float(sigma), sampling, latents).generate_noise({"samples": image[:1]})
 
 

@@ -132,8 +132,8 @@ def test_weights_act_on_the_words_of_a_joined_prompt() -> None:
 @pytest.mark.parametrize(
     ("source", "target", "said"),
     [
-        (lambda cond: cond, lambda cond: in_area(bench("sd15"), cond), "built as the target is"),
-        (lambda cond: cond, lambda cond: [*cond, *cond], "built as the target is"),
+        (lambda cond: cond, lambda cond: in_area(bench("sd15"), cond), "built like the target prompt"),
+        (lambda cond: cond, lambda cond: [*cond, *cond], "built like the target prompt"),
         (lambda cond: between(cond, 0.0, 0.5), lambda cond: cond, "acts at noise level"),
     ],
 )

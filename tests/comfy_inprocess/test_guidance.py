@@ -132,10 +132,10 @@ def test_an_untouched_default_is_replaced_and_a_number_set_on_purpose_acts(dev: 
     record = dev.invert()
     with dev.watched():
         said = text(dev.sampled(record))
-    assert set(dev.told) == {3.5} and "7.5, the default, is too much" in said and "3.5 for the target" in said
+    assert set(dev.told) == {3.5} and "7.5, the default, is too high" in said and "3.5 for the target" in said
     with dev.watched():
         said = text(dev.sampled(record, guidance=5.0))
-    assert set(dev.told) == {5.0} and "too much" not in said and "5 for the target" in said
+    assert set(dev.told) == {5.0} and "too high" not in said and "5 for the target" in said
     with dev.watched():
         dev.sampled(record, dev.brought(source=1.0, target=2.0), guidance=1.0)
     assert set(dev.told) <= {1.0, 2.0} and 2.0 in dev.told
@@ -225,7 +225,7 @@ def test_a_long_trajectory_of_a_few_step_model_is_said() -> None:
 
 def test_what_needs_the_unconditional_branch_is_refused_on_a_few_step_model() -> None:
     bench = Bench(SCHNELL)
-    with pytest.raises(ValueError, match=r"few-step model is not to be asked for\. Take another"):
+    with pytest.raises(ValueError, match=r"few-step model should not run\. Choose another"):
         bench.along(InversionAnchoredEdit, bench.invert(), method="h-Edit-D", settings=FEW_STEPS)
 
 

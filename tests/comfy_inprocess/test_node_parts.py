@@ -12,9 +12,9 @@ from latent_inversion.nodes.files import cards
 from latent_inversion.nodes.files import save_and_load as files
 from latent_inversion.nodes.files import trajectory_folder as saved
 from latent_inversion.nodes.inverting import decode, encode
-from latent_inversion.nodes.kit import common
+from latent_inversion.nodes.kit import common, prompt_text
 from latent_inversion.nodes.looking import report_figures
-from latent_inversion.nodes.run import prompt_tokens as prompt_words
+from latent_inversion.nodes.run import prompt_tokens
 from latent_inversion.toybox.text import vocabulary
 
 
@@ -86,7 +86,7 @@ def test_outside_the_mask_the_original_is_exact() -> None:
     inside = mask[0].bool()
     assert torch.equal(out[0][~inside], original[0][~inside])
     torch.testing.assert_close(out[0][inside], (1 - original)[0][inside])
-    with pytest.raises(ValueError, match="both the original picture and the mask"):
+    with pytest.raises(ValueError, match="both the original image and the mask"):
         decode.decode(Halves(), latent, original, None)
     with pytest.raises(ValueError, match="original is 20 x 9"):
         decode.decode(Halves(), latent, original[:, :9], mask)
@@ -117,7 +117,7 @@ class Words:
 
 def test_words_are_found_with_weights_and_in_later_chunks() -> None:
     clip = Words.toybox()
-    tokens = prompt_words.prompt_tokens(clip, "a (white:1.3) cat in a zebra shirt, " + "a dog, " * 12 + "a red hat")
+    tokens = prompt_tokens.prompt_tokens(clip, "a (white:1.3) cat in a zebra shirt, " + "a dog, " * 12 + "a red hat")
     assert tokens.length == 64
     assert tokens.columns_of("white") == (2,)
     assert len(tokens.columns_of("zebra")) > 1, "an unknown word is cut into pieces"
@@ -127,19 +127,19 @@ def test_words_are_found_with_weights_and_in_later_chunks() -> None:
 
 def test_other_text_encoders_and_none_are_refused() -> None:
     with pytest.raises(ValueError, match="no text encoder"):
-        prompt_words.prompt_tokens(None, "a cat")
+        prompt_tokens.prompt_tokens(None, "a cat")
     clip = Words.toybox()
     clip.tokenizer = type("T5", (), {"tokenize_with_weights": lambda self, text, ids: {"t5xxl": []}})()
     with pytest.raises(ValueError, match="gives t5xxl"):
-        prompt_words.prompt_tokens(clip, "a cat")
+        prompt_tokens.prompt_tokens(clip, "a cat")
 
 
 def test_word_weights() -> None:
-    assert prompt_words.weights_of("smiling: 2.5\n\n red hat : -1 ") == {"smiling": 2.5, "red hat": -1.0}
-    assert prompt_words.word_list(" hat, red shirt\nsky,") == ("hat", "red shirt", "sky")
+    assert prompt_text.weights_of("smiling: 2.5\n\n red hat : -1 ") == {"smiling": 2.5, "red hat": -1.0}
+    assert prompt_text.word_list(" hat, red shirt\nsky,") == ("hat", "red shirt", "sky")
     for line in ("smiling", "smiling: much", ": 2", "smiling: nan", "smiling: inf", "smiling: 1e38", "smiling: -101"):
-        with pytest.raises(ValueError, match="colon and its weight"):
-            prompt_words.weights_of(line)
+        with pytest.raises(ValueError, match="colon and a number"):
+            prompt_text.weights_of(line)
 
 
 def figures(**changes: Any) -> report_figures.Figures:

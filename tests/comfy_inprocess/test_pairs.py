@@ -91,10 +91,10 @@ def test_a_pair_at_its_defaults(name: str, invert: str, edit: str) -> None:
     except ValueError as error:
         assert wanted not in (None, title), f"{title} and its own edit: {error}"
         assert len(calls) == before, "the network was asked before it was said"
-        assert "Invert the picture with" in str(error) and f"a method of {wanted}" in str(error)
+        assert "Invert the image with" in str(error) and f"Use {wanted} for that" in str(error)
         return
     edited, back = output.result
-    assert wanted in (None, title) or f", of {wanted}; this trajectory is of" in "".join(output.ui["text"])
+    assert wanted in (None, title) or f", of {wanted}, but this trajectory is of" in "".join(output.ui["text"])
     assert torch.isfinite(edited["samples"]).all() and torch.isfinite(back["samples"]).all()
     assert not torch.equal(edited["samples"], latent["samples"])
 

@@ -76,7 +76,7 @@ def test_equal_prompts_give_the_source(family: str, patch: str) -> None:
     names = tuple(TECHNIQUES) if EVERY else MANY
     if (family, patch) == ("wan", "context windows"):
         for name in (name for name in names if name.startswith("local blend")):
-            with pytest.raises(ValueError, match="words' maps show 2 frames of 3"):
+            with pytest.raises(ValueError, match="attention maps show only 2 of 3 frames"):
                 found(family, patch, "plain", (name,))
         names = tuple(name for name in names if not name.startswith("local blend"))
     far = found(family, patch, "plain", names)
@@ -160,12 +160,12 @@ def test_what_remembers_is_refused_by_name(family: str, patch: str) -> None:
     guidance = 1.0 if FAMILIES[family].distilled else 4.0
     if patch == "APG with momentum" and guidance == 1:
         pytest.skip("at guidance 1 it does not act")
-    with pytest.raises(ValueError, match=rf"remembers earlier evaluations.*On the model are: {name}"):
+    with pytest.raises(ValueError, match=rf"reuses earlier evaluations.*On the model are: {name}"):
         bench(family, patch).edited(Plans(), guidance=guidance)
 
 
 def test_a_cache_that_hides_the_network_from_an_edit_is_named() -> None:
-    with pytest.raises(ValueError, match=r"the network was not asked where an edit was to act.*Cache"):
+    with pytest.raises(ValueError, match=r"the network was not run where an edit should act.*Cache"):
         ends(bench("sd15", "a cache"), "KV Injection", "plain")
 
 
@@ -174,7 +174,7 @@ def test_what_works_on_the_negative_prompt_has_it_at_every_guidance(patch: str) 
     """An inversion and the source of an edit then predict the same at guidance 1, whether they name it or not."""
     here = bench("sd15", patch)
     with pytest.raises(
-        ValueError, match="works on the negative prompt even at guidance 1.*" + patch.removesuffix("uidance")
+        ValueError, match="uses the negative prompt even at guidance 1.*" + patch.removesuffix("uidance")
     ):
         Patched(FAMILIES["sd15"], TABLE[patch].patch).inverted("plain", here.clip.encode(SOURCE), negative=False)
     prompts = {"source": here.clip.encode(SOURCE), "negative": here.clip.encode("")}

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("in_a_node")
 
 FAMILY = FAMILIES["sd15"]
 STEPS = 6
-EQUAL, ALONE, NOTHING = "The target prompt is the source prompt", "Only the last of", "The edit changed nothing"
+EQUAL, ALONE, NOTHING = "The target prompt equals the source prompt", "Only the last of", "The edit changed nothing"
 WEIGHTS, WINDOWS = "word weights of Attention Edit do not act", "takes no attention from the source"
 ALL = (EQUAL, ALONE, NOTHING, WEIGHTS, WINDOWS)
 

@@ -95,7 +95,7 @@ def test_a_cropped_latent_holds_that_part_of_the_picture(x: int, y: int, size: t
 
 
 def test_a_part_without_picture_is_refused() -> None:
-    with pytest.raises(ValueError, match="nothing of the picture"):
+    with pytest.raises(ValueError, match="nothing of the image"):
         latents.frame_of(cropped(encode.encode(Blocks(), picture(60, 60), None, 128), 64, 64, 64, 0))
 
 
@@ -291,7 +291,7 @@ def test_a_video_of_one_frame_is_decoded_by_a_vae_of_pictures() -> None:
 
 
 def test_a_clip_is_not_decoded_as_its_first_picture() -> None:
-    with pytest.raises(ValueError, match=r"clip of 3 frames .* decodes pictures"):
+    with pytest.raises(ValueError, match=r"clip of 3 frames .* decodes single images"):
         decode.decode(Blocks(), {"samples": torch.zeros(1, 3, 3, 8, 8)}, None, None)
 
 

@@ -179,7 +179,7 @@ def test_missing_weights_are_refused(reference: Path, name: str) -> None:
 @pytest.mark.parametrize("family", ["unet", "flow"])
 def test_missing_files_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, family: Any) -> None:
     monkeypatch.setattr(comfy_loader, "WEIGHTS", tmp_path)
-    with pytest.raises(FileNotFoundError, match="install the pack again"):
+    with pytest.raises(FileNotFoundError, match="Install the pack again"):
         comfy_loader.load_comfy(family)
 
 

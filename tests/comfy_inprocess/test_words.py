@@ -40,7 +40,7 @@ def test_a_regional_language_is_its_parent(settings: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"Comfy.Locale": "xx"}', '{"Comfy.Locale": "../../etc"}', "{}", "[1]", "no JSON", ""]
+    "text", ['{"Comfy.Locale": "xx"}', '{"Comfy.Locale": "../../etc"}', "{}", "[1]", "not JSON", ""]
 )
 def test_what_is_not_known_is_english(settings: Path, text: str) -> None:
     choose(settings, text, 1)

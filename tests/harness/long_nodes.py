@@ -97,7 +97,7 @@ def _sampled(bench: Bench, steps: int) -> Node:
     return bench.edit("InversionEditSampler", trajectory=bench.invert(steps), attention_edit=mutual)
 
 
-MEASURING = "measuring the memory that the edit takes"
+MEASURING = "estimating memory"
 WORKS = (
     _inverted("ddim", "InversionDDIMInvert"),
     _inverted("fixed point", "InversionFixedPointInvert", 20),
@@ -115,7 +115,7 @@ WORKS = (
     Work("free edit", _free, ("editing",), True, 6),
     Work("video invert", lambda b, n: b.clip(n), ("inverting",), weight=3),
     Work("video edit", lambda b, n: b.edited_clip(b.clip(n)), ("editing",), True, 20),
-    Work("Uni-Edit mask", lambda b, n: b.mask(b.invert(n), "Uni-Edit"), ("comparing the prompts",), True, 2),
+    Work("Uni-Edit mask", lambda b, n: b.mask(b.invert(n), "Uni-Edit"), ("computing the mask",), True, 2),
 )
 NAMES = [work.name for work in WORKS]
 

@@ -22,7 +22,7 @@ def read_state(name: str) -> dict[str, Tensor]:
     path = WEIGHTS / f"{name}.safetensors"
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} is missing: install the pack again, or train it with `python -m toybox.train all`."
+            f"{path} is missing. Install the pack again, or train it with `python -m toybox.train all`."
         )
     state = comfy.utils.load_torch_file(str(path), safe_load=True)
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}

@@ -17,9 +17,9 @@ def check_editable(network: nn.Module) -> None:
     """Raises ValueError, saying what works instead, if the attention of `network` is not within an edit's reach."""
     if not dit_blocks(network) and not unet_blocks(network):
         raise ValueError(
-            f"Attention edits reach the UNets of Stable Diffusion 1, 2 and XL and the transformers of Stable Diffusion 3, "
-            f"Flux, Qwen-Image and Wan; this network, {type(network).__name__}, is none of them. What works "
-            "here: an edit without them, with the source anchored (direct) and a mask for the region that may change."
+            "Attention edits work on the UNets of Stable Diffusion 1, 2 and XL and on the transformers of Stable Diffusion 3, Flux, "
+            f"Qwen-Image and Wan, but this network is {type(network).__name__}. Edit without attention edits: anchor the source "
+            "(direct), and give a mask for the region that may change."
         )
 
 

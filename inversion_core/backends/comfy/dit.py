@@ -182,6 +182,6 @@ def _check_mask(mask: Tensor | None, queries: int, keys: int) -> None:
     if mask is None or (mask.shape[-2] in (1, queries) and mask.shape[-1] in (1, keys)):
         return
     raise ValueError(
-        f"The conditioning masks attention ({mask.shape[-2]} x {mask.shape[-1]} tokens), and an attention edit asks for "
-        f"{queries} x {keys}. Use a conditioning without an attention mask, or another technique."
+        f"The conditioning masks attention ({mask.shape[-2]} x {mask.shape[-1]} tokens), but an attention edit needs {queries} x "
+        f"{keys}. Use a conditioning without an attention mask, or another technique."
     )

@@ -40,19 +40,20 @@ def check_alike(source: Sequence[Entry], target: Sequence[Entry], sigmas: Iterab
     """
     if [entry.get("area") for entry in source] != [entry.get("area") for entry in target]:
         raise ValueError(
-            f"Attention edits need a source prompt built as the target is: its {len(source)} parts are {_named(source)}, "
-            f"the target's {len(target)} {_named(target)}. Give both the same areas, and join as many prompts."
+            f"Attention edits need a source prompt built like the target prompt, but the source has {len(source)} parts "
+            f"({_named(source)}) and the target {len(target)} ({_named(target)}). Give both the same areas, and join equally many "
+            "prompts."
         )
     for sigma in sigmas:
         if any(acts(other, sigma) and not acts(one, sigma) for one, other in zip(source, target, strict=True)):
             raise ValueError(
                 f"The target prompt acts at noise level {sigma:.4g}, where the source prompt does not, so attention edits have no "
-                "source there. Give the source at least the target's range of the steps."
+                "source there. Give the source at least the timestep range of the target."
             )
 
 
 def _named(prompt: Sequence[Entry]) -> str:
-    return ", ".join("in an area" if "area" in entry else "over the whole picture" for entry in prompt)
+    return ", ".join("in an area" if "area" in entry else "over the whole image" for entry in prompt)
 
 
 def only(prompt: Prompt) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def check_layer(network: nn.Module, layer: int) -> None:
     if not layers:
         raise ValueError(
             f"Plug-and-Play takes the features of a UNet's decoder (Stable Diffusion 1, 2 and XL), and {type(network).__name__} "
-            "has none. On transformers, take the source's keys and values instead (KV Injection)."
+            "does not have one. On transformers, use the source's keys and values instead (KV Injection)."
         )
     if layer >= layers:
         raise ValueError(f"The decoder of this network has the layers 0 to {layers - 1}; there is no layer {layer}.")

@@ -26,23 +26,23 @@ def check_prompts(prompts: Mapping[str, Any], model: Any, latent: Latent) -> Non
     for named, entries in prompts.items():
         name = named.rpartition(" ")[2]  # edits number the prompts that they bring
         if not entries:
-            raise ValueError(f"The conditioning '{name}' is empty: connect a prompt, from CLIP Text Encode.")
+            raise ValueError(f"The conditioning '{name}' is empty. Connect a prompt from CLIP Text Encode.")
         for embedding in (entry[0] for entry in entries if isinstance(entry[0], torch.Tensor)):
             if width is not None and embedding.shape[-1] != width:
                 raise ValueError(
-                    f"The conditioning '{name}' is {embedding.shape[-1]} wide, but this model takes {width}: it comes from "
-                    "another model's text encoder. Encode the prompt with the CLIP that belongs to this model."
+                    f"The conditioning '{name}' is {embedding.shape[-1]} wide, but this model takes {width}: it comes from the text "
+                    "encoder of another model. Encode the prompt with the CLIP that belongs to this model."
                 )
             if rows % len(embedding):
                 raise ValueError(
-                    f"The conditioning '{name}' is a batch of {len(embedding)} prompts, for {rows} "
-                    f"picture{'s' * (rows != 1)}: give one prompt for all, or one for each."
+                    f"The conditioning '{name}' is a batch of {len(embedding)} prompts, for {rows} image{'s' * (rows != 1)}. Connect "
+                    "one prompt for all, or one per image."
                 )
         for _, facts in entries:
             if pooled and not {"pooled_output", "unclip_conditioning"} & set(facts):
                 raise ValueError(
-                    f"The conditioning '{name}' has no pooled output of a text encoder, which this model takes: it comes from "
-                    "another model's. Encode the prompt with the CLIP that belongs to this model."
+                    f"The conditioning '{name}' has no pooled output, which this model needs: it comes from the text encoder of "
+                    "another model. Encode the prompt with the CLIP that belongs to this model."
                 )
             check_area(name, facts.get("area"), latent.shape[-2:])
 
@@ -56,8 +56,8 @@ def check_area(name: str, area: Any, sides: Sequence[int]) -> None:
     for begin, side, what in zip(corner[-2:], sides, ("row", "column"), strict=False):
         if (start := round(begin * side) if shares else begin) >= side:
             raise ValueError(
-                f"The area of the conditioning '{name}' begins at {what} {start} of a latent that has {side}: it lies outside the "
-                "picture. Move the area into the picture, or make the picture larger."
+                f"The area of the conditioning '{name}' begins at {what} {start} of a latent of {side}, outside the image. Move the "
+                "area into the image, or use a larger image."
             )
 
 
@@ -70,7 +70,7 @@ def naming_what_lacks() -> Iterator[None]:
         if error.args != ("pooled_output",):
             raise
         raise ValueError(
-            "A conditioning has no pooled output, which this model takes: it comes from another model's text encoder. Encode "
+            "A conditioning has no pooled output, which this model needs: it comes from the text encoder of another model. Encode "
             "the prompt with the CLIP that belongs to this model."
         ) from error
 

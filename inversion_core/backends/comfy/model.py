@@ -41,8 +41,8 @@ def path_of(model: ModelPatcher) -> NoisePath:
     if not known:
         kinds = [kind.__name__ for kind in type(sampling).__mro__ if kind.__module__.startswith("comfy.model_sampling")]
         raise ValueError(
-            f"This model samples as {', '.join(kinds)}. Inversion knows eps- and v-prediction (Stable Diffusion 1, 2, XL) and "
-            "rectified flow (SD3, Flux, Qwen-Image, Wan)."
+            f"This model samples as {', '.join(kinds)}, but inversion supports only eps- and v-prediction (Stable Diffusion 1, 2, "
+            "XL) and rectified flow (SD3, Flux, Qwen-Image, Wan). Use a model of these kinds."
         )
     check_predicted(_samplings(model)[0], sampling)
     return RF if isinstance(sampling, comfy.model_sampling.CONST) else VE
@@ -54,14 +54,14 @@ def check_predicted(own: Any, used: Any) -> None:
     for what, kind in known.items():
         if isinstance(own, kind) and not isinstance(used, kind):
             raise ValueError(
-                f"This model predicts {what}, but a node on it has it sample as another kind (ModelSamplingDiscrete with 'eps' or "
-                f"'lcm'), which gives nonsense. Take that node off, or choose the model's own kind there."
+                f"This model predicts {what}, but a node on it samples as another kind (ModelSamplingDiscrete with 'eps' or 'lcm'), "
+                "which gives nonsense. Remove that node, or choose the model's own kind there."
             )
     last = float(used.sigma_max)
     if not isinstance(used, tuple(known.values())) and last > NOISE_ALONE:
         raise ValueError(
-            f"This model predicts noise (eps), and its sampling ends in pure noise (sigma {last:.0f}, as 'zsnr' of "
-            "ModelSamplingDiscrete makes it), from where no picture can be told. Switch zsnr off, or take a v-prediction model."
+            f"This model predicts noise (eps), but its sampling ends in pure noise (sigma {last:.0f}, as 'zsnr' of "
+            "ModelSamplingDiscrete makes it), from which no image can be predicted. Switch zsnr off, or use a v-prediction model."
         )
 
 
@@ -82,13 +82,13 @@ def latent_of(model: ModelPatcher, samples: Tensor) -> Latent:
         samples = samples.unsqueeze(2)
     if samples.shape[1] != channels:
         raise ValueError(
-            f"The latent has {samples.shape[1]} channels, but this model works on {channels}: it comes from the VAE or "
-            "the trajectory of another kind of model."
+            f"The latent has {samples.shape[1]} channels, but this model works on {channels}: the latent comes from the VAE or the "
+            "trajectory of another kind of model. Encode with the VAE of this model."
         )
     if samples.ndim != space + 2:
         raise ValueError(
-            f"The latent has the shape {tuple(samples.shape)}, but this model works on {space} dimensions beside batch and "
-            "channels: pictures have two, videos three. Encode with the VAE of this model."
+            f"The latent has the shape {tuple(samples.shape)}, but this model works on {space} dimensions beside batch and channels "
+            "(images have two, videos three). Encode with the VAE of this model."
         )
     check_size(model, samples.shape[-2:])
     return samples
@@ -103,8 +103,8 @@ def check_size(model: ModelPatcher, sides: Sequence[int]) -> None:
     ratio = getattr(model.get_model_object("latent_format"), "spacial_downscale_ratio", 8)
     (height, width), side = (int(one * ratio) for one in sides), most * network.patch_size * ratio
     raise ValueError(
-        f"The picture, continued to a size that suits the model, is {width} x {height} pixels, but this model takes at most "
-        f"{side} x {side}. Scale the picture down before encoding."
+        f"The image, padded to a size that suits the model, is {width} x {height} pixels, but this model takes at most {side} x "
+        f"{side}. Scale the image down before encoding."
     )
 
 

@@ -60,8 +60,8 @@ def check_negative(model: ModelPatcher, prompts: Mapping[str, Any]) -> None:
             ", ".join(dict.fromkeys(name_of(one) for _, one in _hung(model))) or "one that needs it at every guidance"
         )
         raise ValueError(
-            "A node on this model works on the negative prompt even at guidance 1, and there is none here. Connect a prompt at "
-            f"'negative', or take the node off the model. On it are: {names}."
+            "A node on this model uses the negative prompt even at guidance 1, but no negative prompt is connected. Connect a "
+            f"prompt at 'negative', or remove the node from the model. On the model are: {names}."
         )
 
 
@@ -112,13 +112,13 @@ class Memory:
             yield
         except UnmatchedEdit as error:
             if self.names and call.blind:
-                raise self.mistake("the network was not asked where an edit was to act") from error
+                raise self.mistake("the network was not run where an edit should act") from error
             raise
 
     def mistake(self, seen: str) -> ValueError:
         return ValueError(
-            f"A node on this model remembers earlier evaluations of the network, as caches of steps and running means do: {seen}. "
-            "Take it off the model that inverts and edits (of an APG, set momentum to 0). On the model are: "
+            f"A node on this model reuses earlier evaluations of the network, as step caches and running means do: {seen}. Remove "
+            "that node from the model that inverts and edits (for an APG, set momentum to 0). On the model are: "
             f"{', '.join(self.names)}."
         )
 

@@ -25,7 +25,7 @@ class Control:
 
     def __post_init__(self) -> None:
         if self.hint.ndim != 4:
-            raise ValueError(f"A hint is a picture [rows, channels, height, width]; got {tuple(self.hint.shape)}.")
+            raise ValueError(f"A hint is an image [rows, channels, height, width]; got {tuple(self.hint.shape)}.")
 
 
 def batch_of(control: Control | None) -> Hashable:
@@ -46,7 +46,7 @@ def control_of_rows(controls: Sequence[Control | None], pictures: int) -> Contro
     hints = [control.hint for control in controls if control is not None]
     for hint in hints:
         if len(hint) not in (1, pictures):
-            raise ValueError(f"A control has {len(hint)} hints for {pictures} pictures; it needs one, or one for each.")
+            raise ValueError(f"A control has {len(hint)} hints for {pictures} images. Give one hint, or one per image.")
     return replace(first, hint=torch.cat([hint.expand(pictures, -1, -1, -1) for hint in hints]))
 
 
@@ -86,7 +86,7 @@ def _check(control: Control, x: Latent, features: int) -> None:
     wanted = (config.conditioning_channels, times * x.shape[-2], times * x.shape[-1])
     if tuple(control.hint.shape[1:]) != wanted:
         raise ValueError(
-            f"The hint has {control.hint.shape[1]} channels of {control.hint.shape[-1]} x {control.hint.shape[-2]}; this "
-            f"ControlNet takes {wanted[0]} of {wanted[2]} x {wanted[1]}, the size of the picture, for these latents. "
-            "Draw the hint from the picture that was encoded."
+            f"The hint has {control.hint.shape[1]} channels of {control.hint.shape[-1]} x {control.hint.shape[-2]}; this ControlNet "
+            f"takes {wanted[0]} of {wanted[2]} x {wanted[1]}, the size of the image, for these latents. Draw the hint from the image "
+            "that was encoded."
         )

@@ -25,8 +25,7 @@ class FlowDenoiser(NetworkDenoiser):
     def __post_init__(self) -> None:
         if type(self.network).__name__ not in FAMILIES:
             raise ValueError(
-                f"The model is a {type(self.network).__name__}; of rectified-flow transformers this version understands "
-                f"{', '.join(FAMILIES)}."
+                f"The model is a {type(self.network).__name__}; of rectified-flow transformers this version understands {', '.join(FAMILIES)}."
             )
 
     @property
@@ -71,13 +70,13 @@ class FlowDenoiser(NetworkDenoiser):
             raise ValueError(f"This network takes latents [{self.family.form.format(channels)}]; got {tuple(x.shape)}.")
         if any(size % side for size, side in zip(x.shape[2:], sides, strict=True)):
             raise ValueError(
-                f"This network cuts latents into pieces of {' x '.join(map(str, sides))}, which {tuple(x.shape)} does not "
-                "hold a whole number of. Crop or widen the picture."
+                f"This network cuts latents into pieces of {' x '.join(map(str, sides))}, which {tuple(x.shape)} does not hold a "
+                "whole number of. Crop or widen the image."
             )
         if self.most is not None and any(n > self.most * side for n, side in zip(x.shape[2:], sides, strict=True)):
             raise ValueError(
                 f"This network knows places for {self.most} x {self.most} pieces of {' x '.join(map(str, sides))}, which is less "
-                f"than the latent {tuple(x.shape)} has. Scale the picture down."
+                f"than the latent {tuple(x.shape)} has. Scale the image down."
             )
 
     def clean(self, x: Latent, sigma: Sigma, prompt: Prompt, branches: Sequence[Branch], call: EditedCall) -> Latent:

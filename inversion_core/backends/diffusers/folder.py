@@ -112,7 +112,9 @@ def load_pipeline_folder(
             model = read_weights(folder, name, cls, {**SAFE, "torch_dtype": dtype})
             encoders[name] = (tokenizer, model.to(device).eval())
     if missing := set(kind.encoders) - {*encoders, *GONE_WITHOUT}:
-        raise ValueError(f"The model in {folder} lacks {', '.join(sorted(missing))}: without, no prompt can be read.")
+        raise ValueError(
+            f"The model in {folder} lacks {', '.join(sorted(missing))}: without, no prompt can be read. Download the model again."
+        )
     part, cls = kind.network
     network = read_weights(folder, part, cls, {"torch_dtype": dtype, "low_cpu_mem_usage": False}).to(device)
     vae = read_weights(folder, "vae", AutoencoderKL, {"low_cpu_mem_usage": False}).to(device)
@@ -122,7 +124,7 @@ def load_pipeline_folder(
         return kind.build(network, vae, encoders, scheduler, index)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
         raise ValueError(
-            f"The parts of the model in {folder} do not fit together: {said(error)}. Download the model again, whole."
+            f"The parts of the model in {folder} do not fit together: {said(error)}. Download the whole model again."
         ) from error
 
 
@@ -131,9 +133,8 @@ def _index(folder: Path) -> dict[str, Any]:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"{folder} is no model folder in diffusers' format: its model_index.json cannot be read ({said(error)}). A "
-            "single .safetensors checkpoint must be converted first (StableDiffusionPipeline.from_single_file, "
-            "save_pretrained)."
+            f"{folder} is not a model folder in diffusers' format: model_index.json cannot be read ({said(error)}). Convert a single "
+            ".safetensors checkpoint first (StableDiffusionPipeline.from_single_file, save_pretrained)."
         ) from error
     name = index.get("_class_name") if isinstance(index, dict) else None
     if not isinstance(name, str) or name not in PIPELINES:

@@ -166,12 +166,12 @@ class NetworkDenoiser(ABC):
         added = {name: rows([p.added[name] for p in prompts]) for name in prompts[0].added}
         control = control_of_rows([p.control for p in prompts], pictures)
         if control is not None and not self.controllable:
-            raise ValueError("A prompt carries a control, but ControlNets steer UNets only; this model is none.")
+            raise ValueError("A prompt carries a control, but ControlNets steer only UNets, which this model is not.")
         return Prompt(rows([p.embedding for p in prompts]), added, control)
 
 
 def _rows(tensor: Tensor, count: int) -> Tensor:
     """One row per picture from a tensor that has as many, or one for all."""
     if len(tensor) not in (1, count):
-        raise ValueError(f"A prompt has {len(tensor)} rows for {count} pictures; it needs one, or one for each.")
+        raise ValueError(f"A prompt has {len(tensor)} rows for {count} images. Give one row, or one per image.")
     return tensor.expand(count, *tensor.shape[1:])

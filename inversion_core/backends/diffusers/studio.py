@@ -68,7 +68,7 @@ class Studio:
         prompt = self.encode_prompt(text)
         if self.denoiser.distilled and negative:
             raise ValueError(
-                f"Guidance was distilled into this model, so it cannot be led away from '{negative}'. Leave it out."
+                f"Guidance was distilled into this model, so it cannot lead away from '{negative}'. Leave it out."
             )
         if self.denoiser.distilled:
             return Cond(_at(prompt, guidance))
@@ -87,11 +87,11 @@ class Studio:
         height, width = picture.shape[-2:]
         if self.denoiser.most is not None and max(height, width) > (most := self.denoiser.most * self.multiple):
             raise ValueError(
-                f"This model takes pictures of at most {most} x {most}; this one, continued to multiples of {self.multiple}, is "
-                f"{width} x {height}. Scale it down: on the command line with --resize {most}."
+                f"This model takes images of at most {most} x {most}, but this image, padded to multiples of {self.multiple}, is "
+                f"{width} x {height}. Scale the image down: on the command line with --resize {most}."
             )
         if height % self.multiple or width % self.multiple:
-            raise ValueError(f"This model takes pictures in multiples of {self.multiple}; got {width} x {height}.")
+            raise ValueError(f"This model takes images in multiples of {self.multiple}; got {width} x {height}.")
         mean = self.vae.encode((2 * picture - 1).to(self.vae.device, self.vae.dtype)).latent_dist.mean
         return ((mean - _shift(self.vae)) * self.vae.config.scaling_factor).float()
 

@@ -38,7 +38,7 @@ class TextEncoder:
         used = 0 if self.cut else len(self.tokenizer(text).input_ids)
         if used > self.length:
             raise ValueError(
-                f"The prompt has {used} tokens and the text encoder reads {self.length}. Shorten it: '{text[:60]}...'."
+                f"The prompt has {used} tokens, but the text encoder reads {self.length}. Shorten '{text[:60]}...'."
             )
         padded = self.tokenizer(
             text, padding="max_length", max_length=self.length, truncation=True, return_tensors="pt"

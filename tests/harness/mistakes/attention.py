@@ -56,7 +56,7 @@ ATTENTION = [
         "attention edits on a network out of reach",
         lambda b: b.edited_of("hunyuan", attention_edit=b.edit(), guidance=1.0),
         "HunyuanVideo",
-        "What works",
+        "Edit without",
     ),
     late(
         "too little memory",
@@ -64,7 +64,7 @@ ATTENTION = [
             b.add("InversionAttentionMemory", attention_edit=b.attention, budget_gb=0.00001, device="the model's")
         ),
         "10 kB",
-        "smaller picture",
+        "smaller image",
         "half precision",
     ),
     late(
@@ -114,7 +114,7 @@ ATTENTION = [
         ),
         "masks",
         "words",
-        "not",
+        "both",
     ),
     before(
         "words of one prompt only",
@@ -158,7 +158,7 @@ ATTENTION = [
     late(
         "KV-Edit with a full mask",
         lambda b: b.with_edit(b.add("InversionKVEdit", mask=b.mask(1.0))),
-        "whole picture",
+        "whole image",
         "background",
     ),
     late(

@@ -8,7 +8,7 @@ EDITS = [
         lambda b: b.sample(model=b.family("sd15")[0]),
         "another model",
         "fingerprint",
-        "invert the picture again",
+        "invert the image again",
     ),
     late(
         "another LoRA than the trajectory's",
@@ -98,7 +98,7 @@ EDITS = [
         lambda b: b.edited_of("sd3", target=b.odd_prompt("3,6,32")),
         "'target'",
         "3",
-        "2 pictures",
+        "2 images",
     ),
     late(
         "a latent with NaN to edit",

@@ -40,7 +40,7 @@ NAMES = [
     before("a prefix with a NUL", lambda b: b.save("a\0b"), "character"),
     before("a prefix that is too long", lambda b: b.save("x" * 300), "300 letters", "200"),
     before("a prefix of too many bytes", lambda b: b.save("日" * 200), "200 letters", "600 bytes", "200"),
-    before("a prefix with a colon", lambda b: b.save("a:b*c?"), "'a:'", "no ':'"),
+    before("a prefix with a colon", lambda b: b.save("a:b*c?"), "'a:'", "cannot contain ':'"),
 ]
 
 
@@ -174,7 +174,7 @@ FILES = [
     damaged("half-dtype", "damaged", "'xs' is of type"),
     damaged("half-name", "do not belong there"),
     damaged("half-version", "Update the pack"),
-    damaged("half-solver", "it wants the solver", "euler"),
+    damaged("half-solver", "it needs the solver", "euler"),
     damaged("half-scale", "its scale is", "16 numbers"),
     damaged("half-shift", "its shift is", "16 numbers"),
     late("half of a character as a file's model", lambda b: b.sample(trajectory=b.load("half-model")), "another model"),
@@ -189,5 +189,5 @@ FILES = [
     damaged("large-shift", "its shift is", "16 numbers"),
     damaged("large-sigmas", "its sigmas hold values beyond 1e+06"),
     damaged("large-latents", "its xs hold", "beyond 1e+07"),
-    damaged("three-dimensions", "[3, 16, 16, 16]", "no latents of one picture"),
+    damaged("three-dimensions", "[3, 16, 16, 16]", "not latents of one image"),
 ]

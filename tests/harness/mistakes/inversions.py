@@ -55,7 +55,7 @@ INVERSIONS = [
         ),
         "128 x 192",
         "at most 128 x 128",
-        "Scale the picture down",
+        "Scale the image down",
     ),
     late("no prompt", lambda b: b.invert(source=b.add("TestNothing")[3]), "'source'", "conditioning", "empty"),
     late("an empty prompt list", lambda b: b.invert(source=b.odd_prompt()), "'source'", "conditioning", "empty"),
@@ -71,7 +71,7 @@ INVERSIONS = [
         lambda b: b.invert(source=b.odd_prompt("3,32,128")),
         "'source'",
         "3",
-        "1 picture",
+        "1 image",
     ),
     late(
         "the prompt of another family",
@@ -97,7 +97,7 @@ INVERSIONS = [
         "a model that samples otherwise",
         lambda b: b.invert(model=b.add("ModelSamplingContinuousEDM", model=b.model, sampling="edm")),
         "EDM",
-        "Inversion knows",
+        "inversion supports only",
     ),
     late(
         "the inverted noise for a latent of another size",

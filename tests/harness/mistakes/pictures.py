@@ -3,10 +3,10 @@
 from .bench import before, late
 
 PICTURES = [
-    late("a picture with NaN", lambda b: b.encode(image=b.tensor("1,64,64,3", "nan")), "picture", "3 values", "NaN"),
-    late("a picture with infinity", lambda b: b.encode(image=b.tensor("1,64,64,3", "infinity")), "picture", "3 values"),
-    late("no pictures", lambda b: b.encode(image=b.tensor("0,64,64,3")), "no picture", "(0, 64, 64, 3)"),
-    late("a picture of no height", lambda b: b.encode(image=b.tensor("1,0,64,3")), "no picture", "(1, 0, 64, 3)"),
+    late("a picture with NaN", lambda b: b.encode(image=b.tensor("1,64,64,3", "nan")), "image", "3 values", "NaN"),
+    late("a picture with infinity", lambda b: b.encode(image=b.tensor("1,64,64,3", "infinity")), "image", "3 values"),
+    late("no pictures", lambda b: b.encode(image=b.tensor("0,64,64,3")), "no image", "(0, 64, 64, 3)"),
+    late("a picture of no height", lambda b: b.encode(image=b.tensor("1,0,64,3")), "no image", "(1, 0, 64, 3)"),
     late(
         "a latent of three dimensions",
         lambda b: b.add("InversionDecode", latent=b.tensor("4,16,16")[2], vae=b.vae),
@@ -29,20 +29,20 @@ PICTURES = [
         "resize",
     ),
     late("an unpainted mask of LoadImage", lambda b: b.encode(mask=b.mask(0.0, 64, 64)), "64 x 64", "empty", "aint"),
-    late("three masks for one picture", lambda b: b.encode(mask=b.tensor("3,128,128")[1]), "3 masks", "1 picture"),
+    late("three masks for one picture", lambda b: b.encode(mask=b.tensor("3,128,128")[1]), "3 masks", "1 image"),
     late("a mask with NaN", lambda b: b.encode(mask=b.tensor("1,128,128", "nan")[1]), "mask", "3 values", "NaN"),
     late("an empty mask", lambda b: b.encode(mask=b.mask(0.0)), "'mask' is empty", "aint"),
     late("no VAE in the checkpoint", lambda b: b.encode(vae=b.add("TestNothing")[2]), "no VAE", "vae"),
     late("an empty mask at the sampler", lambda b: b.sample(mask=b.mask(0.0)), "'mask' is empty"),
     late("a mask of another size at the sampler", lambda b: b.sample(mask=b.mask(1.0, 64, 96)), "64 x 96", "128 x 128"),
     late("a mask with NaN at the sampler", lambda b: b.sample(mask=b.tensor("1,128,128", "nan")[1]), "mask", "NaN"),
-    late("two masks for one picture", lambda b: b.sample(mask=b.tensor("2,128,128")[1]), "2 masks", "1 picture"),
+    late("two masks for one picture", lambda b: b.sample(mask=b.tensor("2,128,128")[1]), "2 masks", "1 image"),
     before(
         "an original without a mask",
         lambda b: b.add("InversionDecode", latent=b.latent, vae=b.vae, original=b.scene),
         "original",
         "mask",
-        "connect",
+        "Connect",
     ),
     late(
         "an original of another size",
@@ -61,8 +61,8 @@ PICTURES = [
             original=b.tensor("2,64,64,3"),
             mask=b.mask(1.0, 64, 64),
         ),
-        "2 pictures",
-        "3 pictures",
+        "2 images",
+        "3 images",
     ),
     late(
         "the VAE of another kind of model",

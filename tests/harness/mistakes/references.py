@@ -14,7 +14,7 @@ REFERENCES = [
         lambda b: b.with_edit(b.style(style=b.portrait(steps=1))),
         "1 step from",
         "2 steps from",
-        "one grid",
+        "same noise levels",
     ),
     late(
         "a style of another model",
@@ -29,7 +29,7 @@ REFERENCES = [
         "a garment on another grid",
         lambda b: b.with_edit(b.garment(garment=b.portrait(steps=1))),
         "1 step from",
-        "one grid",
+        "same noise levels",
     ),
     late(
         "an empty garment to place",
@@ -90,7 +90,7 @@ REFERENCES = [
             mask=b.tensor("2,128,128")[1],
         ),
         "2 masks",
-        "3 pictures",
+        "3 images",
     ),
     late(
         "a clip of another length to report on",
@@ -136,7 +136,7 @@ REFERENCES = [
         ),
         "source",
         "target",
-        "same",
+        "no difference",
     ),
     late("edges of a picture with NaN", lambda b: b.add("InversionEdges", image=b.tensor("1,64,64,3", "nan")), "NaN"),
     late("no VAE to view a trajectory with", lambda b: b.strip(vae=b.add("TestNothing")[2]), "no VAE"),
@@ -146,7 +146,7 @@ REFERENCES = [
         "4 channels",
         "Connect the VAE",
     ),
-    late("a level that the trajectory has not", lambda b: b.strip(index=7), "1 picture", "7"),
+    late("a level that the trajectory has not", lambda b: b.strip(index=7), "1 image", "7"),
     late(
         "pictures of other shapes before and after",
         lambda b: b.before_after(after=b.tensor("1,64,192,3")),
@@ -156,7 +156,7 @@ REFERENCES = [
     late(
         "two pictures before and three after",
         lambda b: b.before_after(before=b.tensor("2,64,64,3"), after=b.tensor("3,64,64,3")),
-        "2 pictures",
+        "2 images",
         "3 after",
     ),
     late("an edit with NaN", lambda b: b.before_after(after=b.tensor("1,128,128,3", "nan")), "3 values", "NaN"),
