@@ -10,6 +10,7 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
 from harness import conformance, tiny_diffusion, tiny_flow
+from harness.prompts import normal
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit
 from latent_inversion.inversion_core.attention.technique import Technique
@@ -27,10 +28,6 @@ from latent_inversion.inversion_core.types import Cond
 SIGMA = torch.tensor(2.5, dtype=torch.float64)
 STEPS, SIDE = 4, 12
 TABLE = levels_of(tiny_diffusion.scheduler().alphas_cumprod)
-
-
-def normal(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def hint(seed: int, rows: int = 1, side: int = 2 * SIDE) -> Tensor:
