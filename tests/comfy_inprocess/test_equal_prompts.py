@@ -1,6 +1,5 @@
 """With equal prompts every attention technique gives the source, whatever ComfyUI's nodes made of the prompt."""
 
-from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -8,12 +7,14 @@ import pytest
 
 from harness.equal_prompts import (
     CONDITIONINGS,
+    EVERY_VERSION,
     OTHER,
     SOURCE,
     TARGET,
     TECHNIQUES,
     Bench,
     Texts,
+    among,
     apart,
     between,
     concatenated,
@@ -29,25 +30,10 @@ pytestmark = pytest.mark.usefixtures("in_a_node")
 
 EQUAL = 1e-5
 UNETS_ONLY = {"Plug-and-Play"}
-FEW = ("Prompt-to-Prompt replace", "KV Injection")
-"""One that reads words, and one that reads the picture."""
 TRANSFORMERS = ("Prompt-to-Prompt replace", "local blend refine", "MasaCtrl by words", "KV Injection", "KV-Edit")
 """What differs between UNets and transformers."""
 STOCK_FAILS = {("wan", "areas by percentage"), ("wan", "mask bounds")}
 """Areas in two dimensions, which ComfyUI itself cannot lay on a video."""
-
-
-EVERY_VERSION = [
-    pytest.param(True, id="few"),
-    pytest.param(
-        False, id="others", marks=pytest.mark.newest_only("all see the same parts of a conditioning as the few")
-    ),
-]
-"""Whether the techniques are the few that show how this ComfyUI builds conditionings, or all the others."""
-
-
-def among(names: Iterable[str], few: bool) -> list[str]:
-    return [name for name in names if (name in FEW) == few]
 
 
 @cache
