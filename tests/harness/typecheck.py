@@ -7,7 +7,7 @@ the result.
 
 import functools
 from collections.abc import Callable, Hashable
-from types import FunctionType, NoneType
+from types import FunctionType
 from typing import Any
 
 import jaxtyping
@@ -15,15 +15,14 @@ import torch
 from beartype import BeartypeConf, beartype
 
 checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
-PLAIN = {bool, int, str, NoneType}
 EVERY_CALL = jaxtyping.jaxtyped
 
 
 def form(value: Any) -> Hashable:
     """All that an annotation can ask of a value."""
     kind = type(value)
-    if kind in PLAIN:
-        return kind, value
+    if kind is str:  # of a Literal
+        return value
     if isinstance(value, torch.Tensor):
         return kind, value.shape, value.dtype
     if isinstance(value, tuple | list):
