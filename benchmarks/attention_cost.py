@@ -21,17 +21,17 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.site import Attend, AttentionEdit, Site
-from latent_inversion.inversion_core.attention.technique import Technique
+from latent_inversion.inversion_core.attention.budget import Ledger
+from latent_inversion.inversion_core.attention.site import Attend, Site
+from latent_inversion.inversion_core.attention.technique import Pass, Technique
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, levels_of
 from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
 from latent_inversion.inversion_core.backends.diffusers.network import NetworkDenoiser, Prompt
-from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import Target, edit
-from latent_inversion.inversion_core.loops.rehearsal import bank_need
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine, replace
+from latent_inversion.inversion_core.loops.edit import Edit, Target
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine, align_replace
 from latent_inversion.inversion_core.schedules import flow_shift, leading, window
 from latent_inversion.inversion_core.shapes import Sigmas
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import coarse, prompt_to_prompt, usual_shares
@@ -110,14 +110,14 @@ def run(setup: Setup, form: str, shares: Shares) -> None:
     trajectory = Trajectory(setup.denoiser.path, sigmas, (setup.x,) * 2)
     ours, theirs = (Cond(setup.prompt(seed), setup.prompt(3), GUIDANCE) for seed in (1, 2))
     used = controlled(setup, form, *(window(sigmas, 0, share) for share in shares)) if any(shares) else []
-    edit(trajectory, setup.denoiser, ours, theirs, techniques=used)
+    Edit(trajectory, setup.denoiser, ours, [Target(theirs, used)]).run()
 
 
 def controlled(setup: Setup, form: str, cross: SigmaRange, own: SigmaRange) -> list[Technique]:
     """Prompt-to-Prompt in a prompt of eight words, of which the last one changes."""
     texts = [["a", "photo", "of", "a", "white", "cat", "in", last] for last in ("grass", "snow")]
     tokens = [PromptTokens(tuple(Word(t, (n + 1,)) for n, t in enumerate(text)), setup.length) for text in texts]
-    align = replace if form == "replace" else refine
+    align = align_replace if form == "replace" else align_refine
     technique = prompt_to_prompt(align(*tokens), cross=cross, self_attention=own)
     return [technique, written_out()] if form == "written out" else [technique]
 
@@ -128,11 +128,11 @@ def written_out() -> Technique:
     def where(site: Site) -> bool:
         return site.branch == "cond" and (site.kind != "self" or coarse(site))
 
-    def apply(attend: Attend, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, site: Site) -> torch.Tensor:
+    def apply(bank: Bank, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site) -> Tensor:
         return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1) @ v
 
-    edit = AttentionEdit("written out", where, apply)
-    return Technique(record=lambda bank: edit, inject=lambda bank: edit)
+    written = Pass("written out", where, apply)
+    return Technique(record=written, inject=written)
 
 
 def steps_of(shares: Shares) -> dict[Shares, float]:
@@ -171,20 +171,18 @@ def peak(network: str, side: int, form: str) -> None:
 
 
 def bank(network: str, side: int) -> None:
-    """Print what a step's bank will keep as it is foreseen, and the memory that its tensors then hold."""
+    """Print what a step's bank keeps as it counts, and the memory that its tensors hold."""
     setup = NETWORKS[network](side)
     sigmas, x = setup.sigmas[:2], setup.x
     used = controlled(setup, "refine", *(window(sigmas, 0, 1),) * 2)
-    source, target = (Cond(setup.prompt(seed), setup.prompt(3), GUIDANCE) for seed in (1, 2))
-    trajectory = Trajectory(setup.denoiser.path, sigmas, (x,) * 2)
-    need = bank_need(trajectory, setup.denoiser, source, [Target(target, used)], anchor=direct)
-    kept = Bank()
-    setup.denoiser.edited(*(t.record(kept) for t in used if t.record))(x, sigmas[0], source.alone())
+    ledger = Ledger()
+    kept = Bank(ledger)
+    setup.denoiser.edited(*(t.record(kept) for t in used if t.record))(x, sigmas[0], Cond(setup.prompt(1)))
     storages = {
-        t.data_ptr(): t.untyped_storage().nbytes() for name in kept.nbytes for ts in kept.named(name) for t in ts
+        t.data_ptr(): t.untyped_storage().nbytes() for name in ledger.sizes for ts in kept.named(name) for t in ts
     }
-    held = sum(storages.values())
-    print(f"  bank         foreseen {need.nbytes / 1e6:.2f} MB, held {held / 1e6:.2f} MB")
+    counted, held = (sum(sizes.values()) / 1e6 for sizes in (ledger.sizes, storages))
+    print(f"  bank         counted {counted:.2f} MB, held {held:.2f} MB")
 
 
 def row(network: str, side: int, forms: Sequence[str], repeats: int) -> None:

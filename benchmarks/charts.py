@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from latent_inversion.inversion_core.editors import GROUPS
+from latent_inversion.inversion_core.methods import GROUPS
 
 COLUMNS = ("strength", "right", "kept", "inside", "outside", "whole", "ssim", "source", "evaluations")
 TITLES = {"unet": "v-prediction UNet", "flow": "rectified-flow DiT"}

@@ -34,7 +34,8 @@ from latent_inversion.inversion_core.backends.diffusers.control import Control
 from latent_inversion.inversion_core.backends.diffusers.network import Prompt
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit
+from latent_inversion.inversion_core.loops.edit import Edit as Along
+from latent_inversion.inversion_core.loops.edit import Target
 from latent_inversion.inversion_core.loops.integrate import integrate
 from latent_inversion.inversion_core.quality.metrics import psnr, ssim
 from latent_inversion.inversion_core.solvers import euler
@@ -147,7 +148,7 @@ def attended(world: World, one: Batch, trajectory: Trajectory, setup: Setup, ste
         Cond(one.prompts[side, on], one.prompts["blank", on], setup.guidance)
         for side, on in zip(SIDES, steered, strict=True)
     )
-    return edit(trajectory, world.studio.denoiser, source, target, anchor=direct, techniques=used).target
+    return Along(trajectory, world.studio.denoiser, source, [Target(target, used)], direct).run()[0].target
 
 
 def agreement(pictures: Tensor, truths: Tensor) -> Tensor:

@@ -28,9 +28,8 @@ from torch import Tensor
 from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.editing import stacked
 from latent_inversion.command_line.models import DTYPES, load_toybox
-from latent_inversion.inversion_core.editors import EDITORS, Job, trajectory_for
-from latent_inversion.inversion_core.editors.compare import Compared, compare, fitting
-from latent_inversion.inversion_core.editors.job import Settings
+from latent_inversion.inversion_core.applications.compare import Compared, compare, fitting
+from latent_inversion.inversion_core.methods import EDITORS, EditJob, Settings
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.quality.metrics import psnr, ssim
 from latent_inversion.inversion_core.types import Cond
@@ -100,10 +99,10 @@ def run(world: World, batch: Batch, setup: Setup) -> Iterator[Compared]:
     def guided(prompt: Any) -> Cond:
         return Cond(prompt, blank, setup.guidance)
 
-    job = Job(studio.denoiser, x0, studio.grid(setup.steps, x0), guided(source), guided(target))
+    job = EditJob(studio.denoiser, x0, studio.grid(setup.steps, x0), guided(source), guided(target))
     names = [name for name in setup.methods or tuple(EDITORS) if name in fitting(studio.denoiser)]
     if "null-text" in names:  # optimised once for all strengths
-        trajectory = trajectory_for(EDITORS["null-text"], job)
+        trajectory = EDITORS["null-text"].invert(job)
         job = replace(job, null_text=optimize_null_text(trajectory, job.denoiser, job.source))
     for result in compare(job, names, conds, strengths=setup.strengths):
         spent = job.null_text.evaluations if result.name == "null-text" and job.null_text else 0

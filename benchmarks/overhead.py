@@ -20,7 +20,7 @@ from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.integrate import replay
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, replace
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_replace
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import mix
 from latent_inversion.inversion_core.types import Cond
 
@@ -93,7 +93,7 @@ def fused_against_explicit(tokens: int, kind: str, form: str) -> None:
     k_s, k, v = (torch.randn(1, 8, keys, 40, generator=generator) for _ in range(3))
     words = PromptTokens(tuple(Word(str(i), (i,)) for i in range(1, 9)), 77)
     other = PromptTokens(tuple(Word(str(i + (i == 5) * 100), (i,)) for i in range(1, 9)), 77)
-    alignment, ones = replace(words, other), torch.ones(77)
+    alignment, ones = align_replace(words, other), torch.ones(77)
     fused = torch.nn.functional.scaled_dot_product_attention
     run = {
         ("cross", "fused"): lambda: mix(fused, q_s, k_s, q, k, v, alignment, ones, ones),

@@ -27,8 +27,6 @@ OURS = "ours"
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 FIRST_SEED = HELD_OUT_SEEDS + 4 * 2**20
 """Away from the scenes on which the defaults were chosen."""
-TOYBOX_LAYER = 3
-"""StyleID's first decoder layer: half of the decoder's, as published."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def told(world: World, given: Sequence[Restyling], *, steps: int) -> Picture:
 
 def attended(world: World, given: Sequence[Restyling], *, steps: int, method: str) -> Picture:
     """The style by attention alone: neither picture's prompt for it names a style."""
-    styling = Styling(method=method, layer=TOYBOX_LAYER)
+    styling = Styling(method=method)
     wishes, looks = ([f(c, "picture") for c in given] for f in (wish, look))
     made = transferred(world.studio, wishes, looks, styling=styling, making=Making(steps))
     return world.studio.decode(made.edited.target)

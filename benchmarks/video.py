@@ -32,9 +32,11 @@ from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.control import techniques
 from latent_inversion.command_line.evaluation import CROSS, control_for
 from latent_inversion.command_line.models import TOYBOX_GUIDANCE, load_toybox
-from latent_inversion.inversion_core.editors.video import made
+from latent_inversion.inversion_core.applications.video import made
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.clip import edit_clip, windows
+from latent_inversion.inversion_core.loops.edit import Edit as Along
+from latent_inversion.inversion_core.loops.edit import Target
 from latent_inversion.inversion_core.loops.integrate import integrate, replay
 from latent_inversion.inversion_core.quality.metrics import psnr, ssim
 from latent_inversion.inversion_core.shapes import Picture
@@ -93,8 +95,8 @@ def ours(world: World, clip: Clip, *, way: str = "token flow", share: float = 0.
     own = techniques(studio, trajectory.sigmas, *captions, control)
     source, target = (studio.cond(text, GUIDANCE) for text in captions)
     make = made(way, lambda _: own)
-    plan = windows(FRAMES)
-    return studio.decode(edit_clip(trajectory, studio.denoiser, source, target, plan, make).target)
+    edited = Along(trajectory, studio.denoiser, source, [Target(target)])
+    return studio.decode(edit_clip(edited, windows(FRAMES), make).target)
 
 
 def ddim(world: World, clip: Clip) -> Picture:

@@ -1,7 +1,8 @@
 """What an edit does to attention, from plain settings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
 from torch import Tensor
 
@@ -10,17 +11,37 @@ from ..inversion_core.attention.maps import clearest, record_maps
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers.features import decoder_layers
 from ..inversion_core.backends.diffusers.studio import Studio
-from ..inversion_core.prompts.tokens import Alignment, PromptTokens, refine, replace
-from ..inversion_core.schedules import window
+from ..inversion_core.dial import AS_SET
+from ..inversion_core.prompts.tokens import Alignment, PromptTokens, align_refine, align_replace
 from ..inversion_core.shapes import Sigmas
-from ..inversion_core.techniques.local_blend import START, THRESHOLD, local_blend, mask_blend
-from ..inversion_core.techniques.plug_and_play import ATTENTION_END, FEATURE_END, plug_and_play
-from ..inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END, prompt_to_prompt
+from ..inversion_core.techniques.injection import inject_keys_values, inject_values
+from ..inversion_core.techniques.local_blend import START, THRESHOLD, mask_blend
+from ..inversion_core.techniques.presets import preset_with
+from ..inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
+from ..inversion_core.techniques.settings import (
+    Ground,
+    KVEdit,
+    KVInjection,
+    LocalBlend,
+    MutualAttention,
+    PlugAndPlay,
+    PromptToPrompt,
+    Setting,
+    nested,
+)
 from .errors import Mistake
 from .reading import tell
-from .sharing import shared
 
-ALIGNMENTS: dict[str, Callable[[PromptTokens, PromptTokens], Alignment]] = {"refine": refine, "replace": replace}
+ALIGNMENTS: dict[str, Callable[[PromptTokens, PromptTokens], Alignment]] = {
+    "refine": align_refine,
+    "replace": align_replace,
+}
+SHARES: dict[str, Callable[[Tensor | None], Setting]] = {
+    "masactrl": lambda mask: MutualAttention(),
+    "kv": lambda mask: KVInjection(partial(preset_with, inject=inject_keys_values), mask),
+    "values": lambda mask: KVInjection(partial(preset_with, inject=inject_values), mask),
+}
+"""What of the source's self-attention an edit shares, outside of a mask if there is one."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +49,8 @@ class Control:
     """How far an edit follows the source's attention, as fractions of the steps, and where it may go.
 
     `words` of either prompt, or `mask` [1, 1, height, width], keep the edit to their region. `plug_and_play` is the
-    decoder's layer from which on features and self-attention are the source's. `share` is a name of `sharing.SHARES`;
-    with `kv_edit` only the tokens of the mask are computed.
+    decoder's layer from which on features and self-attention are the source's. `share` is a name of `SHARES`; with
+    `kv_edit` only the tokens of the mask are computed.
     """
 
     cross: float = CROSS_END
@@ -50,63 +71,51 @@ NO_CONTROL = Control(cross=0, self_attention=0)
 
 def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control) -> list[Technique]:
     """The core's techniques for a control, outermost first. Raises Mistake if a word is in neither prompt."""
-    region = control.mask if control.kv_edit else None
-    sharing = shared(studio.denoiser.blocks, sigmas, share=control.share, region=region, mask=control.mask)
-    return [*sharing, *_guided(studio, sigmas, source, target, control)]
-
-
-def _guided(studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control) -> list[Technique]:
-    masked = [] if control.mask is None else [mask_blend(control.mask)]
-    if control.plug_and_play is not None:
-        masked = [*_plugged(studio, sigmas, control.plug_and_play), *masked]
-    if not (control.words or control.cross or control.self_attention):
-        return masked
-    tokens = studio.prompt_tokens(source), studio.prompt_tokens(target)
-    found = []
+    settings: list[Setting | Technique] = []
     if control.words:
-        ours, theirs = words_in(studio, source, target, control.words)
-        for one, named in zip(tokens, (ours, theirs), strict=True):
-            tell(one, named)
-        active, where = window(sigmas, control.blend_start, 1), clearest(studio.denoiser.blocks)
-        asked = {"source_words": ours, "target_words": theirs}
-        found.append(local_blend(*tokens, **asked, active=active, threshold=control.threshold, where=where))
+        words = words_in(studio, source, target, control.words)
+        for text, named in zip((source, target), words, strict=True):
+            tell(studio.prompt_tokens(text), named)
+        span, where = (control.blend_start, 1.0), clearest(studio.denoiser.blocks)
+        settings.append(LocalBlend(*words, span, control.threshold, where))
     if control.cross or control.self_attention:
-        found.append(
-            prompt_to_prompt(
-                ALIGNMENTS[control.alignment](*tokens),
-                cross=window(sigmas, 0, control.cross),
-                self_attention=window(sigmas, 0, control.self_attention),
-                weights=control.weights,
-            )
-        )
-    return [*found, *masked]
+        spans = (0.0, control.cross), (0.0, control.self_attention)
+        settings.append(PromptToPrompt(ALIGNMENTS[control.alignment], *spans, control.weights))
+    if control.plug_and_play is not None:
+        settings.append(_plugged(studio, control.plug_and_play))
+    if control.share is not None:
+        settings.append(SHARES[control.share](control.mask))
+    if control.mask is not None:
+        settings += [KVEdit(control.mask)] if control.kv_edit else []
+        settings.append(mask_blend(control.mask))
+    prompts = cache(lambda: (studio.prompt_tokens(source), studio.prompt_tokens(target)))
+    ground = Ground(sigmas, AS_SET, studio.denoiser.blocks, prompts, lambda mask: mask)
+    return nested([(setting, ground) for setting in settings])
 
 
-def _plugged(studio: Studio, sigmas: Sigmas, layer: int) -> list[Technique]:
+def _plugged(studio: Studio, layer: int) -> PlugAndPlay:
     layers = len(decoder_layers(studio.denoiser.network))
     if layer >= layers:
         there = f"the decoder here has the layers 0 to {layers - 1}" if layers else "this transformer has no decoder"
         raise Mistake(f"--plug-and-play takes the features of layer {layer} of a UNet's decoder, but {there}.")
-    return plug_and_play(
-        features=window(sigmas, 0, FEATURE_END), attention=window(sigmas, 0, ATTENTION_END), layer=layer
-    )
+    return PlugAndPlay(layer=layer)
 
 
 def watch(tokens: PromptTokens, word: str) -> tuple[Technique, Bank]:
     """A technique that changes nothing and gathers the target's attention to a word, of all steps, in a bank as "word"."""
-    bank = Bank()
-    columns = tokens.columns_of(word)
-    return Technique(inject=lambda _: record_maps(bank, "word", [columns], tokens.length)), bank
+    bank, reading = Bank(), record_maps("word", [tokens.columns_of(word)], tokens.length)
+    return Technique(inject=replace(reading, apply=lambda _, *call: reading.apply(bank, *call))), bank
 
 
 def words_in(studio: Studio, source: str, target: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Those of the words that each prompt has. Raises Mistake if one is in neither."""
-    tokens = studio.prompt_tokens(source), studio.prompt_tokens(target)
-    ours, theirs = ([word for word in words if _has(one, word)] for one in tokens)
+    source_words, target_words = (
+        [word for word in words if _has(studio.prompt_tokens(text), word)] for text in (source, target)
+    )
     for word in words:
-        if word not in (*ours, *theirs):
+        if word not in (*source_words, *target_words):
             raise Mistake(f"The word '{word}' is in neither prompt. Name a word of '{source}' or '{target}'.")
-    return ours, theirs
+    return source_words, target_words
 
 
 def _has(tokens: PromptTokens, word: str) -> bool:

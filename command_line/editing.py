@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import torch
 
+from ..inversion_core.attention.budget import Memory
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers.denoiser import Prompt
 from ..inversion_core.backends.diffusers.studio import Studio
-from ..inversion_core.editors import EDITORS, Job, run_editor
 from ..inversion_core.loops.edit import Edited
-from ..inversion_core.loops.memory import Memory
+from ..inversion_core.methods import EDITORS, EditJob
 from ..inversion_core.methods.null_text import GUIDANCE, optimize_null_text
 from ..inversion_core.progress import OnStep
 from ..inversion_core.trajectory import NullText, Trajectory
@@ -48,7 +48,7 @@ def run_edit(
     Guidance leads away from `negative`. The source prompt there makes it act on the difference of the prompts alone.
     """
     ours, theirs = conds(studio, source, target, guidance, negative)
-    job = Job(
+    job = EditJob(
         denoiser or studio.denoiser,
         trajectory.xs[-1],
         trajectory.sigmas,
@@ -60,7 +60,7 @@ def run_edit(
         memory=memory,
         on_step=on_step,
     )
-    return run_editor(method, job, trajectory)
+    return EDITORS[method].edit(job, trajectory)
 
 
 def run_null_text(

@@ -4,8 +4,8 @@ import argparse
 
 import torch
 
-from ..inversion_core.attention.bank import Storage
-from ..inversion_core.loops.memory import Memory
+from ..inversion_core.attention.budget import Memory
+from ..inversion_core.attention.kept import Storage
 from . import values
 from .models import pick_device
 

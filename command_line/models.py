@@ -6,8 +6,7 @@ from dataclasses import replace
 import torch
 
 from ..inversion_core.backends.diffusers.studio import Studio
-from ..inversion_core.editors.compare import USUAL
-from ..inversion_core.editors.job import kind_of
+from ..inversion_core.methods import USUAL, kind_of
 from ..inversion_core.wording import quoted
 from .errors import Mistake
 from .loading import loading

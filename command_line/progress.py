@@ -11,7 +11,6 @@ LABELS = {
     "invert": "inverting",
     "replay": "retracing",
     "null-text": "optimising",
-    "rehearse": "measuring",
     "edit": "editing",
     "look": "looking",
     "mask": "comparing",

@@ -8,11 +8,12 @@ import torch
 from ..inversion_core.applications.prompt_likelihood import prompt_errors
 from ..inversion_core.applications.style import SHAPES_END, STYLINGS, Style, keeping_shapes
 from ..inversion_core.attention.technique import Technique
+from ..inversion_core.backends.diffusers.features import attention_layers
 from ..inversion_core.backends.diffusers.studio import Studio
 from ..inversion_core.loops.direct import direct
-from ..inversion_core.loops.edit import Edited, edit
+from ..inversion_core.loops.edit import Edit, Edited, Target
 from ..inversion_core.shapes import Picture
-from ..inversion_core.techniques.style_id import LAYER
+from ..inversion_core.techniques.style_id import first_layer
 from ..inversion_core.trajectory import Trajectory
 from ..inversion_core.types import Cond
 from .batch import Making
@@ -45,13 +46,13 @@ class Look:
 @dataclass(frozen=True)
 class Styling:
     """How a style is taken: with its word, if there is a blank for it, read off the picture among `styles`; and by the
-    attention `method` of `STYLINGS` with its first decoder `layer` (None: by words alone). Shapes are kept up to the
-    fraction `shapes` of the steps.
+    attention `method` of `STYLINGS` (None: by words alone), from the decoder's `layer` on (None: as `first_layer`). Shapes
+    are kept up to the fraction `shapes` of the steps.
     """
 
     method: str | None = None
     styles: Sequence[str] = STYLES
-    layer: int = LAYER
+    layer: int | None = None
     shapes: float = SHAPES_END
 
 
@@ -93,16 +94,10 @@ def transferred(
     techniques = [keeping_shapes(studio.prompt_tokens(sources[0]), trajectory.sigmas, end=styling.shapes)]
     if styling.method:
         techniques.append(_shown(studio, looks, words, styling, making, trajectory))
+    target = Target(making.guided(studio, targets), techniques)
+    edit = Edit(trajectory, studio.denoiser, Cond(stacked(studio, sources)), [target], direct)
     with making.watched() as on_step:
-        edited = edit(
-            trajectory,
-            studio.denoiser,
-            Cond(stacked(studio, sources)),
-            making.guided(studio, targets),
-            anchor=direct,
-            techniques=techniques,
-            on_step=on_step,
-        )
+        (edited,) = edit.run(on_step=on_step)
     return Styled(edited, targets)
 
 
@@ -122,5 +117,7 @@ def _shown(
     """The technique that shows the network the looks, on the pictures' own grid."""
     texts = [look.words.replace(BLANK, word) for look, word in zip(looks, words, strict=True)]
     trajectory = making.inverted(studio, [look.picture for look in looks], texts, beside.sigmas)
-    style = Style(trajectory, Cond(stacked(studio, texts)), layer=styling.layer)
+    layers = attention_layers(studio.denoiser.network, studio.denoiser.blocks)
+    layer = first_layer(layers) if styling.layer is None else styling.layer
+    style = Style(trajectory, Cond(stacked(studio, texts)), layer=layer)
     return STYLINGS[styling.method or ""](style, beside.sigmas)

@@ -10,7 +10,7 @@ from ..inversion_core.applications.registration import registered
 from ..inversion_core.applications.try_on import DEFAULT, NARROW, WIDE, Fit, clothing_region, dressed
 from ..inversion_core.backends.diffusers.studio import Studio
 from ..inversion_core.loops.direct import direct
-from ..inversion_core.loops.edit import Edited, edit
+from ..inversion_core.loops.edit import Edit, Edited, Target
 from ..inversion_core.prompts.script import occurrences
 from ..inversion_core.shapes import Picture
 from ..inversion_core.techniques.garment import Worn
@@ -69,16 +69,11 @@ def try_on(
     region = (regions >= WIDE).float()
     worn = Worn(theirs, Cond(stacked(studio, words)), torch.cat(masks), region)
     wanted = targets or [target_words(*pair) for pair in zip(people, garments, strict=True)]
+    source = Cond(stacked(studio, [person.words for person in people]))
+    target = Target(making.guided(studio, wanted), dressed(worn, trajectory.sigmas, fit))
+    edit = Edit(trajectory, studio.denoiser, source, [target], direct)
     with making.watched() as on_step:
-        edited = edit(
-            trajectory,
-            studio.denoiser,
-            Cond(stacked(studio, [person.words for person in people])),
-            making.guided(studio, wanted),
-            anchor=direct,
-            techniques=dressed(worn, trajectory.sigmas, fit),
-            on_step=on_step,
-        )
+        (edited,) = edit.run(on_step=on_step)
     return Dressed(edited, region, torch.cat([p.picture for p in placed]), worn.mask)
 
 

@@ -102,6 +102,3 @@ def _shifted(even: Tensor, shift: float) -> Tensor:
 
 def _ending_at_zero(levels: Sigmas) -> Sigmas:
     return torch.cat([levels, levels.new_zeros(1)])
-
-
-SCHEDULES = {"leading": leading, "trailing": trailing, "karras": karras}

@@ -88,23 +88,21 @@ class Scale:
 class LatentTrajectory:
     """A trajectory in the model's scale, and what leads back to pictures.
 
-    The VAE's latent of `x` is `scale * x + shift`, channel by channel. `mask` is the region of the edit, as large as the
-    padded picture, `[batch, 1, height, width]`.
+    `mask` is the region of the edit, as large as the padded picture, `[batch, 1, height, width]`.
     """
 
     trajectory: Trajectory
-    scale: tuple[float, ...]
-    shift: tuple[float, ...]
-    frame: Frame | None = None
+    scale: Scale
     mask: Tensor | None = None
 
-    def samples(self, x: Latent) -> Latent:
-        """`x` in the VAE's scale: a LATENT's samples."""
-        return Scale(self.scale, self.shift).samples(x)
+    @property
+    def frame(self) -> Frame | None:
+        """The picture's size, if it is known."""
+        return self.scale.frame
 
     def latent(self, x: Latent) -> dict[str, object]:
         """`x` as a LATENT that Inversion Decode brings back to the picture's size."""
-        return Scale(self.scale, self.shift, self.frame).latent(x)
+        return self.scale.latent(x)
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
         return [*self.trajectory.tensors, *([] if self.mask is None else [self.mask])]

@@ -7,12 +7,12 @@ from harness.networks import AttentionNetwork, Mixture
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.inversions.ode import from_slope, from_zero
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import integrate, replay
 from latent_inversion.inversion_core.methods.direct_edit import aligned, aligned_source
 from latent_inversion.inversion_core.methods.h_edit import h_edit, h_edit_source
 from latent_inversion.inversion_core.paths import RF, VE
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.solvers import SOLVERS, ddim_inverse, euler, heun, midpoint
@@ -42,7 +42,7 @@ def error(a, b):
 
 def run(trajectory, denoiser, target, step, anchor, techniques=()):
     source = Cond(SOURCE, EMPTY, 7.5)
-    return edit_all(trajectory, denoiser, source, [Target(target, techniques, step=step)], anchor=anchor)[0]
+    return Edit(trajectory, denoiser, source, [Target(target, techniques, step=step)], anchor=anchor).run()[0]
 
 
 @FAMILIES
@@ -85,7 +85,7 @@ def controlled(family):
     tokens = PromptTokens(tuple(Word(str(i), (i,)) for i in range(1, 4)), 5)
     whole = window(GRIDS[family][1], 0, 1)
     blend = local_blend(tokens, tokens, source_words=["1"], target_words=["2"], active=whole)
-    return [prompt_to_prompt(refine(tokens, tokens), cross=whole, self_attention=whole), blend]
+    return [prompt_to_prompt(align_refine(tokens, tokens), cross=whole, self_attention=whole), blend]
 
 
 @FAMILIES
@@ -195,7 +195,7 @@ def test_the_weight_of_the_editing_term_is_the_steps_coefficient_of_the_velocity
     step = h_edit(trajectory, network, GUIDED, source_guidance=1.0)
     moved = step(Bound(network, Cond(TARGET)), trajectory.xs[5], sigma, after, None)[0] - trajectory.xs[6]
     plain = Bound(network, Cond(TARGET)), Bound(network, Cond(SOURCE))
-    solver = SOLVERS[trajectory.solver]
+    solver = SOLVERS[trajectory.solver].step
     own = (
         solver(plain[0], trajectory.xs[5], sigma, after, None)[0]
         - solver(plain[1], trajectory.xs[5], sigma, after, None)[0]

@@ -25,7 +25,6 @@ ROWS = (
     ("loops",),
     ("inversions",),
     ("methods",),
-    ("editors",),
     ("applications",),
 )
 # Backends join a host to the library: they know its values, none of its loops and methods.

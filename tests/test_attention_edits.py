@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import AttentionNetwork, attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.image_tokens import share_inside
@@ -12,9 +13,9 @@ from latent_inversion.inversion_core.attention.maps import mean_maps, record_map
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, edits_of
+from latent_inversion.inversion_core.loops.edit import edits_of
 from latent_inversion.inversion_core.loops.integrate import replay
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine, replace
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine, align_replace
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques.local_blend import local_blend, mask_blend, region
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import mix, prompt_to_prompt
@@ -61,7 +62,7 @@ def edited(*techniques, target=GUIDED, source=None, anchor=direct, of=None, net=
 
 def test_equal_prompts_under_full_replacement_give_the_source_run():
     source = Cond(SOURCE, EMPTY, 5.0)
-    technique = prompt_to_prompt(replace(CAT, CAT), cross=WHOLE, self_attention=WHOLE)
+    technique = prompt_to_prompt(align_replace(CAT, CAT), cross=WHOLE, self_attention=WHOLE)
     from latent_inversion.inversion_core.loops.edit import unanchored
 
     plain = replay(trajectory(), network(), source).xs[-1]
@@ -69,23 +70,23 @@ def test_equal_prompts_under_full_replacement_give_the_source_run():
 
 
 def test_an_edit_outside_its_windows_is_bit_identical_to_none():
-    technique = prompt_to_prompt(refine(CAT, DOG), cross=NEVER, self_attention=NEVER, weights={"dog": 3.0})
+    technique = prompt_to_prompt(align_refine(CAT, DOG), cross=NEVER, self_attention=NEVER, weights={"dog": 3.0})
     assert torch.equal(edited(technique), edited())
 
 
 def test_weight_one_is_neutral_and_another_weight_is_not():
     base = {"cross": WHOLE, "self_attention": NEVER}
-    plain = edited(prompt_to_prompt(refine(CAT, DOG), **base))
-    assert torch.equal(edited(prompt_to_prompt(refine(CAT, DOG), weights={"dog": 1.0}, **base)), plain)
+    plain = edited(prompt_to_prompt(align_refine(CAT, DOG), **base))
+    assert torch.equal(edited(prompt_to_prompt(align_refine(CAT, DOG), weights={"dog": 1.0}, **base)), plain)
     assert not torch.allclose(
-        edited(prompt_to_prompt(refine(CAT, DOG), weights={"dog": 4.0}, **base)), plain, atol=1e-3
+        edited(prompt_to_prompt(align_refine(CAT, DOG), weights={"dog": 4.0}, **base)), plain, atol=1e-3
     )
 
 
 def test_own_maps_kept_where_nothing_is_taken_equals_no_edit():
     """All of the target's words new, all windows open: only float order differs from no edit."""
     source, target = tokens("one two"), PromptTokens(tuple(Word(w, (c,)) for c, w in enumerate(["x"] * LENGTH)), LENGTH)
-    technique = prompt_to_prompt(refine(source, target), cross=WHOLE, self_attention=NEVER)
+    technique = prompt_to_prompt(align_refine(source, target), cross=WHOLE, self_attention=NEVER)
     assert torch.allclose(edited(technique), edited(), atol=1e-5)
 
 
@@ -94,7 +95,7 @@ def qkv(seed, length, heads=3, dim=8, rows=2):
     return [torch.randn(rows, heads, n, dim, generator=generator) for n in (36, length, length)]
 
 
-@pytest.mark.parametrize("mode", [refine, replace])
+@pytest.mark.parametrize("mode", [align_refine, align_replace])
 @pytest.mark.parametrize("pieces", [{}, {"cat": 3}, {"dog": 3}, {"big": 2, "photo": 2}], ids=str)
 def test_fused_mixing_equals_the_written_out_maps(mode, pieces):
     alignment = mode(tokens("a photo of a cat", pieces), tokens("a photo of a big dog", pieces))
@@ -109,7 +110,9 @@ def test_fused_mixing_equals_the_written_out_maps(mode, pieces):
 
 
 def test_a_whole_edit_on_the_fused_kernel_equals_one_on_written_out_maps():
-    technique = prompt_to_prompt(replace(CAT, DOG), cross=window(SIGMAS, 0, 0.8), self_attention=window(SIGMAS, 0, 0.5))
+    technique = prompt_to_prompt(
+        align_replace(CAT, DOG), cross=window(SIGMAS, 0, 0.8), self_attention=window(SIGMAS, 0, 0.5)
+    )
     fused = edited(technique)
     assert torch.allclose(edited(technique, net=network(attention=explicit_attention)), fused, atol=1e-4)
     assert not torch.allclose(edited(), fused, atol=1e-2)
@@ -117,7 +120,7 @@ def test_a_whole_edit_on_the_fused_kernel_equals_one_on_written_out_maps():
 
 def test_self_replacement_is_the_sources_map_on_the_targets_values():
     (q_s, k_s, _), (q_t, k_t, v_t) = qkv(1, 36), qkv(2, 36)
-    technique = prompt_to_prompt(refine(CAT, DOG), cross=NEVER, self_attention=WHOLE)
+    technique = prompt_to_prompt(align_refine(CAT, DOG), cross=NEVER, self_attention=WHOLE)
     bank = Bank()
     site = Site("b", "self", "cond", float(SIGMAS[0]), (1, 6, 6), range(0))
     technique.record(bank).apply(explicit_attention, q_s, k_s, v_t, site)
@@ -127,7 +130,7 @@ def test_self_replacement_is_the_sources_map_on_the_targets_values():
 
 def test_a_prompt_shown_twice_by_the_host_is_read_once():
     (q_s, k_s, _), (q_t, k_t, v_t) = qkv(1, LENGTH), qkv(2, LENGTH)
-    technique = prompt_to_prompt(replace(CAT, DOG), cross=WHOLE, self_attention=NEVER)
+    technique = prompt_to_prompt(align_replace(CAT, DOG), cross=WHOLE, self_attention=NEVER)
     site = Site("b", "cross", "cond", float(SIGMAS[0]), (1, 6, 6), range(LENGTH))
     bank = Bank()
     technique.record(bank).apply(explicit_attention, q_s, k_s, v_t, site)
@@ -141,7 +144,7 @@ def test_a_prompt_shown_twice_by_the_host_is_read_once():
 
 
 def test_the_unconditional_branch_is_left_alone():
-    technique = prompt_to_prompt(refine(CAT, DOG), cross=WHOLE, self_attention=WHOLE)
+    technique = prompt_to_prompt(align_refine(CAT, DOG), cross=WHOLE, self_attention=WHOLE)
     assert all(
         not make(Bank()).where(Site("b", kind, "uncond", 1.0, (1, 8, 8), range(12)))
         for make in (technique.record, technique.inject)
@@ -170,7 +173,7 @@ def test_more_words_than_a_head_has_channels_are_mapped_too():
 SHORTER, LONGER = tokens("a cat"), tokens("a photo of a very big dog")
 
 
-@pytest.mark.parametrize("mode", [refine, replace])
+@pytest.mark.parametrize("mode", [align_refine, align_replace])
 @pytest.mark.parametrize(("source", "target"), [(CAT, DOG), (LONGER, SHORTER), (SHORTER, LONGER), (CAT, CAT)])
 def test_a_words_map_is_that_of_the_edited_attention(mode, source, target):
     """`w (alpha A_source[mapper] + (1 - alpha) A_target)`, which the published code stores for local blend; the source's is its own."""
@@ -197,7 +200,7 @@ def test_a_words_map_is_that_of_the_edited_attention(mode, source, target):
 def test_what_reads_attention_lies_outside_of_what_changes_it():
     """In whatever order they come; in the source pass, where nothing is changed, all keep theirs."""
     blend = local_blend(CAT, DOG, source_words=["cat"], target_words=["dog"], active=WHOLE, where=lambda site: True)
-    techniques = [prompt_to_prompt(replace(CAT, DOG), cross=WHOLE, self_attention=WHOLE), blend]
+    techniques = [prompt_to_prompt(align_replace(CAT, DOG), cross=WHOLE, self_attention=WHOLE), blend]
     site, (q, k, v) = Site("b", "cross", "cond", float(SIGMAS[0]), (1, 6, 6), range(LENGTH)), qkv(1, LENGTH)
     asked, bank = {}, Bank()
 
@@ -219,13 +222,13 @@ def test_parts_of_a_prompt_have_words_of_their_own():
     """Two prompts joined: the words stand in the second, and the first, of another length, has none."""
     other = PromptTokens((), 5)
     technique = prompt_to_prompt(
-        [refine(other, other), replace(CAT, DOG)], cross=WHOLE, self_attention=NEVER, weights={"dog": 2.0}
+        [align_refine(other, other), align_replace(CAT, DOG)], cross=WHOLE, self_attention=NEVER, weights={"dog": 2.0}
     )
     blend = local_blend(
         [other, CAT], [other, DOG], source_words=[], target_words=["dog"], active=WHOLE, where=lambda site: True
     )
     bank = Bank()
-    for part, alignment, scale in ((0, refine(other, other), 1.0), (1, replace(CAT, DOG), 2.0)):
+    for part, alignment, scale in ((0, align_refine(other, other), 1.0), (1, align_replace(CAT, DOG), 2.0)):
         length = alignment.source.length
         (q_s, k_s, v_s), (q_t, k_t, v_t) = qkv(part, length), qkv(part + 5, length)
         site = Site("b", "cross", "cond", float(SIGMAS[0]), (1, 6, 6), range(length), part=part)
@@ -241,7 +244,7 @@ def test_parts_of_a_prompt_have_words_of_their_own():
         assert torch.allclose(out, (mixed * weights) @ v_t, atol=2e-5)
     assert len(bank.named("target words")) == 1
     with pytest.raises(ValueError, match="no word 'hat'"):
-        prompt_to_prompt([refine(other, other)], cross=WHOLE, self_attention=NEVER, weights={"hat": 2.0})
+        prompt_to_prompt([align_refine(other, other)], cross=WHOLE, self_attention=NEVER, weights={"hat": 2.0})
 
 
 def test_an_edit_of_a_part_that_does_not_act_has_nothing_to_edit():
@@ -275,7 +278,7 @@ def test_recording_maps_is_bit_identical_to_none_and_fills_the_bank():
     bank = Bank()
     x, sigma = torch.randn(2, 4, 8, 8), SIGMAS[2]
     plain = network()(x, sigma, GUIDED)
-    assert torch.equal(network().edited(record_maps(bank, "m", [(1,)], LENGTH))(x, sigma, GUIDED), plain)
+    assert torch.equal(network().edited(record_maps("m", [(1,)], LENGTH)(bank))(x, sigma, GUIDED), plain)
     assert mean_maps(bank, "m").shape == (2, 1, 8, 8)
     with pytest.raises(LookupError, match="'other'"):
         mean_maps(bank, "other")

@@ -1,25 +1,31 @@
 """Keys and values of the source in the target: MasaCtrl, injection, KV-Edit; what is neutral, what is exact, what is computed."""
 
-from dataclasses import replace as changed
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import AttentionNetwork, JointNetwork, attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.blocks import between, within
+from latent_inversion.inversion_core.attention.blocks import blocks_between, in_blocks
 from latent_inversion.inversion_core.attention.site import Site, UnmatchedEdit
 from latent_inversion.inversion_core.attention.technique import Technique
 from latent_inversion.inversion_core.attention.weighted import weighted
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, unanchored
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.loops.edit import unanchored
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques.injection import inject_keys_values, inject_values
-from latent_inversion.inversion_core.techniques.kv_edit import kv_edit, picked
-from latent_inversion.inversion_core.techniques.masactrl import confined, gathered, masactrl, masactrl_by_words
+from latent_inversion.inversion_core.techniques.kv_edit import attend_inside, kv_edit
+from latent_inversion.inversion_core.techniques.masactrl import (
+    attend_regions,
+    attend_weighted_regions,
+    masactrl,
+    masactrl_by_words,
+)
 from latent_inversion.inversion_core.techniques.presets import PRESETS, preset_for
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.types import Cond
@@ -83,7 +89,7 @@ SHARING = {
     "values": lambda active: [inject_values(where=everywhere, active=active)],
     "values outside": lambda active: [inject_values(where=everywhere, active=active, mask=half())],
     "values, the text's too": lambda active: [inject_values(where=everywhere, active=active, text=True)],
-    "KV-Edit": lambda active: [changed(kv_edit(half(), active=active), blend=None)],
+    "KV-Edit": lambda active: [replace(kv_edit(half(), active=active), blend=None)],
 }
 PLAIN = ("masactrl", "keys and values", "values", "values, the text's too")
 
@@ -128,7 +134,7 @@ def test_it_raises_where_no_site_matches(net, name):
 @pytest.mark.parametrize("name", SHARING)
 def test_a_whole_edit_equals_one_on_written_out_maps(net, name):
     of = trajectory(net)
-    written, plain = changed(net, attention=explicit_attention), {"of": of, "target": Cond(TARGET)}
+    written, plain = replace(net, attention=explicit_attention), {"of": of, "target": Cond(TARGET)}
     assert torch.allclose(
         edited(written, *SHARING[name](WHOLE), **plain), edited(net, *SHARING[name](WHOLE), **plain), atol=1e-4
     )
@@ -136,7 +142,7 @@ def test_a_whole_edit_equals_one_on_written_out_maps(net, name):
 
 JOINT = Site("double.0", "joint", "cond", 1.0, (1, 4, 9), range(5))
 SELF = Site("b", "self", "cond", 1.0, (1, 4, 9), range(0))
-IMAGE_FIRST = changed(JOINT, text=range(36, 41))
+IMAGE_FIRST = replace(JOINT, text=range(36, 41))
 SITES = pytest.mark.parametrize("site", [SELF, JOINT, IMAGE_FIRST], ids=["self", "text first", "image first"])
 
 
@@ -150,7 +156,7 @@ def run(technique, site, attend=fused, *, uncond=False):
     """The target's call after the source's conditional one: `(result, source's qkv, target's qkv)`."""
     bank, source, target = Bank(), qkv(site, 1), qkv(site, 2)
     technique.record(bank).apply(fused, *source, site)
-    at = changed(site, branch="uncond") if uncond else site
+    at = replace(site, branch="uncond") if uncond else site
     return technique.inject(bank).apply(attend, *target, at), source, target
 
 
@@ -200,11 +206,11 @@ def test_regions_ask_their_own_kind_only(site):
     q, k, v = qkv(site, 3)
     source, target = (torch.rand(1, 36, generator=torch.Generator().manual_seed(n)) > 0.6 for n in (1, 2))
     wanted = mutual_oracle(q, k, v, site, source.expand(2, -1), target.expand(2, -1))
-    assert torch.allclose(gathered(fused, q, k, v, site, source, target), wanted, atol=1e-6)
-    assert torch.allclose(confined(fused, q, k, v, site, source, target), wanted, atol=1e-5)
+    assert torch.allclose(attend_regions(fused, q, k, v, site, source, target), wanted, atol=1e-6)
+    assert torch.allclose(attend_weighted_regions(fused, q, k, v, site, source, target), wanted, atol=1e-5)
     source, target = (torch.rand(2, 36, generator=torch.Generator().manual_seed(n)) > 0.6 for n in (3, 4))
     wanted = mutual_oracle(q, k, v, site, source, target)
-    assert torch.allclose(confined(fused, q, k, v, site, source, target), wanted, atol=1e-5)
+    assert torch.allclose(attend_weighted_regions(fused, q, k, v, site, source, target), wanted, atol=1e-5)
 
 
 @SITES
@@ -212,7 +218,7 @@ def test_regions_ask_their_own_kind_only(site):
 def test_a_source_without_foreground_or_background_is_asked_whole(site, value):
     q, k, v = qkv(site, 3)
     source, target = torch.full((1, 36), value), torch.rand(1, 36) > 0.5
-    for form in (gathered, confined):
+    for form in (attend_regions, attend_weighted_regions):
         assert torch.allclose(form(fused, q, k, v, site, source, target), explicit_attention(q, k, v), atol=1e-5)
 
 
@@ -290,16 +296,16 @@ def test_kv_edit_computes_masked_tokens_only_on_the_sources_background(site, unc
 def test_kv_edit_of_no_token_computes_the_text_only():
     q, k, v = qkv(SELF, 3)
     none = torch.zeros(1, 36, dtype=torch.bool)
-    assert torch.equal(picked(pytest.fail, q, k, v, SELF, none, v), v)
+    assert torch.equal(attend_inside(pytest.fail, q, k, v, SELF, none, v), v)
     q, k, v = qkv(JOINT, 3)
-    out = picked(fused, q, k, v, JOINT, none, v[:, :, JOINT.image])
+    out = attend_inside(fused, q, k, v, JOINT, none, v[:, :, JOINT.image])
     assert torch.allclose(out[:, :, :5], fused(q, k, v)[:, :, :5], atol=1e-6)
     assert torch.equal(out[:, :, 5:], v[:, :, 5:])
 
 
 @pytest.mark.parametrize("frames_of_masks", [1, 3])
 def test_frames_among_the_tokens_have_a_mask_each_or_one_for_all(frames_of_masks):
-    site = changed(SELF, grid=(3, 3, 4))
+    site = replace(SELF, grid=(3, 3, 4))
     masks = (torch.rand(2 * 3 if frames_of_masks == 3 else 1, 1, 3, 4) > 0.5).float()
     out, (q_s, k_s, v_s), (q, k, v) = run(kv_edit(masks, active=WHOLE), site)
     inside = masks.view(2, -1) if frames_of_masks == 3 else masks.view(1, -1).repeat(1, 3)
@@ -309,7 +315,7 @@ def test_frames_among_the_tokens_have_a_mask_each_or_one_for_all(frames_of_masks
 
 
 def control(net, active):
-    return prompt_to_prompt(refine(CAT, DOG), cross=active, self_attention=active)
+    return prompt_to_prompt(align_refine(CAT, DOG), cross=active, self_attention=active)
 
 
 @pytest.mark.parametrize("name", SHARING)
@@ -319,7 +325,7 @@ def test_it_composes_with_prompt_to_prompt(net, name):
     techniques = [*SHARING[name](WHOLE), control(net, window(SIGMAS, 0, 0.5))]
     plain = {"of": of, "target": Cond(TARGET)}
     both = edited(net, *techniques, **plain)
-    written = changed(net, attention=explicit_attention)
+    written = replace(net, attention=explicit_attention)
     assert torch.allclose(both, edited(written, *techniques, **plain), atol=1e-4)
     for alone in ([*SHARING[name](WHOLE)], [techniques[-1]]):
         assert (both - edited(net, *alone, **plain)).abs().mean() > 1e-3
@@ -330,7 +336,7 @@ def test_shared_values_are_counted_once_under_an_edit_that_splits_them(site):
     """Prompt-to-Prompt asks the kernel twice for parts of the values; the picture's part is the source's once."""
     length = 5 if site.kind == "joint" else LENGTH
     words = PromptTokens((Word("cat", (1,)),), length)
-    inner = prompt_to_prompt(refine(words, words), cross=WHOLE, self_attention=NEVER)
+    inner = prompt_to_prompt(align_refine(words, words), cross=WHOLE, self_attention=NEVER)
     outer = inject_keys_values(where=everywhere, active=WHOLE)
     bank, source, target = Bank(), qkv(site, 1), qkv(site, 2)
     for technique in (outer, inner):
@@ -349,12 +355,12 @@ def test_shared_values_are_counted_once_under_an_edit_that_splits_them(site):
 
 def test_blocks_are_chosen_by_name_and_by_depth():
     names = [f"double.{n}" for n in range(4)]
-    assert between(names, 0.5) == ("double.2", "double.3")
-    assert between(names, 0.0, 0.5) == ("double.0", "double.1")
-    where = within(between(names, 0.5))
-    assert where(changed(JOINT, block="double.3")) and not where(changed(JOINT, block="double.0"))
+    assert blocks_between(names, 0.5) == ("double.2", "double.3")
+    assert blocks_between(names, 0.0, 0.5) == ("double.0", "double.1")
+    where = in_blocks(blocks_between(names, 0.5))
+    assert where(replace(JOINT, block="double.3")) and not where(replace(JOINT, block="double.0"))
     with pytest.raises(ValueError, match="No block lies between"):
-        between(names, 0.9, 0.95)
+        blocks_between(names, 0.9, 0.95)
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -367,7 +373,7 @@ def test_rf_edit_puts_in_all_of_the_source_s_values_as_published(masked):
     made.record(bank).apply(fused, q, k, v_source, site)
     inside = (place >= 0) & (place % 8 < 4) & masked
     assert torch.equal(made.inject(bank).apply(fused, q, k, v, site), fused(q, k, torch.where(inside, v, v_source)))
-    longer = changed(site, text=range(13))
+    longer = replace(site, text=range(13))
     q, k, v = (torch.cat([t[:, :, :1], t], 2) for t in (q, k, v))
     kept = torch.cat([v[:, :, :13], torch.where(inside[:, :, 12:], v[:, :, 13:], v_source[:, :, 12:])], 2)
     assert torch.equal(made.inject(bank).apply(fused, q, k, v, longer), fused(q, k, kept))
@@ -386,11 +392,11 @@ def test_published_blocks_are_blocks_of_their_network(name):
 
 
 def test_blocks_outside_and_everywhere_of_a_preset_treat_the_mask_so():
-    preset = changed(PRESETS["LayerVerse (Flux)"], blocks=("double.0",), everywhere=("double.1",))
+    preset = replace(PRESETS["LayerVerse (Flux)"], blocks=("double.0",), everywhere=("double.1",))
     net, of = NETWORKS["text first"], trajectory(NETWORKS["text first"])
     parts = [
-        inject_keys_values(where=within(["double.0"]), active=WHOLE, mask=half()),
-        inject_keys_values(where=within(["double.1"]), active=WHOLE),
+        inject_keys_values(where=in_blocks(["double.0"]), active=WHOLE, mask=half()),
+        inject_keys_values(where=in_blocks(["double.1"]), active=WHOLE),
     ]
     assert torch.equal(edited(net, *preset.techniques(WHOLE, half()), of=of), edited(net, *parts, of=of))
 
@@ -403,6 +409,6 @@ def test_a_preset_is_chosen_by_the_networks_blocks():
     assert {preset_for(small, masked=masked).blocks for masked in (True, False)} == {("double.2", "double.3")}
     assert preset_for(small, masked=True).inject is inject_keys_values
     assert preset_for(small, masked=False).inject is inject_values and preset_for(small, masked=False).span[1] < 0.2
-    PRESETS["RF-Edit (Flux)"].check(flux)
+    PRESETS["RF-Edit (Flux)"].on(flux)
     with pytest.raises(ValueError, match=r"19 double and 38 single blocks, but this model has no block single\.20"):
-        PRESETS["RF-Edit (Flux)"].check(small)
+        PRESETS["RF-Edit (Flux)"].on(small)

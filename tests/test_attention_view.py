@@ -42,7 +42,7 @@ def test_the_maps_are_the_mean_over_the_levels_of_the_trajectory(trajectory):
     wanted = []
     for level in levels_of(trajectory, None, 3):
         bank = Bank()
-        recorder = AttentionNetwork().edited(record_maps(bank, "m", [w.columns for w in TOKENS.words], LENGTH))
+        recorder = AttentionNetwork().edited(record_maps("m", [w.columns for w in TOKENS.words], LENGTH)(bank))
         recorder(trajectory.xs[level], trajectory.sigmas[level], PROMPT)
         wanted.append(mean_maps(bank, "m"))
     assert seen.shape == (2, 5, 8, 8)
@@ -65,7 +65,7 @@ def test_spreading_is_the_written_out_attention_of_the_picture_to_itself(kind, t
     q, k, v = (torch.randn(2, 3, text + 12, 4, generator=generator) for _ in range(3))
     site = Site("b", kind, "cond", 1.0, (1, 3, 4), range(text))
     maps, bank = torch.rand(2, 7, 3, 4, generator=generator), Bank()
-    edit = record_spread(bank, "m", maps, times=times)
+    edit = record_spread("m", maps, times=times)(bank)
     assert edit.where(site) and not edit.where(Site("b", kind, "cond", 1.0, (1, 6, 8), range(text)))
     assert torch.equal(edit.apply(explicit_attention, q, k, v, site), explicit_attention(q, k, v))
     among = attention_map(q, k)[:, :, text:, text:].mean(1)

@@ -130,7 +130,7 @@ def test_other_processors_are_refused(x, prompts):
     [
         (lambda x, p: (x[:, :3], p), "takes latents"),
         (lambda x, p: (x, Prompt(p.embedding[..., :16])), "32 features"),
-        (lambda x, p: (x, Prompt(p.embedding.expand(3, -1, -1))), "3 rows for 2 pictures"),
+        (lambda x, p: (x, Prompt(p.embedding.expand(3, -1, -1))), "3 rows for 2 images"),
     ],
 )
 def test_what_does_not_fit_is_refused(denoiser, x, prompts, change, message):

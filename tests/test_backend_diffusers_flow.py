@@ -19,14 +19,13 @@ from latent_inversion.inversion_core.backends.diffusers.attention import reached
 from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
 from latent_inversion.inversion_core.backends.diffusers.joint import WAN, transformer_attention
 from latent_inversion.inversion_core.backends.diffusers.network import Prompt
-from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor
 from latent_inversion.inversion_core.files.storage import load_trajectory, save
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.paths import RF
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word
-from latent_inversion.inversion_core.prompts.tokens import replace as align_words
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_replace
 from latent_inversion.inversion_core.quality.metrics import drift, whiteness
 from latent_inversion.inversion_core.schedules import flow_shift
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
@@ -327,7 +326,7 @@ def test_prompt_to_prompt_with_equal_prompts_is_the_source_and_with_others_takes
     kind = KINDS[name]
     denoiser, x, words = FlowDenoiser(kind.build()), normal(*kind.shape, seed=0), words_of(4)
     always, bank = SigmaRange(high=1.0, low=0.0), Bank()
-    technique = prompt_to_prompt(align_words(words, words), cross=always, self_attention=always)
+    technique = prompt_to_prompt(align_replace(words, words), cross=always, self_attention=always)
     ours, theirs = (Cond(kind.prompt(seed)) for seed in (1, 4))
     source = denoiser.edited(technique.record(bank))(x, SIGMA, ours)
     assert torch.equal(source, denoiser(x, SIGMA, ours))
@@ -409,7 +408,7 @@ def test_a_mask_that_does_not_fit_an_edits_tokens_is_refused():
         (lambda x, p: (x[..., :-1], p), "pieces of 2 x 2"),
         (lambda x, p: (x, Prompt(p.embedding[..., :16], p.added)), f"{TEXT} features"),
         (lambda x, p: (x, Prompt(p.embedding)), "must also carry pooled"),
-        (lambda x, p: (x, Prompt(p.embedding.expand(3, -1, -1), p.added)), "3 rows for 2 pictures"),
+        (lambda x, p: (x, Prompt(p.embedding.expand(3, -1, -1), p.added)), "3 rows for 2 images"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message, sd3, picture):
@@ -460,9 +459,9 @@ def test_null_text_lowers_its_losses_under_inference_mode(sd3, picture):
     assert all(p.grad is None for p in sd3.network.parameters())
 
 
-def job(denoiser: FlowDenoiser, prompt: Callable[[int], Prompt], picture: Tensor) -> Job:
+def job(denoiser: FlowDenoiser, prompt: Callable[[int], Prompt], picture: Tensor) -> EditJob:
     ours, theirs = (Cond(prompt(seed), prompt(2), 3.0) for seed in (1, 4))
-    return Job(denoiser, picture, SIGMAS, ours, theirs)
+    return EditJob(denoiser, picture, SIGMAS, ours, theirs)
 
 
 @pytest.mark.parametrize("method", [name for name, editor in EDITORS.items() if editor.uncond])
@@ -470,8 +469,8 @@ def test_what_works_on_the_unconditional_branch_is_refused_where_it_was_distille
     distilled, plain = (FlowDenoiser(tiny_flow.tiny_flux(guidance_embeds=has)) for has in (True, False))
     assert distilled.distilled and not plain.distilled
     with pytest.raises(ValueError, match="this model does not have: guidance was distilled"):
-        run_editor(method, job(distilled, flux_prompt, picture))
-    assert bool(torch.isfinite(run_editor(method, job(plain, flux_prompt, picture)).target).all())
+        EDITORS[method].edit(job(distilled, flux_prompt, picture))
+    assert bool(torch.isfinite(EDITORS[method].edit(job(plain, flux_prompt, picture)).target).all())
 
 
 def test_null_text_itself_refuses_a_distilled_model(picture):
@@ -492,6 +491,6 @@ def test_distilled_guidance_is_an_input_of_the_network(picture):
 def test_direct_editing_holds_the_source_on_a_distilled_model(picture):
     """Two distilled prompts, no classifier-free guidance: the source is the picture, the target is another."""
     flux = FlowDenoiser(tiny_flow.tiny_flux())
-    edited = run_editor("direct", Job(flux, picture, SIGMAS, Cond(flux_prompt(1)), Cond(flux_prompt(4))))
+    edited = EDITORS["direct"].edit(EditJob(flux, picture, SIGMAS, Cond(flux_prompt(1)), Cond(flux_prompt(4))))
     assert torch.equal(edited.source[-1], picture)
     assert bool(torch.isfinite(edited.target).all()) and not torch.allclose(edited.target, picture, atol=1e-3)

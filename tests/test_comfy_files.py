@@ -179,7 +179,7 @@ def test_saved_files_are_listed_with_what_they_tell(comfy_server: ComfyServer, s
     [
         ("../../user/x.trajectory.safetensors [input]", 400, "leads out of"),
         ("/etc/passwd", 400, "leads out of"),
-        ("x.safetensors [input]", 400, "no trajectory file"),
+        ("x.safetensors [input]", 400, "not a trajectory file"),
         ("x.trajectory.safetensors [temp]", 400, "not in ComfyUI's output or input folder"),
         ("absent.trajectory.safetensors [input]", 404, "There is no trajectory file"),
         ("torn.trajectory.safetensors [input]", 422, "truncated"),

@@ -8,7 +8,7 @@ from harness.events import ExecutionFailed
 from harness.graph import Graph
 from harness.server import ComfyServer, PromptRejected
 from harness.studio import Studio, error_of
-from latent_inversion.inversion_core.editors import EDITORS, GROUPS
+from latent_inversion.inversion_core.methods import EDITORS, GROUPS
 
 NEWEST = pytest.mark.newest_only(
     "what a method gives is the core's; that it runs on this ComfyUI, test_every_method_edits shows"
@@ -60,10 +60,6 @@ def edited_by(studio: Studio, name: str, **settings: Any) -> Any:
     return studio.graph.add(node, **given | {"trajectory": trajectory, "method": name} | settings)
 
 
-def along(family: str) -> list[str]:
-    return [name for name, e in EDITORS.items() if e.inversion is not None and family in e.families]
-
-
 def test_the_nodes_offer_every_method(comfy_server: ComfyServer) -> None:
     info = comfy_server.object_info()
     offered = {name for node in EDITS for name in info[node]["input"]["required"]["method"][1]["options"]}
@@ -95,7 +91,7 @@ def test_every_inversion_makes_a_trajectory_that_leads_back(comfy_server: ComfyS
 @pytest.mark.parametrize("model", [UNET, DIT])
 def test_every_method_edits(comfy_server: ComfyServer, model: str) -> None:
     studio = make(comfy_server, model)
-    names = [name for name in along("ve" if model == UNET else "rf") if name not in GROUPS["solvers"]]
+    names = [name for name in EDITORS if name not in FREE and name not in GROUPS["solvers"]]
     nodes = {name: studio.compare(edited_by(studio, name)[0], studio.latent) for name in names}
     given = {"model": studio.model, "latent": studio.latent, "source": studio.source, "target": studio.target}
     for name in FREE:

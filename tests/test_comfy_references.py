@@ -100,7 +100,10 @@ def test_a_garment_is_brought_to_the_regions_size_and_place(comfy_server: ComfyS
     ("wrong", "says"),
     [
         (lambda s: style(s, style=other(s, s.pair[2], steps=3)), "Invert both on the same noise levels"),
-        (lambda s: style(s, method="StyleID", layer=9), "met no attention call"),
+        (
+            lambda s: style(s, method="StyleID", layer=9),
+            "layer 9 on, but the last .* is 5. Set a smaller layer, such as 3",
+        ),
         (lambda s: garment(s, region=s.graph.add("SolidMask", value=1.0, width=64, height=64)), "The mask is 64 x 64"),
     ],
     ids=["another grid", "no such layer", "another size"],

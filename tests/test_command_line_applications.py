@@ -1,5 +1,6 @@
 """Style transfer and virtual try-on from the command line: the toybox's own pictures and a tiny model."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +71,11 @@ def test_a_style_by_words_and_by_a_picture_of_it(files, capsys):
     assert main([*given, *blank, *FAST]) == 0
     assert "a sketch of" in capsys.readouterr().out
     assert np.array_equal(np.asarray(Image.open("read.png")), np.asarray(Image.open("person.styled.png")))
-    assert main([*given[:-1], "shown.png", *FAST]) == 0
-    assert not np.array_equal(np.asarray(Image.open("shown.png")), np.asarray(Image.open("read.png")))
+    styled = [np.asarray(Image.open("read.png"))]
+    for method in ([], ["--method", "StyleID"]):
+        assert main([*given[:-1], "shown.png", *method, *FAST]) == 0
+        styled.append(np.asarray(Image.open("shown.png")))
+    assert not any(np.array_equal(*pair) for pair in combinations(styled, 2))
 
 
 def test_try_on_by_words_and_by_masks(files):
@@ -173,7 +177,7 @@ def test_attention_may_be_added_to_words(studio):
     making = Making(steps=3)
     plain = transferred(studio, [wish], [look], making=making)
     assert plain.targets == [caption(PERSON)]
-    for styling in (Styling(method="StyleID", layer=3), BY_ATTENTION):
+    for styling in (Styling(method="StyleID"), BY_ATTENTION):
         shown = transferred(studio, [wish], [look], styling=styling, making=making)
         assert shown.targets == plain.targets
         assert not torch.allclose(shown.edited.target, plain.edited.target, atol=1e-2)

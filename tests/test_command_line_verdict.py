@@ -12,8 +12,8 @@ from PIL import Image
 from harness import tiny_diffusion, tiny_flow
 from latent_inversion.command_line import main
 from latent_inversion.command_line.verdict import OUTCOMES, SENTENCES, of_clip, sentence, verdicts
-from latent_inversion.inversion_core.editors import EDITORS, Job
 from latent_inversion.inversion_core.loops.edit import Edited
+from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.quality.verdict import Outcome, judge, kind
 from latent_inversion.inversion_core.trajectory import Trajectory
 
@@ -109,7 +109,7 @@ def test_a_region_that_is_nowhere_is_a_mistake(photo: str, model: str, capsys: p
 def test_a_comparison_in_which_every_method_failed_fails(
     photo: str, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(job: Job, trajectory: Trajectory | None) -> Edited:
+    def refuse(job: EditJob, trajectory: Trajectory | None) -> Edited:
         raise ValueError("It does not fit.")
 
     for name in ("direct", "FlowEdit"):

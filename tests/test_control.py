@@ -10,15 +10,13 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
 from harness import conformance, tiny_diffusion, tiny_flow
+from harness.edits import edit
 from harness.prompts import normal
-from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.site import AttentionEdit
-from latent_inversion.inversion_core.attention.technique import Technique
+from latent_inversion.inversion_core.attention.technique import Pass, Technique
 from latent_inversion.inversion_core.backends.diffusers.control import Control
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
-from latent_inversion.inversion_core.loops.edit import edit
 from latent_inversion.inversion_core.loops.integrate import integrate, replay
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.schedules import leading
@@ -150,8 +148,8 @@ def test_source_and_target_may_have_different_controls(denoiser, networks, promp
     x0, sigmas = normal(1, 4, SIDE, SIDE, seed=7), leading(denoiser.table, STEPS)
     trajectory, seen = invert(INVERSIONS["ddim"], denoiser, x0, sigmas, Cond(prompts[0])), []
 
-    def watched(bank: Bank) -> AttentionEdit:
-        return conformance.pass_on(seen=seen)
+    passing = conformance.pass_on(seen=seen)
+    watched = Pass(passing.name, passing.where, lambda bank, *call: passing.apply(*call))
 
     def edited(source: Control | None, target: Control | None) -> Tensor:
         conds = [Cond(replace(prompts[0], control=c), prompts[1], 3.0) for c in (source, target)]
@@ -183,7 +181,7 @@ def test_null_text_under_a_control(denoiser, networks, prompts):
     [
         (lambda n: Control(n, hint(1, side=20)), r"3 channels of 20 x 20; this ControlNet takes 3 of 24 x 24"),
         (lambda n: Control(n, hint(1)[:, :1]), r"1 channels of 24 x 24; this ControlNet takes 3 of 24 x 24"),
-        (lambda n: Control(n, hint(1, rows=3)), "3 hints for 2 pictures"),
+        (lambda n: Control(n, hint(1, rows=3)), "3 hints for 2 images"),
     ],
 )
 def test_hints_that_do_not_fit_are_refused(denoiser, networks, prompts, x, control, message):

@@ -13,7 +13,7 @@ from latent_inversion.inversion_core.methods.flow_align import PULL, flow_align
 from latent_inversion.inversion_core.methods.flow_edit import flow_edit
 from latent_inversion.inversion_core.methods.uni_edit import uni_edit, uni_edit_mask
 from latent_inversion.inversion_core.paths import RF, VE
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques.local_blend import mask_blend
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
@@ -170,7 +170,7 @@ def test_the_two_states_share_their_noise(name, coupled, family):
 def control(tokens=5):
     words = PromptTokens(tuple(Word(str(i), (i,)) for i in range(1, 4)), tokens)
     whole = window(GRIDS["ve"][1], 0, 1)
-    return prompt_to_prompt(refine(words, words), cross=whole, self_attention=whole)
+    return prompt_to_prompt(align_refine(words, words), cross=whole, self_attention=whole)
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import AttentionNetwork, Mixture
-from latent_inversion.inversion_core.attention.site import AttentionEdit
-from latent_inversion.inversion_core.attention.technique import Reference, Technique
+from latent_inversion.inversion_core.attention.technique import Pass, Reference, Technique
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import Target, edit, edit_all
+from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.paths import RF, VE
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.solvers import euler
@@ -37,14 +37,14 @@ def guided(prompt):
 def controlled():
     tokens = PromptTokens(tuple(Word(str(i), (i,)) for i in range(1, 4)), 5)
     whole = window(SIGMAS, 0, 1)
-    return [prompt_to_prompt(refine(tokens, tokens), cross=whole, self_attention=whole)]
+    return [prompt_to_prompt(align_refine(tokens, tokens), cross=whole, self_attention=whole)]
 
 
 def test_targets_together_are_the_targets_one_by_one_at_the_price_of_one_source_pass():
     network, count, alone = AttentionNetwork(), Count(), Count()
     trajectory = inverted(network)
     targets = [Target(guided(TARGET), controlled()), Target(guided(OTHER), controlled()), Target(guided(OTHER))]
-    together = edit_all(trajectory, Counted(network, count), guided(SOURCE), targets, anchor=direct)
+    together = Edit(trajectory, Counted(network, count), guided(SOURCE), targets, anchor=direct).run()
     for target, edited in zip(targets, together, strict=True):
         one = edit(
             trajectory,
@@ -68,7 +68,7 @@ def test_a_target_may_have_its_own_network_and_step():
 
     count = Count()
     targets = [Target(guided(TARGET), step=watched, wrap=lambda d: Counted(d, count)), Target(guided(TARGET))]
-    own, plain = edit_all(trajectory, Mixture(), guided(SOURCE), targets)
+    own, plain = Edit(trajectory, Mixture(), guided(SOURCE), targets).run()
     assert torch.equal(own.target, plain.target)
     assert calls == SIGMAS[:-1].tolist() and count.evaluations == 2 * trajectory.steps
 
@@ -116,21 +116,16 @@ def test_the_velocity_to_a_noise_is_the_derivative_of_the_path(path):
 def from_reference(trajectory, seen):
     """Keys and values of self-attention from another picture."""
 
-    def record(bank):
-        def apply(attend, q, k, v, site):
-            seen.append(site.sigma)
-            bank.record("reference", site, k, v)
-            return attend(q, k, v)
+    def record(bank, attend, q, k, v, site):
+        seen.append(site.sigma)
+        bank.record("reference", site, k, v)
+        return attend(q, k, v)
 
-        return AttentionEdit("reference", lambda site: site.kind == "self", apply)
+    def inject(bank, attend, q, k, v, site):
+        return attend(q, *bank.recall("reference", site.on("cond")))
 
-    def inject(bank):
-        def apply(attend, q, k, v, site):
-            return attend(q, *bank.recall("reference", site.on("cond")))
-
-        return AttentionEdit("reference", lambda site: site.kind == "self", apply)
-
-    return Technique(inject=inject, reference=Reference(trajectory, Cond(SOURCE), record))
+    shown, used = (Pass("reference", lambda site: site.kind == "self", apply) for apply in (record, inject))
+    return Technique(inject=used, reference=Reference(trajectory, Cond(SOURCE), shown))
 
 
 def test_a_reference_is_shown_at_every_step_and_only_its_own_technique_sees_it():
@@ -138,7 +133,7 @@ def test_a_reference_is_shown_at_every_step_and_only_its_own_technique_sees_it()
     trajectory = inverted(network)
     trajectory = replace(trajectory, xs=replay(trajectory, network, Cond(SOURCE)).xs)
     other = replace(trajectory, xs=tuple(x.flip(0) for x in trajectory.xs))
-    own, plain, same = edit_all(
+    own, plain, same = Edit(
         trajectory,
         network,
         Cond(SOURCE),
@@ -147,7 +142,7 @@ def test_a_reference_is_shown_at_every_step_and_only_its_own_technique_sees_it()
             Target(Cond(SOURCE)),
             Target(Cond(SOURCE), [from_reference(trajectory, [])]),
         ],
-    )
+    ).run()
     assert seen == SIGMAS[:-1].tolist()
     assert torch.equal(same.target, plain.target) and not torch.allclose(own.target, plain.target, atol=1e-3)
 

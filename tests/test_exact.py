@@ -13,14 +13,14 @@ from harness.networks import Mixture
 from harness.odes import level, rms
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt
 from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
-from latent_inversion.inversion_core.editors import Job, run_editor
 from latent_inversion.inversion_core.files.storage import load_trajectory, save
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops import integrate as integration
 from latent_inversion.inversion_core.loops.integrate import integrate, opening, replay
+from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.schedules import flow_shift, karras, leading, scaled_linear_sigmas
-from latent_inversion.inversion_core.solvers import SOLVERS, Pair, bdia, edict, euler, o_belm
+from latent_inversion.inversion_core.solvers import SOLVERS, Coupled, bdia, edict, euler, o_belm
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Bound, Cond, Wrapper
 
@@ -88,7 +88,7 @@ def test_any_guidance_that_both_ways_share_will_do(name, guidance, family):
 def test_one_end_state_is_not_enough(name):
     path, sigmas = GRIDS["ve, even"]
     trajectory = invert(INVERSIONS[name], Mixture(path), picture(), sigmas, GUIDED)
-    alone = integrate(SOLVERS[trajectory.solver], Mixture(path), trajectory.xs[0], sigmas, GUIDED).xs
+    alone = integrate(SOLVERS[trajectory.solver].step, Mixture(path), trajectory.xs[0], sigmas, GUIDED).xs
     assert drift(alone, trajectory) > 1e-3
 
 
@@ -137,9 +137,9 @@ ROUNDED = {
 @pytest.mark.parametrize(("path", "sigmas"), [(VE, leading(TABLE, 50)), (RF, flow_shift(25))], ids=["ve", "rf"])
 @OVER_SCHEMES
 def test_states_of_fewer_bits_come_back_as_well_as_these_can(name, path, sigmas, dtype):
-    step = _Kept(SOLVERS[SCHEMES[name]], dtype)
+    step = _Kept(SOLVERS[SCHEMES[name]].step, dtype)
     x0 = step.kept(picture().double())
-    first = Pair(x0, len(sigmas) - 1) if name == "EDICT" else None
+    first = Coupled(x0, len(sigmas) - 1) if name == "EDICT" else None
     up = integrate(step, Mixture(path), x0, sigmas.flip(0), Cond(SOURCE), state=first)
     partners = tuple(state.partner for state in (first, *up.states))[::-1] if first else None
     trajectory = Trajectory(path, sigmas, up.xs[::-1], SCHEMES[name], partners)
@@ -280,7 +280,7 @@ def test_settings_that_cannot_be_inverted_are_refused():
 @OVER_SCHEMES
 def test_sampling_from_noise_starts_with_a_step_of_ddim(name):
     bound, x = Bound(Mixture(), GUIDED), 8 * picture().double()
-    after, _ = SOLVERS[SCHEMES[name]](bound, x, level(8), level(6), None)
+    after, _ = SOLVERS[SCHEMES[name]].step(bound, x, level(8), level(6), None)
     straight, _ = euler(bound, x, level(8), level(6), None)
     assert rms(after - straight) < (0.1 if name == "EDICT" else 1e-14)
 
@@ -289,6 +289,6 @@ def test_sampling_from_noise_starts_with_a_step_of_ddim(name):
 def test_an_edit_under_other_guidance_than_the_inversion_is_refused(name):
     path, sigmas = GRIDS["ve, even"]
     trajectory = invert(INVERSIONS[name], Mixture(path), picture(), sigmas, Cond(SOURCE))
-    job = Job(Mixture(path), picture(), sigmas, GUIDED, GUIDED)
+    job = EditJob(Mixture(path), picture(), sigmas, GUIDED, GUIDED)
     with pytest.raises(ValueError, match=r"inverted with, 1; the source's is 3\. Invert at 3"):
-        run_editor(name, job, trajectory)
+        EDITORS[name].edit(job, trajectory)

@@ -5,12 +5,12 @@ import itertools
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import Mixture
-from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor, trajectory_for
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.delta import delta_edit
-from latent_inversion.inversion_core.loops.edit import edit
 from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.methods.chord_edit import chord_edit
 from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.quality.metrics import Count, Counted
@@ -58,10 +58,10 @@ def test_turbo_edit_retraces_the_picture(family):
 @pytest.mark.parametrize(("weight", "prompt"), [(0.0, TARGET), (0.0, SOURCE), (1.5, SOURCE), (4.0, SOURCE)])
 def test_turbo_edit_without_weight_or_with_the_source_prompt_changes_nothing(family, weight, prompt):
     path, sigmas = GRIDS[family]
-    job = Job(Mixture(path), picture(), sigmas, Cond(SOURCE, EMPTY, 1.0), Cond(prompt, EMPTY, weight), strength=0.8)
-    assert largest(run_editor("TurboEdit", job, turbo(family)).target - picture()) < 1e-10
-    changed = Job(Mixture(path), picture(), sigmas, Cond(SOURCE, EMPTY), Cond(TARGET, EMPTY, 1.5), strength=0.8)
-    assert largest(run_editor("TurboEdit", changed, turbo(family)).target - picture()) > 0.1
+    job = EditJob(Mixture(path), picture(), sigmas, Cond(SOURCE, EMPTY, 1.0), Cond(prompt, EMPTY, weight), strength=0.8)
+    assert largest(EDITORS["TurboEdit"].edit(job, turbo(family)).target - picture()) < 1e-10
+    changed = EditJob(Mixture(path), picture(), sigmas, Cond(SOURCE, EMPTY), Cond(TARGET, EMPTY, 1.5), strength=0.8)
+    assert largest(EDITORS["TurboEdit"].edit(changed, turbo(family)).target - picture()) > 0.1
 
 
 def literal_turbo_edit(sigmas, xs_noise, weight):
@@ -140,5 +140,5 @@ def test_the_editors_edit_with_the_settings_that_they_name(name):
     editor, denoiser = EDITORS[name], Mixture()
     settings = editor.settings["ve"]
     grid, target = trailing(TABLE, settings.steps), Cond(TARGET, EMPTY, settings.guidance)
-    job = Job(denoiser, picture(), grid, Cond(SOURCE), target, strength=settings.strength)
-    assert largest(run_editor(name, job, trajectory_for(editor, job)).target - picture()) > 0.1
+    job = EditJob(denoiser, picture(), grid, Cond(SOURCE), target, strength=settings.strength)
+    assert largest(EDITORS[name].edit(job, editor.invert(job)).target - picture()) > 0.1

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from harness.networks import Mixture
-from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor, trajectory_for
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
-from latent_inversion.inversion_core.inversions.rf_inversion import RfInversion, controlled, drawn_to
+from latent_inversion.inversion_core.inversions.rf_inversion import RfInversion, drawn_to
 from latent_inversion.inversion_core.loops.integrate import integrate
+from latent_inversion.inversion_core.methods import EDITORS, EditJob
+from latent_inversion.inversion_core.methods.rf_inversion import controlled
 from latent_inversion.inversion_core.paths import RF, VE, velocity
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.solvers import euler
@@ -128,10 +129,10 @@ def test_the_editor_inverts_without_a_prompt_and_holds_the_first_quarter(family)
     path, sigmas = GRIDS[family]
     guided = [Cond(prompt, EMPTY, 3.0) for prompt in (SOURCE, TARGET)]
     asked = []
-    job = Job(Asked(Mixture(path), asked), picture(), sigmas, *guided, seed=4)
-    trajectory = trajectory_for(EDITORS["RF-Inversion"], job)
+    job = EditJob(Asked(Mixture(path), asked), picture(), sigmas, *guided, seed=4)
+    trajectory = EDITORS["RF-Inversion"].invert(job)
     assert asked == [0.0] * trajectory.steps
-    edited = run_editor("RF-Inversion", job, trajectory).target
+    edited = EDITORS["RF-Inversion"].edit(job, trajectory).target
     network = controlled(Mixture(path), picture(), active=window(sigmas, 0, 0.25), eta=0.9)
     assert torch.equal(edited, integrate(euler, network, trajectory.xs[0], sigmas, guided[1]).xs[-1])
     free = integrate(euler, Mixture(path), trajectory.xs[0], sigmas, guided[1]).xs[-1]

@@ -7,12 +7,12 @@ import torch
 
 from harness.networks import AttentionNetwork, Mixture
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
-from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.negative_prompt import negative_prompt
 from latent_inversion.inversion_core.methods.prox_npi import PULL_BELOW, hard_threshold, prox_npi, soft_threshold
 from latent_inversion.inversion_core.paths import RF, VE
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
 from latent_inversion.inversion_core.types import Cond
@@ -38,13 +38,13 @@ def edited(family, target, *, techniques=(), denoiser=None, wrap=None, **setting
     trajectory = inverted(denoiser, family)
     cond = negative_prompt(Cond(target, EMPTY, 7.5), Cond(SOURCE))
     wrap = prox_npi(trajectory, **settings) if wrap is None else None
-    return edit_all(trajectory, denoiser, Cond(SOURCE), [Target(cond, techniques, wrap)])[0]
+    return Edit(trajectory, denoiser, Cond(SOURCE), [Target(cond, techniques, wrap)]).run()[0]
 
 
 def controlled(family):
     tokens = PromptTokens(tuple(Word(str(i), (i,)) for i in range(1, 4)), 5)
     whole = window(GRIDS[family][1], 0, 1)
-    return [prompt_to_prompt(refine(tokens, tokens), cross=whole, self_attention=whole)]
+    return [prompt_to_prompt(align_refine(tokens, tokens), cross=whole, self_attention=whole)]
 
 
 @FAMILIES

@@ -1,6 +1,6 @@
 """Prompt-to-Prompt and word maps where words and picture share one attention call: against maps that are written out."""
 
-from dataclasses import replace as replace_site
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.maps import clearest, legible, mean_maps, record_maps, word_maps
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site
 from latent_inversion.inversion_core.loops.edit import edits_of
-from latent_inversion.inversion_core.prompts.tokens import refine, replace
+from latent_inversion.inversion_core.prompts.tokens import align_refine, align_replace
 from latent_inversion.inversion_core.techniques.injection import inject_keys_values
 from latent_inversion.inversion_core.techniques.local_blend import local_blend
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import coarse, prompt_to_prompt
@@ -43,7 +43,7 @@ def run(technique, source, target, at, at_source=None):
 
 
 @pytest.mark.parametrize("text_first", [True, False])
-@pytest.mark.parametrize("mode", [refine, replace])
+@pytest.mark.parametrize("mode", [align_refine, align_replace])
 @pytest.mark.parametrize("self_attention", [ALWAYS, NEVER], ids=["self", "no self"])
 @pytest.mark.parametrize("cross", [ALWAYS, NEVER], ids=["cross", "no cross"])
 @pytest.mark.parametrize("lengths", [(12, 12), (12, 9)], ids=str)
@@ -89,7 +89,7 @@ def test_equal_prompts_give_the_sources_rows_and_one_call_each(text_first):
         return explicit_attention(q, k, v)
 
     at, bank = site(12, text_first=text_first), Bank()
-    technique = prompt_to_prompt(replace(words, words), cross=ALWAYS, self_attention=ALWAYS)
+    technique = prompt_to_prompt(align_replace(words, words), cross=ALWAYS, self_attention=ALWAYS)
     technique.record(bank).apply(explicit_attention, *source, at)
     out = technique.inject(bank).apply(counted, *source, at)
     torch.testing.assert_close(out, explicit_attention(*source), rtol=1e-5, atol=1e-6)
@@ -115,7 +115,7 @@ def test_a_words_map_is_that_of_the_word_under_edits_that_bring_values(text_firs
 
 def test_a_call_outside_both_windows_is_bit_identical_to_none():
     words, source, target = tokens("a cat", 12), qkv(1, 12 + IMAGE), qkv(2, 12 + IMAGE)
-    technique = prompt_to_prompt(replace(words, words), cross=NEVER, self_attention=NEVER, weights={"cat": 3.0})
+    technique = prompt_to_prompt(align_replace(words, words), cross=NEVER, self_attention=NEVER, weights={"cat": 3.0})
     assert torch.equal(run(technique, source, target, site(12, text_first=False)), explicit_attention(*target))
 
 
@@ -124,22 +124,22 @@ def test_which_joint_calls_give_their_shapes_is_a_choice():
     words, source, target = tokens("a cat", 12), qkv(1, 12 + IMAGE), qkv(2, 12 + IMAGE)
     both = {"cross": ALWAYS, "self_attention": ALWAYS}
     kept = run(
-        prompt_to_prompt(replace(words, words), **both, self_where=lambda at: False),
+        prompt_to_prompt(align_replace(words, words), **both, self_where=lambda at: False),
         source,
         target,
         site(12, text_first=True),
     )
-    plain = prompt_to_prompt(replace(words, words), cross=ALWAYS, self_attention=NEVER)
+    plain = prompt_to_prompt(align_replace(words, words), cross=ALWAYS, self_attention=NEVER)
     assert torch.equal(kept, run(plain, source, target, site(12, text_first=True)))
 
 
 def test_a_prompt_of_another_length_than_the_networks_is_refused():
     words, source, target = tokens("a cat", 12), qkv(1, 12 + IMAGE), qkv(2, 12 + IMAGE)
-    technique = prompt_to_prompt(replace(tokens("a cat", 11), words), cross=ALWAYS, self_attention=NEVER)
+    technique = prompt_to_prompt(align_replace(tokens("a cat", 11), words), cross=ALWAYS, self_attention=NEVER)
     with pytest.raises(ValueError, match="aligned over 11 tokens, but the network attends to 12 of text"):
         run(technique, source, target, site(12, text_first=True))
     with pytest.raises(ValueError, match="over 10 tokens"):
-        record_maps(Bank(), "m", [(1,)], 10).apply(explicit_attention, *target, site(12, text_first=True))
+        record_maps("m", [(1,)], 10)(Bank()).apply(explicit_attention, *target, site(12, text_first=True))
 
 
 @pytest.mark.parametrize("text_first", [True, False])
@@ -174,7 +174,7 @@ def test_words_are_read_in_the_published_blocks_of_a_network_that_is_known():
     flux = clearest([*names("double", 19), *names("single", 38)])
     assert [n for n in range(19) if flux(at(f"double.{n}"))] == [11, 12, 14, 17, 18]
     assert not any(flux(at(f"single.{n}")) for n in range(38))
-    assert not flux(replace_site(at("double.18"), branch="uncond"))
+    assert not flux(replace(at("double.18"), branch="uncond"))
     for blocks in (names("double", 4), ["input.1.0"], [*names("double", 19), *names("single", 37)]):
         assert all(clearest(blocks)(at(block)) for block in names("double", 4))
 
@@ -205,7 +205,7 @@ def test_edits_inside_control_see_all_rows_and_change_nothing_of_it(text_first):
         rows.append(q.shape[2])
         return attend(q, k, v)
 
-    alignment = refine(words, tokens("a photo of a dog", 12))
+    alignment = align_refine(words, tokens("a photo of a dog", 12))
     technique = prompt_to_prompt(alignment, cross=ALWAYS, self_attention=ALWAYS)
     bank = Bank()
     technique.record(bank).apply(explicit_attention, *source, at)
@@ -213,3 +213,31 @@ def test_edits_inside_control_see_all_rows_and_change_nothing_of_it(text_first):
     chained = EditedCall((technique.inject(bank), AttentionEdit("inner", lambda at: True, inner)))
     torch.testing.assert_close(chained.attend(explicit_attention, *target, [at]), alone, rtol=1e-5, atol=1e-6)
     assert set(rows) == {12 + IMAGE}
+
+
+@pytest.mark.parametrize("text_first", [True, False])
+@pytest.mark.parametrize("mode", [align_refine, align_replace])
+@pytest.mark.parametrize("self_attention", [ALWAYS, NEVER], ids=["self", "no self"])
+def test_values_that_an_edit_inside_brings_count_once(self_attention, mode, text_first):
+    """A style shown beside the picture: its columns come, like the picture's own, from the source or from the target."""
+    words, source, target = tokens("a photo of a cat", 12), qkv(1, 12 + IMAGE), qkv(2, 12 + IMAGE)
+    at, bank, (_, k_style, v_style) = site(12, text_first=text_first), Bank(), qkv(3, IMAGE)
+
+    def beside(k):
+        return torch.cat([k, k_style], 2)
+
+    def style(attend, q, k, v, site):
+        return attend(q, beside(k), torch.cat([v, v_style], 2))
+
+    alignment = mode(words, tokens("a photo of a big dog", 12))
+    technique = prompt_to_prompt(alignment, cross=ALWAYS, self_attention=self_attention)
+    technique.record(bank).apply(explicit_attention, *source, at)
+    chained = EditedCall((technique.inject(bank), AttentionEdit("style", lambda at: True, style)))
+    out = chained.attend(explicit_attention, *target, [at])
+
+    a_s, a_t = (attention_map(q[:, :, at.image], beside(k)) for q, k, _ in (source, target))
+    wanted = (a_s if self_attention is ALWAYS else a_t).clone()
+    text = slice(at.text.start, at.text.stop)
+    wanted[..., text] = a_s[..., text] @ alignment.matrix + (1 - alignment.taken) * a_t[..., text]
+    values = torch.cat([target[2], v_style], 2)
+    torch.testing.assert_close(out[:, :, at.image], wanted @ values, rtol=1e-4, atol=1e-5)

@@ -89,3 +89,11 @@ def test_the_server_serves_them(comfy_server: ComfyServer) -> None:
     for language in ("en", *TOOL.LANGUAGES):
         own = TOOL.read(TOOL.LOCALES / language / "nodeDefs.json")
         assert all(served[language]["nodeDefs"][name] == node for name, node in own.items())
+
+
+def test_a_composed_text_is_translated_by_its_sentences_and_its_names_stay() -> None:
+    catalogue = {"ddim: the rule.": "ddim：规则。", "h-Edit: freer.": "h-Edit：更自由。", "They are:": "可选："}
+    assert TOOL.translated("ddim: the rule. h-Edit: freer.", catalogue, "zh") == "ddim：规则。h-Edit：更自由。"
+    assert TOOL.translated("ddim: the rule. h-Edit: freer.", catalogue, "fr") == "ddim：规则。 h-Edit：更自由。"
+    assert TOOL.translated("They are:\nddim, h-Edit", catalogue, "zh") == "可选：\nddim, h-Edit"
+    assert TOOL.translated("ddim: the rule. new: unknown.", catalogue, "zh") == "ddim：规则。new: unknown."

@@ -5,16 +5,17 @@ import math
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import AttentionNetwork, Mixture
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.edit import unanchored
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.negative_prompt import negative_prompt
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.methods.with_null_text import with_null_text
 from latent_inversion.inversion_core.paths import RF, VE
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine
 from latent_inversion.inversion_core.quality.metrics import Count, Counted
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
@@ -69,7 +70,7 @@ def test_start_keeps_the_early_part_of_the_trajectory():
 def test_direct_with_prompt_to_prompt_costs_three_evaluations_a_step():
     tokens = PromptTokens(tuple(Word(str(i), (i,)) for i in range(1, 4)), 5)
     whole = window(SIGMAS, 0, 1)
-    technique = prompt_to_prompt(refine(tokens, tokens), cross=whole, self_attention=whole)
+    technique = prompt_to_prompt(align_refine(tokens, tokens), cross=whole, self_attention=whole)
     trajectory = inverted(AttentionNetwork())
     costs = {}
     for name, anchor, techniques in (

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from harness import tiny_diffusion
+from harness.edits import edit
 from harness.networks import AttentionNetwork
 from harness.prompts import normal
 from latent_inversion.inversion_core.attention.bank import Bank
@@ -12,7 +13,7 @@ from latent_inversion.inversion_core.backends.diffusers.denoiser import Diffuser
 from latent_inversion.inversion_core.backends.diffusers.features import decoder_layers, layer_of
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.edit import unanchored
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.schedules import leading, window
 from latent_inversion.inversion_core.techniques.plug_and_play import plug_and_play

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import Mixture
+from latent_inversion.inversion_core.applications.compare import compare, fitting
 from latent_inversion.inversion_core.applications.diff_edit import diff_edit_mask
-from latent_inversion.inversion_core.editors import Job
-from latent_inversion.inversion_core.editors.compare import compare, fitting
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.edit import unanchored
+from latent_inversion.inversion_core.methods import EditJob
 from latent_inversion.inversion_core.methods.uni_edit import uni_edit_mask
 from latent_inversion.inversion_core.progress import Progress, within
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
@@ -43,7 +44,7 @@ def test_a_comparison_is_one_run_that_never_goes_back():
         settings.append(wanted)
         return Cond(SOURCE, EMPTY, wanted.source_guidance), Cond(TARGET, EMPTY, wanted.guidance)
 
-    job = Job(Mixture(), X0, SIGMAS, Cond(SOURCE), GUIDED, on_step=seen.append)
+    job = EditJob(Mixture(), X0, SIGMAS, Cond(SOURCE), GUIDED, on_step=seen.append)
     names = fitting(Mixture())
     list(compare(job, names, conds))
     places = [progress.done for progress in seen]

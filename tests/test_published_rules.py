@@ -12,10 +12,11 @@ from harness.shared_norms import both_normalised
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
-from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.inversions import INVERSIONS, Inversion, invert
 from latent_inversion.inversion_core.inversions.ode import Ode
-from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import replay
+from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.methods.ledits import Concept, ledits
 from latent_inversion.inversion_core.methods.negative_prompt import negative_prompt
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
@@ -35,6 +36,32 @@ SOURCE, TARGET, EMPTY = torch.full((1, 5, 4), 0.6), torch.full((1, 5, 4), -0.5),
 
 def picture(rows=1, side=8):
     return torch.randn(rows, 4, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def closed_as_published(mask):
+    """A mask `[rows, columns]` grown by 2 places and shrunk by as many; what lies outside of it counts for nothing."""
+    rows, columns = mask.shape
+    for extreme in (torch.max, torch.min):
+        near = [[mask[max(i - 2, 0) : i + 3, max(j - 2, 0) : j + 3] for j in range(columns)] for i in range(rows)]
+        mask = torch.stack([torch.stack([extreme(places) for places in row]) for row in near])
+    return mask
+
+
+def steer_flow_as_published(xs, sigmas, *, guidance, alpha):
+    """The way back of SteerFlow's code for SD3, one picture after the other."""
+    ends = []
+    for x, *path in zip(xs[0], *xs, strict=True):
+        for t, t_next, before, after in zip(sigmas, sigmas[1:], path, path[1:], strict=False):
+            v_source = (after - before) / (t_next - t)
+            v_empty, v_cond = ((x - Mixture(RF)(x[None], t, Cond(prompt))[0]) / t for prompt in (EMPTY, TARGET))
+            v_target = v_empty + guidance * (v_cond - v_empty)
+            cosine = (v_target * v_source).sum() / (v_target.norm() * v_source.norm())
+            size = (v_cond - v_source).square().sum(0).sqrt()
+            low, high = size.quantile(0.05), size.quantile(0.95)
+            mask = closed_as_published(1 / (1 + (-15 * ((size - low) / (high - low + 1e-8) - 0.5)).exp()))
+            x = x + (t_next - t) * (v_source + mask * (1 - t_next**alpha) * cosine * (v_target - v_source))
+        ends.append(x)
+    return torch.stack(ends)
 
 
 def null_text_as_published(xs, sigmas, *, guidance, inner_steps):
@@ -119,7 +146,7 @@ def test_prox_npi_is_the_published_code():
     x0 = picture().double()
     trajectory = invert(INVERSIONS["ddim"], Mixture(), x0, sigmas, Cond(SOURCE))
     cond = negative_prompt(Cond(target, EMPTY, 5.0), Cond(SOURCE))
-    ours = edit_all(trajectory, Mixture(), Cond(SOURCE), [Target(cond, wrap=prox_npi(trajectory))])[0].target
+    ours = Edit(trajectory, Mixture(), Cond(SOURCE), [Target(cond, wrap=prox_npi(trajectory))]).run()[0].target
     theirs = prox_npi_as_published(trajectory, target, guidance=5.0, quantile=0.7, rate=0.1)
     assert torch.allclose(ours, theirs, atol=1e-9)
     assert not torch.allclose(ours, prox_npi_as_published(trajectory, target, guidance=5.0, quantile=0.7, rate=0.0))
@@ -153,7 +180,7 @@ def test_renoise_averages_the_last_two_predictions_once():
     x0 = picture().double()
     theirs = renoise_as_published(x0, sigmas, iterations=9)
     to_the_end = Ode(undo(euler, tolerance=1e-30, iterations=9, ended=averaged), "euler")
-    ours = invert(to_the_end, Counted(Mixture(), count), x0, sigmas, Cond(SOURCE))
+    ours = invert(Inversion("ReNoise to the end", to_the_end, ""), Counted(Mixture(), count), x0, sigmas, Cond(SOURCE))
     assert torch.allclose(ours.xs[0], theirs, rtol=1e-9)
     assert count.evaluations == 5 * 11, "ten of the published step, and one that says what is left"
     stopped = invert(INVERSIONS["ReNoise"], Mixture(), x0, sigmas, Cond(SOURCE))
@@ -284,6 +311,16 @@ def test_local_blend_reads_the_five_maps_of_a_quarter_of_the_latents_size():
     assert torch.equal(kept, (mask / mask.max() > 0.3).float()) and 0.05 < float(kept.mean()) < 0.95
     other = technique.blend(torch.ones(1, 4, 24, 24), torch.zeros(1, 4, 24, 24), 1.0, bank, None)[0][0, 0]
     assert 0 < float(other.mean()) < 1, "where no map has that size all are read"
+
+
+def test_steer_flow_moves_by_the_published_rule():
+    sigmas = torch.linspace(1, 0, 11, dtype=torch.float64)
+    job = EditJob(Mixture(RF), picture(2).double(), sigmas, Cond(SOURCE), Cond(TARGET, EMPTY, 6.5))
+    trajectory = EDITORS["SteerFlow"].invert(job)
+    published = steer_flow_as_published(trajectory.xs, sigmas, guidance=6.5, alpha=5.0)
+    edited = EDITORS["SteerFlow"].edit(job, trajectory).target
+    torch.testing.assert_close(edited, published, rtol=1e-9, atol=1e-9)
+    assert (edited - job.x0).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("path", [VE, RF], ids=["ve", "rf"])

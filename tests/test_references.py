@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.networks import AttentionNetwork, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.reference import adain, latent_adain
@@ -14,13 +15,20 @@ from latent_inversion.inversion_core.attention.weighted import weighted
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.delta import delta_edit
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.edit import unanchored
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.flow_edit import flow_edit
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas, window
 from latent_inversion.inversion_core.techniques.garment import Worn, garment_attention, garment_statistics
 from latent_inversion.inversion_core.techniques.style_aligned import Sharing, style_aligned
-from latent_inversion.inversion_core.techniques.style_id import Injection, style_id, styled
+from latent_inversion.inversion_core.techniques.style_id import (
+    LAYER,
+    Injection,
+    check_layer,
+    first_layer,
+    match_style,
+    style_id,
+)
 from latent_inversion.inversion_core.types import Cond
 
 SIGMAS = leading(scaled_linear_sigmas(), 6)
@@ -107,13 +115,13 @@ def test_the_picture_itself_as_style_with_its_own_queries_is_the_source():
 
 
 def test_style_id_starts_from_the_styles_statistics():
-    moved = styled(PICTURE.xs[0], ANOTHER.xs[0])
+    moved = match_style(PICTURE.xs[0], ANOTHER.xs[0])
     for row in moved:
         assert torch.allclose(row.mean((1, 2)), ANOTHER.xs[0][0].mean((1, 2)), atol=1e-4)
         assert torch.allclose(row.std((1, 2)), ANOTHER.xs[0][0].std((1, 2)), rtol=1e-3)
-    assert torch.allclose(styled(PICTURE.xs[0], PICTURE.xs[0]), PICTURE.xs[0], atol=1e-5)
+    assert torch.allclose(match_style(PICTURE.xs[0], PICTURE.xs[0]), PICTURE.xs[0], atol=1e-5)
     begun = style_id(ANOTHER, Cond(OTHER), active=NEVER, layer=0)
-    assert torch.equal(begun.begin(PICTURE.xs[2], float(SIGMAS[2])), styled(PICTURE.xs[2], ANOTHER.xs[2]))
+    assert torch.equal(begun.begin(PICTURE.xs[2], float(SIGMAS[2])), match_style(PICTURE.xs[2], ANOTHER.xs[2]))
     assert not torch.allclose(edited(begun), edited(), atol=1e-3)
 
 
@@ -229,6 +237,17 @@ def test_style_id_acts_on_the_decoder_from_its_layer_on():
     ]:
         assert where(Site("b", kind, "cond", 1.0, (1, 6, 6), range(0), layer=layer)) is acts
     assert where(JOINT)
+
+
+@pytest.mark.parametrize(
+    ("layers", "first"), [(range(3, 12), LAYER), (range(6), 3), ([], LAYER)], ids=["SD 1", "SDXL, the toybox", "none"]
+)
+def test_style_id_begins_at_a_layer_that_the_decoder_has(layers, first):
+    assert first_layer(layers) == first
+    check_layer(first, layers)
+    if layers:
+        with pytest.raises(ValueError, match=f"last layer .* is {max(layers)}. Set a smaller layer, such as {first}"):
+            check_layer(12, layers)
 
 
 def test_a_method_without_a_trajectory_refuses_a_reference():

@@ -13,7 +13,7 @@ from transformers import CLIPTokenizer
 from latent_inversion.inversion_core.backends.diffusers.text import TextEncoder
 from latent_inversion.inversion_core.prompts.script import folded, occurrences, words_of
 from latent_inversion.inversion_core.prompts.spelling import LETTERS
-from latent_inversion.inversion_core.prompts.tokens import joined, refine, words_of_pieces
+from latent_inversion.inversion_core.prompts.tokens import align_refine, joined, words_of_pieces
 from latent_inversion.toybox.weights import TOKENIZER
 
 SPELLED = {byte: letter for letter, byte in LETTERS.items()}
@@ -131,7 +131,7 @@ def test_what_one_encoder_does_not_know_is_still_cut_by_the_other():
 
 def test_words_in_two_writings_are_one_word_to_an_alignment():
     source, target = "ein Mädchen", unicodedata.normalize("NFD", "ein MÄDCHEN")
-    alignment = refine(*(words_of_pieces(in_bytes(text), 40, text) for text in (source, target)))
+    alignment = align_refine(*(words_of_pieces(in_bytes(text), 40, text) for text in (source, target)))
     girl = alignment.target.columns_of("Mädchen")
     assert alignment.taken[list(girl)].all()
     assert alignment.matrix[list(alignment.source.columns_of("Mädchen"))].sum() > 0

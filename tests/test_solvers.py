@@ -58,8 +58,8 @@ SOLVER_TABLE = {
 
 UNMIXED, UNDAMPED = edict(mixing=1.0), bdia(gamma=1.0)
 ORDERS = [
-    *((name, SOLVERS[name], promise.order, False) for name, promise in SOLVER_TABLE.items() if promise.order),
-    *((name, SOLVERS[name], promise.up, True) for name, promise in SOLVER_TABLE.items() if promise.up),
+    *((name, SOLVERS[name].step, promise.order, False) for name, promise in SOLVER_TABLE.items() if promise.order),
+    *((name, SOLVERS[name].step, promise.up, True) for name, promise in SOLVER_TABLE.items() if promise.up),
     ("ddim inverse", ddim_inverse, 1, True),
     ("uni_inv", uni_inv, 1, True),
     ("edict unmixed", UNMIXED, 1, True),
@@ -87,7 +87,7 @@ def test_order(step, expected, up, path):
 @pytest.mark.parametrize("name", SOLVER_TABLE)
 def test_evaluations_per_step(name, up):
     count, promise = Count(), SOLVER_TABLE[name]
-    end(SOLVERS[name], Counted(Mixture(), count), grid(VE, 10, up=up), start(1.0 if up else 8.0))
+    end(SOLVERS[name].step, Counted(Mixture(), count), grid(VE, 10, up=up), start(1.0 if up else 8.0))
     assert count.evaluations == 10 * promise.evaluations + promise.first
 
 
@@ -119,10 +119,10 @@ def test_uni_inv_undoes_euler_to_second_order_or_better(path):
 @pytest.mark.parametrize("name", [name for name, promise in SOLVER_TABLE.items() if promise.alone and promise.order])
 def test_undo_retraces_each_solver(name, path):
     sigmas = grid(path, 10)
-    up = undo(SOLVERS[name], tolerance=1e-12, iterations=60)
+    up = undo(SOLVERS[name].step, tolerance=1e-12, iterations=60)
     walk = integrate(up, Mixture(path), start(), sigmas.flip(0), Cond(PROMPT))
     assert all(state.converged for state in walk.states)
-    assert (end(SOLVERS[name], Mixture(path), sigmas, walk.xs[-1]) - start()).abs().max() < 1e-9
+    assert (end(SOLVERS[name].step, Mixture(path), sigmas, walk.xs[-1]) - start()).abs().max() < 1e-9
 
 
 def test_fireflow_is_midpoint_with_the_last_slope():

@@ -8,11 +8,12 @@ import torch
 from einops import rearrange
 from torch.nn.functional import scaled_dot_product_attention
 
+from harness.edits import edit
 from harness.networks import AttentionNetwork, Mixture, Prompted, attention_map
 from latent_inversion.inversion_core.attention.site import AttentionEdit, Site
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import Target, edit, edit_all
+from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.ledits import Concept, at_least, ledits, smooth
 from latent_inversion.inversion_core.paths import RF, VE
@@ -145,7 +146,7 @@ def test_two_concepts_act_at_once_each_in_its_own_place():
     trajectory = inverted("ve", Cond(NOTHING), denoiser=Regions())
     wraps = [ledits([left]), ledits([right]), ledits([left, right])]
     targets = [Target(Cond(NOTHING), wrap=wrap) for wrap in wraps]
-    results = edit_all(trajectory, Regions(), Cond(NOTHING), targets, anchor=direct)
+    results = Edit(trajectory, Regions(), Cond(NOTHING), targets, anchor=direct).run()
     one, two, both = (result.target - picture() for result in results)
     changed = [set((change.abs().amax((0, 1, 2)) > 1e-9).nonzero().flatten().tolist()) for change in (one, two, both)]
     assert changed == [{1, 2}, {11, 12, 13, 14}, {1, 2, 11, 12, 13, 14}]

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from harness.edits import edit
 from harness.networks import Mixture
 from latent_inversion.inversion_core.files import headers, storage
 from latent_inversion.inversion_core.files.storage import (
@@ -26,7 +27,6 @@ from latent_inversion.inversion_core.files.storage import (
 )
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit
 from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.inversion_core.schedules import leading, scaled_linear_sigmas
 from latent_inversion.inversion_core.trajectory import NullText, Provenance, Trajectory

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.prompts import tokens
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, joined, refine, replace, words_of_pieces
+from latent_inversion.inversion_core.prompts.tokens import (
+    PromptTokens,
+    align_refine,
+    align_replace,
+    joined,
+    words_of_pieces,
+)
 
 
 def answers(alignment, text):
@@ -43,28 +49,28 @@ def test_columns_of_finds_every_occurrence_and_phrases():
 
 def test_identical_prompts_align_to_the_identity():
     prompt = tokens("a cat*2 in a hat")
-    for mode in (refine, replace):
+    for mode in (align_refine, align_replace):
         alignment = mode(prompt, prompt)
         assert torch.equal(alignment.matrix, torch.eye(16)) and alignment.taken.all()
 
 
 def test_words_after_a_longer_swap_answer_to_their_own():
     """The published mapper shifts these: one token became three, and what follows must move by two."""
-    alignment = replace(tokens("a cat on grass"), tokens("a porcupine*3 on grass"))
+    alignment = align_replace(tokens("a cat on grass"), tokens("a porcupine*3 on grass"))
     assert answers(alignment, "porcupine") == [[2], [2], [2]]
     assert alignment.matrix[2, 2:5].tolist() == pytest.approx([1 / 3] * 3)
     assert answers(alignment, "on") == [[3]] and answers(alignment, "grass") == [[4]]
 
 
 def test_a_shorter_swap_gathers_the_attention_of_all_its_tokens():
-    alignment = replace(tokens("a porcupine*3 on grass"), tokens("a cat on grass"))
+    alignment = align_replace(tokens("a porcupine*3 on grass"), tokens("a cat on grass"))
     assert answers(alignment, "cat") == [[2, 3, 4]]
     assert alignment.matrix[:, 2].sum() == 3
     assert answers(alignment, "grass") == [[6]]
 
 
 def test_repeated_words_answer_to_the_right_occurrence():
-    alignment = refine(tokens("a cat and a dog"), tokens("a cat and a big brown dog"))
+    alignment = align_refine(tokens("a cat and a dog"), tokens("a cat and a big brown dog"))
     assert alignment.matrix[4].nonzero().flatten().tolist() == [4]
     assert answers(alignment, "dog") == [[5]]
     assert answers(alignment, "big") == [[]] and alignment.taken[5] == 0
@@ -72,16 +78,16 @@ def test_repeated_words_answer_to_the_right_occurrence():
 
 def test_refine_leaves_swapped_words_their_own_attention_and_replace_does_not():
     source, target = tokens("a black cat"), tokens("a white cat")
-    assert refine(source, target).taken[2] == 0
-    assert answers(replace(source, target), "white") == [[2]]
+    assert align_refine(source, target).taken[2] == 0
+    assert answers(align_replace(source, target), "white") == [[2]]
 
 
 def test_deleted_words_are_dropped():
-    alignment = refine(tokens("a cat wearing red glasses in snow"), tokens("a cat in snow"))
+    alignment = align_refine(tokens("a cat wearing red glasses in snow"), tokens("a cat in snow"))
     assert answers(alignment, "in") == [[6]] and answers(alignment, "snow") == [[7]]
 
 
-@pytest.mark.parametrize("mode", [refine, replace])
+@pytest.mark.parametrize("mode", [align_refine, align_replace])
 @pytest.mark.parametrize(
     ("source", "target"),
     [
@@ -107,7 +113,7 @@ def test_a_prompt_of_more_chunks_answers_where_the_other_one_has_columns():
     """CLIP's chunks of 8 columns: their starts and ends answer to each other, and what the source lacks keeps its own attention."""
     short = words_of_pieces({1: "a</w>", 2: "cat</w>"}, 8)
     long = words_of_pieces({n: f"w{n}</w>" for n in (1, 2, 3, 4, 5, 6, 9)}, 16)
-    longer = refine(short, long)
+    longer = align_refine(short, long)
     assert {t: longer.matrix[:, t].nonzero().flatten().tolist() for t in (0, 7, 8, 10, 11)} == {
         0: [0],
         7: [7],
@@ -115,24 +121,24 @@ def test_a_prompt_of_more_chunks_answers_where_the_other_one_has_columns():
         10: [3],
         11: [],
     }
-    shorter = refine(long, short)
+    shorter = align_refine(long, short)
     assert [shorter.matrix[:, t].nonzero().flatten().tolist() for t in range(3, 8)] == [[10], [4], [5], [6], [7]]
-    assert torch.equal(refine(long, long).matrix, torch.eye(16))
+    assert torch.equal(align_refine(long, long).matrix, torch.eye(16))
 
 
 def test_a_template_behind_the_words_answers_to_itself():
     """Nothing fills Qwen's prompts up: all of them end with the same columns, wherever those lie."""
     short, long = (words_of_pieces({n: f"Ġw{n}" for n in range(size)}, size + 5) for size in (2, 4))
     for source, target in ((short, long), (long, short)):
-        alignment = refine(source, target)
+        alignment = align_refine(source, target)
         ends = range(source.length - 5, source.length), range(target.length - 5, target.length)
         assert [alignment.matrix[:, t].nonzero().flatten().tolist() for t in ends[1]] == [[s] for s in ends[0]]
 
 
 def test_empty_prompts_align():
     empty = PromptTokens((), 16)
-    assert refine(empty, empty).taken.all()
-    assert refine(empty, tokens("a cat")).taken[1:3].sum() == 0
+    assert align_refine(empty, empty).taken.all()
+    assert align_refine(empty, tokens("a cat")).taken[1:3].sum() == 0
 
 
 WORDS = st.lists(st.sampled_from(["a", "cat", "dog*2", "hat", "red*3"]), max_size=4).map(" ".join)
@@ -141,7 +147,7 @@ WORDS = st.lists(st.sampled_from(["a", "cat", "dog*2", "hat", "red*3"]), max_siz
 @settings(max_examples=60, deadline=None)
 @given(WORDS, WORDS)
 def test_replacement_gives_the_attention_of_no_word_to_words_twice(source, target):
-    alignment = replace(tokens(source), tokens(target))
+    alignment = align_replace(tokens(source), tokens(target))
     words = [column for word in alignment.target.words for column in word.columns]
     given_out = alignment.matrix[:, words].sum(1)
     assert ((given_out - 1).abs().lt(1e-5) | (given_out == 0)).all()
@@ -170,7 +176,7 @@ def test_each_encoders_start_end_and_padding_answer_to_its_own():
     """SD3's: the columns between CLIP's last word and T5's first one are CLIP's end and T5's beginning."""
     short = joined(words_of_pieces({1: "cat</w>"}, 5), {0: "▁cat"}, 4)
     long = joined(words_of_pieces({1: "big</w>", 2: "cat</w>"}, 5), {0: "▁big", 1: "▁cat"}, 4)
-    alignment = refine(short, long)
+    alignment = align_refine(short, long)
     assert answers(alignment, "cat") == [[1], [5]] and answers(alignment, "big") == [[], []]
     assert alignment.matrix[0, 0] == 1
     answered = [alignment.matrix[:, t].nonzero().flatten().tolist() for t in range(9)]

@@ -12,10 +12,11 @@ from latent_inversion.inversion_core.applications.diff_edit import diff_edit_mas
 from latent_inversion.inversion_core.applications.registration import registered
 from latent_inversion.inversion_core.applications.style import STYLINGS, Style
 from latent_inversion.inversion_core.applications.try_on import dressed
-from latent_inversion.inversion_core.attention.bank import Storage
+from latent_inversion.inversion_core.attention.budget import Memory
+from latent_inversion.inversion_core.attention.kept import Storage
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit as edit_along
-from latent_inversion.inversion_core.loops.memory import Memory
+from latent_inversion.inversion_core.loops.edit import Edit as Along
+from latent_inversion.inversion_core.loops.edit import Target
 from latent_inversion.inversion_core.methods.uni_edit import uni_edit_mask
 from latent_inversion.inversion_core.techniques.garment import Worn
 from latent_inversion.inversion_core.trajectory import Trajectory
@@ -118,7 +119,7 @@ def _run(here: Bench, trajectory: Trajectory, source: str, target: str, techniqu
     """An edit by direct inversion under the techniques."""
     ours, theirs = conds(here.studio, source, target, 3.0)
     return here.shown(
-        edit_along(trajectory, here.studio.denoiser, ours, theirs, anchor=direct, techniques=techniques).target
+        Along(trajectory, here.studio.denoiser, ours, [Target(theirs, techniques)], direct).run()[0].target
     )
 
 

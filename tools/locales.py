@@ -4,12 +4,13 @@
     python tools/locales.py missing de    what tools/translations/de.json lacks, and what it has too much
     python tools/locales.py compile       writes locales/<language>/*.json from the catalogues of all languages
 
-A catalogue holds each English text once, with its translation. Texts that a person reads in the browser come from
-locales/en/main.json, which is written by hand.
+A catalogue holds each English text once, with its translation: whole, or where nodes compose it, sentence by sentence
+(`sentences`). Texts that a person reads in the browser come from locales/en/main.json, which is written by hand.
 """
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCALES, CATALOGUES = ROOT / "locales", ROOT / "tools" / "translations"
 FILES = ("nodeDefs.json", "main.json")
 LANGUAGES = ("zh", "ja", "ko", "es", "fr", "de")
+UNSPACED = ("zh", "ja")  # languages that put no space between sentences
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -80,16 +82,32 @@ def english() -> dict[str, dict[str, Any]]:
     return {name: read(LOCALES / "en" / name) for name in FILES}
 
 
+def sentences(text: str) -> list[str]:
+    """A composed text's parts, each translated by itself: what stands before a choice ("name: what it does."), and each choice."""
+    return re.split(r"(?<=\.) (?=[^.:]+: )", text)
+
+
+def translated(text: str, catalogue: Mapping[str, str], language: str) -> str:
+    """A text as the catalogue has it, whole or by its sentences; what lacks stays English, and so do names after a line break."""
+    if catalogue.get(text):
+        return catalogue[text]
+    first, *names = text.split("\n")
+    gap = "" if language in UNSPACED else " "
+    return "\n".join([gap.join(catalogue.get(part) or part for part in sentences(first)), *names])
+
+
 def differences(language: str) -> tuple[list[str], list[str]]:
     """English texts that a catalogue has no translation of, and texts in it that are English no more."""
-    wanted, there = dict.fromkeys(leaves(english())), read(CATALOGUES / f"{language}.json")
+    there, wanted = read(CATALOGUES / f"{language}.json"), dict[str, None]()
+    for text in leaves(english()):
+        wanted |= dict.fromkeys([text] if there.get(text) else sentences(text.split("\n")[0]))
     return [text for text in wanted if not there.get(text)], [text for text in there if text not in wanted]
 
 
 def compiled(language: str) -> dict[str, Any]:
     """A language's files by name; what is not translated stays English."""
     catalogue = read(CATALOGUES / f"{language}.json")
-    return mapped(english(), lambda text: catalogue.get(text) or text)
+    return mapped(english(), lambda text: translated(text, catalogue, language))
 
 
 def from_a_server() -> dict[str, Any]:

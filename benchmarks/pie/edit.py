@@ -10,8 +10,8 @@ from PIL import Image
 from latent_inversion.command_line.control import NO_CONTROL, Control, techniques
 from latent_inversion.command_line.errors import Mistake
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
-from latent_inversion.inversion_core.editors import EDITORS, Job, run_editor, trajectory_for
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
+from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.quality.metrics import Counted
 from latent_inversion.inversion_core.shapes import Latent
@@ -97,12 +97,12 @@ class Work:
         return self._picture(self.x0)
 
     @cached_property
-    def job(self) -> Job:
+    def job(self) -> EditJob:
         """The edit as the recipe has it, without attention control."""
         cond, recipe = self.studio.cond, self.recipe
         source, target = cond(self.entry.source, recipe.source_guidance), cond(self.entry.target, recipe.guidance)
         sigmas = self.studio.grid(recipe.steps, self.x0)
-        return Job(self.studio.denoiser, self.x0, sigmas, source, target, strength=recipe.strength, seed=SEED)
+        return EditJob(self.studio.denoiser, self.x0, sigmas, source, target, strength=recipe.strength, seed=SEED)
 
     @cached_property
     def prepared(self) -> tuple[Trajectory | None, NullText | None, int]:
@@ -115,7 +115,7 @@ class Work:
                 INVERSIONS[own], counted, self.x0, job.sigmas, cond, generator=job.generator
             )
         else:
-            trajectory = trajectory_for(EDITORS[self.recipe.method], job)
+            trajectory = EDITORS[self.recipe.method].invert(job)
         if trajectory is not None and self.recipe.method == "null-text":
             null_text = optimize_null_text(trajectory, counted, job.source)
         return trajectory, null_text, counted.count.evaluations
@@ -128,7 +128,7 @@ class Work:
         trajectory, null_text, spent = self.prepared
         counted = Counted(self.studio.denoiser)
         job = replace(self.job, denoiser=counted, strength=recipe.strength, techniques=tuple(used), null_text=null_text)
-        edited = run_editor(recipe.method, job, trajectory)
+        edited = EDITORS[recipe.method].edit(job, trajectory)
         told = {
             "strength": recipe.strength,
             "cross": control.cross,

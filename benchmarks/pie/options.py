@@ -7,8 +7,8 @@ from pathlib import Path
 from latent_inversion.command_line import values
 from latent_inversion.command_line.errors import Mistake
 from latent_inversion.command_line.models import DTYPES
-from latent_inversion.inversion_core.editors import EDITORS
 from latent_inversion.inversion_core.inversions import INVERSIONS
+from latent_inversion.inversion_core.methods import EDITORS
 
 from .data import CATEGORIES
 from .edit import CROSS_END, FLOW_CROSS_END, FLOW_SELF_END, SELF_END, VARIED, Setting, special

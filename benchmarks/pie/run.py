@@ -15,8 +15,7 @@ from tqdm import tqdm
 from latent_inversion.command_line.errors import Mistake
 from latent_inversion.command_line.models import load_studio, pick_device
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
-from latent_inversion.inversion_core.editors import EDITORS
-from latent_inversion.inversion_core.editors.compare import settings_for
+from latent_inversion.inversion_core.methods import EDITORS
 from latent_inversion.inversion_core.paths import RF, VE
 from latent_inversion.pictures.files import Pixels, pasted, write_picture
 
@@ -118,7 +117,7 @@ def row_of(work: Work, setting: Setting, reference: Reference, out: Path) -> Row
 
 def recipe_of(options: argparse.Namespace, studio: Studio) -> Recipe:
     """What the edits have in common: what was asked for, else what the method was published with or is usual."""
-    usual = settings_for(options.method, studio.denoiser)
+    usual = EDITORS[options.method].settings_on(studio.denoiser)
     cross, own = (FLOW_CROSS_END, FLOW_SELF_END) if studio.denoiser.path is RF else (CROSS_END, SELF_END)
     recipe = Recipe(
         method=options.method,

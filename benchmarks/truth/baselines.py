@@ -7,7 +7,7 @@ import torch
 from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.editing import stacked
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
-from latent_inversion.inversion_core.loops.edit import Target, edit_all
+from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.loops.integrate import integrate
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.inversion_core.solvers import euler
@@ -34,7 +34,7 @@ def ddim(
     trajectory = invert(INVERSIONS["ddim"], studio.denoiser, x0, studio.grid(steps, x0), Cond(source))
     blank = studio.encode_prompt("")
     guided = [Target(Cond(target, blank, guidance))]
-    return studio.decode(edit_all(trajectory, studio.denoiser, Cond(source), guided)[0].target)
+    return studio.decode(Edit(trajectory, studio.denoiser, Cond(source), guided).run()[0].target)
 
 
 def image_to_image(

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...inversion_core.backends.diffusers.studio import Studio
-from ...inversion_core.editors.compare import USUAL
 from ...inversion_core.files import storage
 from ...inversion_core.loops.integrate import replay
+from ...inversion_core.methods import USUAL
 from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.techniques.prompt_to_prompt import usual_shares
 from ...pictures.files import Pixels, mask_to_tensor, pasted, read_mask, thumbnail, to_tensor, write_picture

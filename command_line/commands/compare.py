@@ -4,11 +4,9 @@ import argparse
 import json
 import re
 
+from ...inversion_core.applications.compare import Compared, compare, fitting
 from ...inversion_core.backends.diffusers.studio import Studio
-from ...inversion_core.editors import EDITORS
-from ...inversion_core.editors import Job as EditJob
-from ...inversion_core.editors.compare import Compared, compare, fitting
-from ...inversion_core.editors.job import Settings
+from ...inversion_core.methods import EDITORS, EditJob, Settings
 from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.types import Cond
 from ...inversion_core.wording import quoted

@@ -6,9 +6,9 @@ from pathlib import Path
 from ...inversion_core.techniques.plug_and_play import LAYER
 from .. import help as texts
 from .. import values
+from ..control import SHARES
 from ..memory_options import add_memory
 from ..options import add_inversion, add_picture_and_model
-from ..sharing import SHARES
 
 METHOD_NAMES = ("direct", "null-text", "negative-prompt", "ddim")
 

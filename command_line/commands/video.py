@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
+from ...inversion_core.applications.video import made
 from ...inversion_core.backends.diffusers.studio import Studio
-from ...inversion_core.editors.video import made
 from ...inversion_core.inversions import INVERSIONS, invert
 from ...inversion_core.loops.chunked import Chunked, chunks_of
 from ...inversion_core.loops.clip import Window, edit_clip, windows
+from ...inversion_core.loops.edit import Edit, Target
 from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.shapes import Latent
 from ...inversion_core.trajectory import Provenance, Trajectory
@@ -39,7 +40,8 @@ def video_command(options: argparse.Namespace) -> None:
     source, target = (studio.cond(text, guidance, options.negative) for text in (options.source, options.target))
     plan, make = plan_of(len(frames), options), made(options.way, lambda _: own, together=options.together)
     with bar(shown=not options.quiet) as on_step:
-        edited = edit_clip(trajectory, studio.denoiser, source, target, plan, make, on_step=on_step)
+        edit = Edit(trajectory, studio.denoiser, source, [Target(target)])
+        edited = edit_clip(edit, plan, make, on_step=on_step)
     pixels = decoded(studio, edited.target, frames)
     write_clip(out, Footage(pixels, footage.durations))
     back = decoded(studio, edited.source[-1], frames)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ...inversion_core.editors.video import WAYS
+from ...inversion_core.applications.video import WAYS
 from ...inversion_core.loops.clip import SPACING, TOGETHER, WINDOW
 from .. import help as texts
 from .. import values

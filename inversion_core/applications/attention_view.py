@@ -7,7 +7,8 @@ import torch
 from ..attention.bank import Bank
 from ..attention.maps import MapTensor, legible, mean_maps, record_maps
 from ..attention.regions import record_spread
-from ..attention.site import AttentionEdit, Site
+from ..attention.site import Site
+from ..attention.technique import Pass
 from ..loops.integrate import check_usable, working
 from ..progress import OnStep, Progress
 from ..prompts.tokens import PromptTokens
@@ -46,7 +47,7 @@ def word_attention(
     levels = levels_of(trajectory, active, looks)
     total = len(levels) * (2 if spreads else 1)
 
-    def look(record: Callable[[Bank], AttentionEdit], done: int) -> MapTensor:
+    def look(record: Pass, done: int) -> MapTensor:
         found = []
         for place, level in enumerate(levels):
             bank, x, sigma = Bank(), working(trajectory.xs[level], denoiser), trajectory.sigmas[level]
@@ -56,10 +57,9 @@ def word_attention(
                 on_step(Progress("look", done + place, total, float(sigma), x, x0))
         return torch.stack(found).mean(0)
 
-    maps = look(lambda bank: record_maps(bank, "words", words, tokens.length, where=where), 0)
+    maps = look(record_maps("words", words, tokens.length, where=where), 0)
     if spreads:
-        seen = maps
-        maps = look(lambda bank: record_spread(bank, "words", seen, times=spreads), len(levels))
+        maps = look(record_spread("words", maps, times=spreads), len(levels))
     return maps.cpu()
 
 

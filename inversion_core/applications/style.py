@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..attention.technique import Technique
-from ..prompts.tokens import PromptTokens, replace
+from ..prompts.tokens import PromptTokens, align_replace
 from ..schedules import window
 from ..shapes import Sigmas
 from ..techniques.prompt_to_prompt import prompt_to_prompt
@@ -55,4 +55,4 @@ STYLINGS: dict[str, Callable[[Style, Sigmas], Technique]] = {"StyleAligned": _al
 def keeping_shapes(tokens: PromptTokens, sigmas: Sigmas, *, end: float = SHAPES_END) -> Technique:
     """The content's own attention to itself, up to the fraction `end` of the steps: `tokens` are those of its prompt."""
     never, active = window(sigmas, 0, 0), window(sigmas, 0, end)
-    return prompt_to_prompt(replace(tokens, tokens), cross=never, self_attention=active)
+    return prompt_to_prompt(align_replace(tokens, tokens), cross=never, self_attention=active)

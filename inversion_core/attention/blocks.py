@@ -5,18 +5,18 @@ from collections.abc import Callable, Sequence
 from .site import Site
 
 
-def within(blocks: Sequence[str]) -> Callable[[Site], bool]:
+def in_blocks(blocks: Sequence[str]) -> Callable[[Site], bool]:
     """The sites of blocks by name: "double.0" and "single.34" in transformers, a UNet's as its host calls them."""
     names = frozenset(blocks)
     return lambda site: site.block in names
 
 
-def between(blocks: Sequence[str], start: float, end: float = 1.0) -> tuple[str, ...]:
+def blocks_between(blocks: Sequence[str], start: float, end: float = 1.0) -> tuple[str, ...]:
     """The blocks from fraction `start` of the network's depth to fraction `end`; `blocks` are all of it in order.
 
     Raises ValueError unless 0 <= start < end <= 1 and a block lies between.
     """
-    found = tuple(blocks[round(start * len(blocks)) : round(end * len(blocks))])
-    if not (0 <= start < end <= 1 and found):
+    names = tuple(blocks[round(start * len(blocks)) : round(end * len(blocks))])
+    if not (0 <= start < end <= 1 and names):
         raise ValueError(f"No block lies between {start} and {end} of a network of {len(blocks)} blocks.")
-    return found
+    return names

@@ -1,22 +1,21 @@
-"""What an attention bank needs, and how it is kept within the memory that there is."""
+"""What the attention banks of an edit keep in a step, counted as they record, and where it fits."""
 
-import ctypes
-import os
-import re
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import torch
+from torch import Tensor
 
-from .bank import Bank, Storage, total
+from .free import free_memory
+from .kept import Kept, Storage, stored
 
 Free: TypeAlias = Callable[[torch.device], int | None]
 """The bytes that are free on a device, None where that cannot be told: the host's business."""
 
-CPU = torch.device("cpu")
+CPU, NOWHERE = torch.device("cpu"), torch.device("meta")
 HALF = torch.float16
 SHARE = 0.8
 """How much of the free memory a bank may take; the rest is the network's own."""
@@ -28,113 +27,154 @@ class BankTooLarge(ValueError):
 
 
 @dataclass(frozen=True)
-class Need:
-    """The most that an edit's banks keep in any step: `recorded` bytes by what records them.
+class Memory:
+    """How the banks of an edit are to be kept, how much memory is free, and who is told how much they keep and where."""
 
-    `half` is the same in half precision, where that is allowed. Unless it is `exact` the edit may keep more.
-    """
-
-    recorded: Mapping[str, int] = field(default_factory=dict)
-    half: Mapping[str, int] = field(default_factory=dict)
-    exact: bool = True
-
-    @property
-    def nbytes(self) -> int:
-        return sum(self.recorded.values())
-
-    def __str__(self) -> str:
-        parts = ", ".join(f"{name} {size(part)}" for name, part in self.recorded.items())
-        least = "" if self.exact else "at least "
-        return f"{least}{size(self.nbytes)} per step" + (f" ({parts})" if len(self.recorded) > 1 else "")
+    storage: Storage = field(default_factory=Storage)
+    free: Free = free_memory
+    tell: Callable[[str], None] = lambda line: None
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """How a bank is to be kept, and in words what was decided about it."""
+class Call:
+    """What one call recorded under a key: of the picture's whole batch, or of its `rows`."""
 
-    storage: Storage
-    words: str
+    rows: tuple[int, ...] | None
+    tensors: tuple[Kept, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(kept.nbytes for kept in self.tensors)
+
+    def outside(self, rows: tuple[int, ...] | None) -> bool:
+        """Whether it has rows beside those."""
+        return rows is not None and self.rows is not None and not set(self.rows) <= set(rows)
 
 
-def fit(need: Need, storage: Storage, network: torch.device, free: Free) -> Fitted:
-    """Where and how a bank that needs `need` is kept: as asked, else on the CPU, else in half precision if that is allowed.
+class Ledger:
+    """All that the banks of an edit keep in a step, counted as it comes, within the memory that there is.
 
-    The budget counts for the network's device; where none is given, and on the CPU, it is a share of what is free. Raises BankTooLarge
-    if no way is left.
+    It is kept as asked; beyond the budget on the CPU, then in half precision if that is allowed. If no way is left, it is
+    only counted, and the first recall raises BankTooLarge. The budget counts for the network's device. Where none is
+    given, and on the CPU, it is a share of what is free there, asked whenever a step keeps more than any before: then
+    the network has taken what it needs itself. Without `memory` all is kept as recorded.
     """
-    place = storage.device or network
-    cpu = [] if place.type == "cpu" or storage.device is not None else [CPU]
-    halves = [False, True] if storage.lossy and storage.dtype is None else [False]
-    budgets = {device: _share(free(device)) for device in (place, *cpu)}
-    budgets |= {} if storage.budget is None else {place: storage.budget}
-    for half in halves:
-        wanted = sum((need.half if half else need.recorded).values())
-        for device in (place, *cpu):
-            budget = budgets[device]
-            if budget is None or wanted <= budget:
-                words = [f"attention bank  {need}"]
-                words += [f"stored in half precision, {size(wanted)}"] if half else []
-                words += [f"kept on the {device.type}"] if device != network else []
-                moved = device if device != network or storage.device else None
-                return Fitted(replace(storage, device=moved, dtype=HALF if half else storage.dtype), "; ".join(words))
-    limits = ", ".join(f"{size(budget or 0)} on {device}" for device, budget in budgets.items())
-    raise BankTooLarge(f"This edit keeps {need} of attention, and may use {limits}. {ADVICE}")
+
+    def __init__(self, memory: Memory | None = None, network: torch.device = CPU) -> None:
+        self._memory, self._network = memory or Memory(free=lambda device: None), network
+        self._ways = _ways(self._memory.storage, network)
+        self._calls: dict[tuple[Any, ...], list[Call]] = {}
+        self._budgets: dict[torch.device, float] = {}
+        self._most: dict[torch.device, int] = {}
+        self._held = self._told = 0
+
+    @property
+    def calls(self) -> Mapping[tuple[Any, ...], Sequence[Call]]:
+        """What is kept, by key. Raises as `check`."""
+        self.check()
+        return self._calls
+
+    def check(self) -> None:
+        """Raises BankTooLarge if what was recorded found no place."""
+        if len(self._ways) == 1:
+            limits = ", ".join(f"{size(budget)} on {device}" for device, budget in self._budgets.items())
+            raise BankTooLarge(f"This edit keeps at least {self} of attention, and may use {limits}. {ADVICE}")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The bytes that are kept, by what recorded them."""
+        sizes: dict[str, int] = {}
+        for (_, name, *_), calls in self._calls.items():
+            sizes[name] = sizes.get(name, 0) + sum(call.nbytes for call in calls)
+        return sizes
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {size(part)}" for name, part in self.sizes.items())
+        return f"{size(self._held)} per step" + (f" ({parts})" if len(self.sizes) > 1 else "")
+
+    def keep(self, key: tuple[Any, ...], rows: tuple[int, ...] | None, tensors: Sequence[Tensor]) -> None:
+        """Keep what a call recorded, instead of what was recorded under `key` for the same rows."""
+        calls = self._calls.setdefault(key, [])
+        self._held -= sum(call.nbytes for call in calls)
+        calls[:] = [call for call in calls if call.outside(rows)]
+        self._held += sum(call.nbytes for call in calls)
+        self._make_room(tensors)
+        way = self._ways[0]
+        calls.append(Call(rows, tuple(stored(tensor, way) for tensor in tensors)))
+        self._held += calls[-1].nbytes
+        device = way.device or self._network
+        self._most[device] = max(self._most.get(device, 0), self._held)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """A context for one step: it forgets all at its end, and tells what was kept if that is more than before.
+
+        A torch.OutOfMemoryError then says what was kept by then and what to do. Raises as `check`.
+        """
+        try:
+            yield
+            self.check()
+            if self._held > self._told:
+                self._told = self._held
+                self._memory.tell(f"attention bank  {self}{self._place}")
+        except torch.OutOfMemoryError as error:
+            if not self._held:
+                raise
+            held = f"The edit's attention bank held {size(self._held)} by then."
+            raise torch.OutOfMemoryError(f"{error}\n{held} {ADVICE}") from error
+        finally:
+            self._calls.clear()
+            self._held = 0
+
+    @property
+    def _place(self) -> str:
+        """Where it is kept if that is not as it was recorded."""
+        way, asked = self._ways[0], self._memory.storage
+        half = "; stored in half precision" if way.dtype != asked.dtype else ""
+        return half + (f"; kept on the {way.device.type}" if way.device not in (None, self._network) else "")
+
+    def _make_room(self, tensors: Sequence[Tensor]) -> None:
+        """Move all on to the first way of keeping it in which the tensors fit as well."""
+        way = next(way for way in self._ways if self._fits(way, tensors))
+        if way is self._ways[0]:
+            return
+        del self._ways[: self._ways.index(way)]
+        for calls in self._calls.values():
+            calls[:] = [Call(call.rows, tuple(kept.moved(way) for kept in call.tensors)) for call in calls]
+        self._held = sum(call.nbytes for calls in self._calls.values() for call in calls)
+
+    def _fits(self, way: Storage, tensors: Sequence[Tensor]) -> bool:
+        device, wanted = way.device or self._network, sum(way.nbytes(t.numel(), t.dtype) for t in tensors)
+        if way is self._ways[0]:
+            wanted += self._held
+        else:
+            kept = (one for calls in self._calls.values() for call in calls for one in call.tensors)
+            wanted += sum(way.nbytes(one.values.numel(), one.dtype) for one in kept)
+        return way is self._ways[-1] or wanted <= self._most.get(device, 0) or wanted <= self._budget(device)
+
+    def _budget(self, device: torch.device) -> float:
+        """The bytes that may lie on a device."""
+        asked = self._memory.storage
+        if asked.budget is not None and device == (asked.device or self._network):
+            budget: float = asked.budget
+        else:
+            free = self._memory.free(device)
+            budget = math.inf if free is None else int(SHARE * (free + self._most.get(device, 0)))
+        self._budgets[device] = min(budget, self._budgets.get(device, budget))
+        return self._budgets[device]
 
 
-def _share(free: int | None) -> int | None:
-    return None if free is None else int(SHARE * free)
+def _ways(storage: Storage, network: torch.device) -> list[Storage]:
+    """How a bank may be kept, the best first; the last one keeps no values."""
+    devices = [storage.device] if storage.device is not None or network.type == "cpu" else [None, CPU]
+    precisions = [None, HALF] if storage.lossy and storage.dtype is None else [storage.dtype]
+    ways = [Storage(dtype, device) for dtype in precisions for device in devices]
+    return [*ways, Storage(storage.dtype, NOWHERE)]
 
 
-def size(nbytes: int) -> str:
+def size(nbytes: float) -> str:
     """Bytes as a person reads them."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6)):
         if nbytes >= 0.95 * scale:
             return f"{nbytes / scale:.3g} {unit}"
     return f"{nbytes / 1e3:.3g} kB"
-
-
-@contextmanager
-def advised(banks: Sequence[Bank]) -> Iterator[None]:
-    """A context whose torch.OutOfMemoryError says what the banks kept and what to do; they are empty then."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        kept = sum(total(banks).values())
-        for bank in banks:
-            bank.clear()
-        if not kept:
-            raise
-        raise torch.OutOfMemoryError(
-            f"{error}\nThe edit's attention bank held {size(kept)} by then. {ADVICE}"
-        ) from error
-
-
-def free_memory(device: torch.device) -> int | None:
-    """The bytes that could still be taken on a device: the graphics card's own, or the system's. None where that cannot be told."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if device.type not in ("cpu", "mps"):
-        return None
-    return _windows() if os.name == "nt" else _linux()
-
-
-def _linux() -> int | None:
-    """What Linux could give without swapping; None on other systems."""
-    facts = Path("/proc/meminfo")
-    found = re.search(r"MemAvailable:\s+(\d+) kB", facts.read_text()) if facts.exists() else None
-    return 1024 * int(found[1]) if found else None
-
-
-def _windows() -> int | None:
-    """What GlobalMemoryStatusEx calls available."""
-
-    class Status(ctypes.Structure):
-        _fields_ = (
-            ("length", ctypes.c_uint32),
-            ("load", ctypes.c_uint32),
-            *((name, ctypes.c_uint64) for name in ("total", "available", "a", "b", "c", "d", "e")),
-        )
-
-    status = Status(length=ctypes.sizeof(Status))
-    asked = ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined,unused-ignore]
-    return int(status.available) if asked else None

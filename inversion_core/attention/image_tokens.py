@@ -22,7 +22,7 @@ def shares(where: Callable[[Site], bool] | None = None) -> Callable[[Site], bool
     return lambda site: image_tokens(site) and (where is None or where(site))
 
 
-def of_source(bank: Bank, name: str, site: Site) -> tuple[Heads, ...]:
+def recall_source(bank: Bank, name: str, site: Site) -> tuple[Heads, ...]:
     """What the source recorded on the site's own guidance branch, or if it is not guided on its conditional one.
 
     Raises LookupError if it recorded neither.
@@ -33,14 +33,14 @@ def of_source(bank: Bank, name: str, site: Site) -> tuple[Heads, ...]:
         return bank.recall_cond(name, site)
 
 
-def with_source(tokens: Heads, source: Heads, site: Site, own: Inside | None = None) -> Heads:
-    """`tokens` with the source's image tokens, but for those that `own` keeps."""
-    if own is not None:
-        source = torch.where(own[:, None, :, None].to(tokens.device), tokens[:, :, site.image], source)
+def with_source(tokens: Heads, source: Heads, site: Site, spared: Inside | None = None) -> Heads:
+    """`tokens` with the source's image tokens, but for those that are `spared`."""
+    if spared is not None:
+        source = torch.where(spared[:, None, :, None].to(tokens.device), tokens[:, :, site.image], source)
     return with_image(tokens, site, source)
 
 
-def seen(mask: LatentMask, site: Site) -> Float[Tensor, "masks 1 rows columns"]:
+def visible_part(mask: LatentMask, site: Site) -> Float[Tensor, "masks 1 rows columns"]:
     """What a call shows of the picture, of a mask of the whole."""
     if site.window is None:
         return mask
@@ -56,7 +56,7 @@ def share_inside(mask: LatentMask, site: Site, rows: int) -> Float[Tensor, "_ to
     It lies where the mask does: on the CPU, where asking it costs a GPU no wait.
     """
     frames, height, width = site.grid
-    share = interpolate(seen(mask, site).float(), (height, width), mode="area").flatten(1)
+    share = interpolate(visible_part(mask, site).float(), (height, width), mode="area").flatten(1)
     if frames > 1:
         per_frame = len(share) == rows * frames
         share = rearrange(share, "(b f) n -> b (f n)", f=frames) if per_frame else share.repeat(1, frames)

@@ -12,7 +12,8 @@ from torch.nn.functional import interpolate, pad
 from ..prompts.tokens import Parts, columns_in, parts_of
 from ..shapes import Heads, Latent
 from .bank import Bank
-from .site import Attend, AttentionEdit, Site, bare
+from .site import Attend, Site, bare
+from .technique import Pass
 
 Columns = Sequence[int]
 """The key columns of one word."""
@@ -50,11 +51,9 @@ def clearest(blocks: Sequence[str]) -> Callable[[Site], bool]:
     return (lambda site: legible(site) and site.block in known) if known else legible
 
 
-def record_maps(
-    bank: Bank, name: str, words: Sequence[Columns], length: int, *, where: Callable[[Site], bool] = legible
-) -> AttentionEdit:
-    """An edit that changes nothing and records the maps of `words` (key columns out of `length`) in `bank` as `name`."""
-    return record_parts(bank, name, [(words, length)], where=where)
+def record_maps(name: str, words: Sequence[Columns], length: int, *, where: Callable[[Site], bool] = legible) -> Pass:
+    """A pass that changes nothing and records the maps of `words` (key columns out of `length`) as `name`."""
+    return record_parts(name, [(words, length)], where=where)
 
 
 Reading: TypeAlias = tuple[Sequence[Columns], int]
@@ -63,30 +62,24 @@ Reading: TypeAlias = tuple[Sequence[Columns], int]
 
 def readings(tokens: Parts, words: Sequence[str]) -> list[Reading]:
     """All of the words as one, in each part of the prompt. Raises ValueError if one of them is in no part."""
-    found = [columns_in(tokens, word) for word in words]
+    columns_of_words = [columns_in(tokens, word) for word in words]
     return [
-        ([tuple(c for columns in found for c in columns[number])], part.length)
+        ([tuple(c for columns in columns_of_words for c in columns[number])], part.length)
         for number, part in enumerate(parts_of(tokens))
     ]
 
 
-def record_parts(
-    bank: Bank,
-    name: str,
-    parts: Sequence[Reading],
-    *,
-    where: Callable[[Site], bool] = legible,
-) -> AttentionEdit:
+def record_parts(name: str, parts: Sequence[Reading], *, where: Callable[[Site], bool] = legible) -> Pass:
     """As `record_maps`, with a reading for each part of the prompt, or one for all; a part without the words is not read."""
 
     def of(site: Site) -> Reading:
         return parts[site.part if len(parts) > 1 else 0]
 
-    def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+    def apply(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         bank.record(name, site, word_maps(attend, q, k, v, *of(site), site))
         return attend(q, k, v)
 
-    return AttentionEdit(f"maps of {name}", lambda site: where(site) and any(of(site)[0]), apply, reads=True)
+    return Pass(f"maps of {name}", lambda site: where(site) and any(of(site)[0]), apply, reads=True)
 
 
 def word_maps(

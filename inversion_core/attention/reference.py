@@ -11,8 +11,8 @@ from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
 from ..types import Cond
 from .bank import Bank
-from .site import Attend, AttentionEdit, Site
-from .technique import Reference
+from .site import Attend, Site
+from .technique import Pass, Reference
 
 EPSILON = 1e-5
 """Added to a variance before its root, as in the published code of StyleAligned (arXiv:2312.02133)."""
@@ -28,20 +28,20 @@ def name_for(technique: str, trajectory: Trajectory) -> str:
     return f"{technique}, image {id(trajectory):x}"
 
 
-def shown(
+def reference_of(
     name: str, trajectory: Trajectory, cond: Cond, where: Callable[[Site], bool], *, norms: bool = False
 ) -> Reference:
     """A reference that records queries, keys and values of its image tokens as `name` at the sites of `where`."""
-    return Reference(trajectory, cond, lambda bank: record_image(bank, name, where, norms=norms))
+    return Reference(trajectory, cond, record_image(name, where, norms=norms))
 
 
-def record_image(bank: Bank, name: str, where: Callable[[Site], bool], *, norms: bool = False) -> AttentionEdit:
-    """An edit that changes nothing and records the image tokens of the conditional branch as `name`.
+def record_image(name: str, where: Callable[[Site], bool], *, norms: bool = False) -> Pass:
+    """A pass that changes nothing and records the image tokens of the conditional branch as `name`.
 
     At normalisations, where `norms` asks for them, it records mean and spread of every channel.
     """
 
-    def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+    def apply(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.kind == "norm":
             variance, mean = torch.var_mean(v.float(), 2, correction=0, keepdim=True)
             bank.record(name, site, mean, variance.sqrt())
@@ -49,10 +49,10 @@ def record_image(bank: Bank, name: str, where: Callable[[Site], bool], *, norms:
             bank.record(name, site, *(t[:, :, site.image] for t in (q, k, v)))
         return attend(q, k, v)
 
-    return AttentionEdit(name, lambda site: site.branch == "cond" and where(site), apply, norms=norms)
+    return Pass(name, lambda site: site.branch == "cond" and where(site), apply, norms=norms)
 
 
-def recalled(bank: Bank, name: str, site: Site, rows: int) -> tuple[Heads, Heads, Heads]:
+def recall_image(bank: Bank, name: str, site: Site, rows: int) -> tuple[Heads, Heads, Heads]:
     """What `record_image` recorded at the site, one picture for all of `rows` if there is but one, else row by row."""
     q, k, v = (t.expand(rows, -1, -1, -1) if len(t) == 1 else t for t in bank.recall_cond(name, site))
     return q, k, v

@@ -13,7 +13,8 @@ from ..prompts.tokens import PromptTokens
 from ..shapes import Heads
 from .bank import Bank
 from .maps import MapTensor
-from .site import Attend, AttentionEdit, Site
+from .site import Attend, Site
+from .technique import Pass
 
 THRESHOLD = 0.4
 """Share of a word's strongest attention that counts as its region."""
@@ -25,8 +26,8 @@ Numbers = Sequence[int]
 """The places, in the prompt, of the words of one phrase."""
 
 
-def record_spread(bank: Bank, name: str, maps: MapTensor, *, times: int) -> AttentionEdit:
-    """An edit that changes nothing and records `maps` after every place took the mean of the places that it attends to.
+def record_spread(name: str, maps: MapTensor, *, times: int) -> Pass:
+    """A pass that changes nothing and records `maps` after every place took the mean of the places that it attends to.
 
     `m <- A m / A 1`, `times` over, with A the attention of the picture to itself at the maps' size, read as
     `attend(q, k, m)` and averaged over the heads. Things are filled up to their edges, because their parts attend to each
@@ -37,7 +38,7 @@ def record_spread(bank: Bank, name: str, maps: MapTensor, *, times: int) -> Atte
         seen = site.kind in ("self", "joint") and site.branch == "cond" and site.window is None
         return seen and site.grid[1:] == tuple(maps.shape[-2:])
 
-    def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+    def apply(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         frames, height, width = site.grid
         values = rearrange(maps, "(b f) words h w -> b (f h w) words", f=frames)
         values = values if site.rows is None else values[list(site.rows)]
@@ -46,7 +47,7 @@ def record_spread(bank: Bank, name: str, maps: MapTensor, *, times: int) -> Atte
         bank.record(name, site, rearrange(values, "b (f h w) words -> (b f) words h w", f=frames, h=height, w=width))
         return attend(q, k, v)
 
-    return AttentionEdit(f"spread of {name}", where, apply, reads=True)
+    return Pass(f"spread of {name}", where, apply, reads=True)
 
 
 def _carried(attend: Attend, q: Heads, k: Heads, v: Heads, values: Tensor, site: Site) -> Tensor:
@@ -100,12 +101,12 @@ def against_others(maps: MapTensor, phrases: Sequence[Numbers]) -> PhraseTensor:
     """
     deviation = maps - maps.mean((-2, -1), keepdim=True)
     z = deviation / maps.std((-2, -1), keepdim=True).clamp(min=1e-12)
-    found = []
+    clearness = []
     for numbers in phrases:
         others = [number for number in range(maps.shape[1]) if number not in numbers]
         rest = z[:, others].mean(1) if others else torch.zeros_like(z[:, 0])
-        found.append(z[:, list(numbers)].mean(1) - rest)
-    clear = torch.stack(found, 1).clamp(min=0)
+        clearness.append(z[:, list(numbers)].mean(1) - rest)
+    clear = torch.stack(clearness, 1).clamp(min=0)
     return clear / clear.amax((-2, -1), keepdim=True).clamp(min=1e-12)
 
 

@@ -2,19 +2,40 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
-from ..shapes import Latent
+from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
 from ..types import Cond
 from .bank import Bank
-from .site import AttentionEdit
+from .site import Attend, AttentionEdit, Site
+
+Apply: TypeAlias = Callable[[Bank, Attend, Heads, Heads, Heads, Site], Heads]
+"""`(bank, attend, q, k, v, site) -> out`: an attention call's result, which may record in the bank or recall from it."""
 
 Blend: TypeAlias = Callable[[Latent, Latent, float, Bank, Any], tuple[Latent, Any]]
 """`(x_target, x_source, sigma, bank, state) -> (x_target, state)`, after a step that was evaluated at `sigma`."""
 
 Begin: TypeAlias = Callable[[Latent, float], Latent]
 """`(x, sigma) -> x`: the latent that the target starts from, made of the source's at the first level."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a technique does to attention while the network is shown one picture: an `AttentionEdit` that lacks its bank."""
+
+    name: str
+    where: Callable[[Site], bool]
+    apply: Apply
+    features: bool = False
+    norms: bool = False
+    reads: bool = False
+
+    def __call__(self, bank: Bank) -> AttentionEdit:
+        """Bind the pass to the bank of a step."""
+        apply = partial(self.apply, bank)
+        return AttentionEdit(self.name, self.where, apply, self.features, self.norms, self.reads)
 
 
 @dataclass(frozen=True)
@@ -26,7 +47,7 @@ class Reference:
 
     trajectory: Trajectory
     cond: Cond
-    record: Callable[[Bank], AttentionEdit]
+    record: Pass
 
 
 @dataclass(frozen=True)
@@ -37,8 +58,8 @@ class Technique:
     starts from.
     """
 
-    record: Callable[[Bank], AttentionEdit] | None = None
-    inject: Callable[[Bank], AttentionEdit] | None = None
+    record: Pass | None = None
+    inject: Pass | None = None
     blend: Blend | None = None
     reference: Reference | None = None
     begin: Begin | None = None

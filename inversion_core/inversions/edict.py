@@ -5,9 +5,10 @@ import torch
 from ..loops.integrate import finest, integrate
 from ..progress import OnStep
 from ..shapes import Latent, Sigmas
-from ..solvers import SOLVERS, Pair
+from ..solvers import SOLVERS, Coupled
 from ..trajectory import Trajectory
 from ..types import Cond, Denoiser
+from .inversion import Inversion
 
 
 def edict_inversion(
@@ -24,7 +25,10 @@ def edict_inversion(
     In float64 where the device has it; nothing is drawn at random.
     """
     x0 = finest(x0, denoiser)
-    pair = Pair(x0, len(sigmas) - 1)
-    walk = integrate(SOLVERS["edict"], denoiser, x0, sigmas.flip(0), cond, stage="invert", state=pair, on_step=on_step)
-    partners = tuple(state.partner.cpu() for state in (pair, *walk.states))
+    step, coupled = SOLVERS["edict"].step, Coupled(x0, len(sigmas) - 1)
+    walk = integrate(step, denoiser, x0, sigmas.flip(0), cond, stage="invert", state=coupled, on_step=on_step)
+    partners = tuple(state.partner.cpu() for state in (coupled, *walk.states))
     return Trajectory(denoiser.path, sigmas, walk.xs[::-1], "edict", partners=partners[::-1])
+
+
+EDICT = Inversion("EDICT", edict_inversion, "two coupled latents, two evaluations per step; the steadiest exact scheme")

@@ -9,17 +9,18 @@ import torch
 from ..loops.integrate import stepped, working
 from ..progress import OnStep, Progress
 from ..shapes import Latent, Sigmas
-from ..solvers import OPENINGS, SOLVERS
+from ..solvers import SOLVERS
 from ..trajectory import Trajectory
 from ..types import Cond, Denoiser
+from .inversion import Inversion
 
 GUIDANCE = 3.5
-"""Guidance of the inversion (arXiv:2304.06140, published code); its edits use guidance 15 and skip 36 of 100 steps."""
+"""Guidance of the inversion (arXiv:2304.06140, published code)."""
 
 
 @dataclass(frozen=True)
 class EditFriendly:
-    """An inversion (`inversions.Inversion`) through independent noisings, along the steps of `solver`.
+    """An `Inverter` through independent noisings, along the steps of `solver`.
 
     They are DDPM's, or those of SDE-DPM-Solver++(2M) for LEDITS++ (arXiv:2311.16711).
     """
@@ -65,10 +66,10 @@ def mapped(
 
     A solver that looks back finds the clean prediction of the step before as a level's partner.
     """
-    x, maps, state = noising(0), [], None
+    looks_back, x, maps, state = SOLVERS[solver].opening is not None, noising(0), [], None
     xs, cleans = [x.cpu()], [x.cpu()]
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
-        mean, clean, state = stepped(SOLVERS[solver], denoiser, x, sigma, sigma_next, cond, state)
+        mean, clean, state = stepped(SOLVERS[solver].step, denoiser, x, sigma, sigma_next, cond, state)
         noise = (noising(index + 1) if index + 2 < len(sigmas) else x0) - mean
         x = mean + noise
         xs.append(x.cpu())
@@ -76,5 +77,15 @@ def mapped(
         maps.append(noise.cpu())
         if on_step is not None:
             on_step(Progress("invert", index, len(sigmas) - 1, float(sigma_next), x, clean))
-    partners = tuple(cleans) if solver in OPENINGS else None
+    partners = tuple(cleans) if looks_back else None
     return Trajectory(denoiser.path, sigmas, (*xs[:-1], x0.cpu()), solver, partners, tuple(maps))
+
+
+EDIT_FRIENDLY = Inversion(
+    "edit-friendly DDPM", EditFriendly(), "for ordinary models, two evaluations per step under guidance"
+)
+LEDITS = Inversion(
+    "LEDITS++",
+    EditFriendly("sde_dpmpp_2m"),
+    "edit-friendly noise maps with a second-order sampler, for the edit method LEDITS++; set guidance 1 and an empty source prompt",
+)

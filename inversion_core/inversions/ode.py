@@ -15,7 +15,7 @@ from ..types import Bound, Cond, Denoiser, State, Step
 
 @dataclass(frozen=True)
 class Ode:
-    """An inversion (`inversions.Inversion`): a step that leads up to noise, and the name of the solver that leads back down.
+    """An `Inverter`: a step that leads up to noise, and the name of the solver that leads back down.
 
     `precision` puts the latent on the device in the precision in which it is walked.
     """

@@ -1,4 +1,4 @@
-"""RF-Inversion (arXiv:2410.10792): a controlled walk towards a chosen noise, and a way back that is drawn to the picture."""
+"""RF-Inversion's inversion (arXiv:2410.10792): a controlled walk towards a chosen noise."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,17 @@ from ..progress import OnStep
 from ..shapes import Latent, Sigma, Sigmas
 from ..solvers import euler
 from ..trajectory import Trajectory
-from ..types import Bound, Cond, Denoiser, EditableDenoiser, SigmaRange, State, Step, Wrapper
+from ..types import Bound, Cond, Denoiser, State, Step
+from .inversion import Inversion
 from .ode import from_slope
 
 GAMMA = 0.5
-ETA = 0.9
-STOP = 0.25
-"""Weights of the controllers of the way to noise and of the way back, and the share of the steps back that are controlled
-(published code; 7 of 28 steps)."""
+"""Weight of the controller of the way to noise (published code)."""
 
 
 @dataclass(frozen=True)
 class RfInversion:
-    """An inversion (`inversions.Inversion`) whose velocity is drawn to one random noise; published with the empty prompt."""
+    """An `Inverter` whose velocity is drawn to one random noise; published with the empty prompt."""
 
     gamma: float = GAMMA
 
@@ -37,7 +35,7 @@ class RfInversion:
     ) -> Trajectory:
         """The trajectory of `x0` towards a noise from `generator`, on the CPU (arXiv:2410.10792).
 
-        One evaluation a step. Plain sampling does not retrace it: the way back is `controlled`. Gamma 1 ends at the noise.
+        One evaluation a step. Plain sampling does not retrace it: the way back is `methods.rf_inversion.controlled`. Gamma 1 ends at the noise.
         """
         noise = torch.randn(x0.shape, generator=generator).to(working(x0, denoiser))
         step = drawn_to(noise, gamma=self.gamma)
@@ -61,20 +59,6 @@ def drawn_to(noise: Latent, *, gamma: float = GAMMA) -> Step:
     return step
 
 
-def controlled(denoiser: EditableDenoiser, x0: Latent, *, active: SigmaRange, eta: float = ETA) -> EditableDenoiser:
-    """`denoiser` drawn to the picture while `active`: `D <- (1 - eta) D + eta x0` (arXiv:2410.10792).
-
-    The same as the paper's `v + eta ((x - x0) / sigma - v)`, on both paths. Eta 1 at the last step gives `x0`.
-    """
-    return _Controlled(denoiser, x0, active, eta)
-
-
-@dataclass(frozen=True)
-class _Controlled(Wrapper):
-    x0: Latent
-    active: SigmaRange
-    eta: float
-
-    def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
-        clean = self.denoiser(x, sigma, cond)
-        return torch.lerp(clean, self.x0.to(clean), self.eta) if float(sigma) in self.active else clean
+RF_INVERSION = Inversion(
+    "RF-Inversion", RfInversion(), "for RF-Inversion in Flow Control Edit, one evaluation per step"
+)

@@ -8,10 +8,7 @@ from ..shapes import Latent, Sigmas
 from ..trajectory import Trajectory
 from ..types import Cond, Denoiser
 from .edit_friendly import mapped
-
-WEIGHT = 1.5
-"""Weight of pseudo-guidance, which leads from the source prompt to the target's: `Cond(target, source, WEIGHT)`; beside
-it strength 0.8 of 5 steps at no other guidance, for SDXL-Turbo (published code)."""
+from .inversion import Inversion
 
 
 def turbo_edit(
@@ -23,7 +20,7 @@ def turbo_edit(
     generator: torch.Generator | None = None,
     on_step: OnStep | None = None,
 ) -> Trajectory:
-    """The trajectory of `x0` through independent noisings, each one level too clean (`inversions.Inversion`; arXiv:2408.00735).
+    """The trajectory of `x0` through independent noisings, each one level too clean (`Inverter`; arXiv:2408.00735).
 
     What stands at level i has the noise of level i + 1, scaled so that the network told level i sees it as its input;
     the noise map of a step is where that leads less DDPM's mean. Sampling with the maps as the source retraces it. As
@@ -39,3 +36,8 @@ def turbo_edit(
         return path.same_input(path.add_noise(x0, noise, cleaner), cleaner, sigma)
 
     return mapped(noising, denoiser, x0, sigmas, cond, on_step=on_step)
+
+
+TURBO_EDIT = Inversion(
+    "TurboEdit", turbo_edit, "for models distilled to 3 or 4 steps; set as many steps, and guidance 1"
+)

@@ -7,15 +7,14 @@ from typing import Any
 
 import torch
 
-from ..attention.bank import Bank, Storage
+from ..attention.bank import Bank
+from ..attention.budget import Ledger, Memory
 from ..attention.technique import Technique
 from ..progress import OnStep, Progress
 from ..shapes import Latent
-from ..trajectory import Trajectory
-from ..types import Cond, EditableDenoiser
 from .chunked import Chunked
 from .direct import direct
-from .edit import Anchor, Edited, Target, edit_all
+from .edit import Edit, Edited
 
 SPACING = 2
 """Frames from one key frame to the next: on the toybox's clips of 8 frames."""
@@ -66,41 +65,32 @@ Make = Callable[[Window], tuple[tuple[tuple[int, ...], ...], Sequence[Technique]
 
 
 def edit_clip(
-    trajectory: Trajectory,
-    denoiser: EditableDenoiser,
-    source: Cond,
-    target: Cond,
-    plan: Sequence[Window],
-    make: Make,
-    *,
-    anchor: Anchor = direct,
-    start: int = 0,
-    storage: Storage | None = None,
-    on_step: OnStep | None = None,
+    edit: Edit, plan: Sequence[Window], make: Make, memory: Memory | None = None, on_step: OnStep | None = None
 ) -> Edited:
-    """The frames edited window by window; frames that a window carries on walk the path that they were edited along.
+    """The frames of an edit with one target, held on their trajectory and edited window by window.
 
-    So a frame on a seam is the same in both windows, and the new key frames look at it. Progress counts the steps of all
-    windows. Raises as `edit_all`.
+    What `make` gives for a window comes after the target's own techniques. Frames that a window carries on walk the path
+    that they were edited along: so a frame on a seam is the same in both windows, and the new key frames look at it.
+    Progress counts the steps of all windows. Raises as `Edit.run`.
     """
+    (target,), ledger = edit.targets, Ledger(memory, edit.denoiser.device)
     targets: dict[int, Latent] = {}
     sources: dict[int, tuple[Latent, ...]] = {}
     paths: dict[int, dict[float, Latent]] = {}
-    sigmas = trajectory.sigmas[start:-1].tolist()
+    sigmas = edit.trajectory.sigmas[edit.start : -1].tolist()
     for number, window in enumerate(plan):
-        own, (chunks, techniques) = trajectory.rows(window.frames), make(window)
+        chunks, techniques = make(window)
         carried = pinned(window.places(window.carried), [paths[frame] for frame in window.carried])
+        part = replace(
+            edit,
+            trajectory=edit.trajectory.rows(window.frames),
+            denoiser=Chunked(edit.denoiser, chunks),
+            targets=[replace(target, techniques=[*target.techniques, *techniques, carried])],
+            anchor=direct,
+        )
         followed: dict[float, Latent] = {}
-        edited = edit_all(
-            own,
-            Chunked(denoiser, chunks),
-            source,
-            [Target(target, [*techniques, carried])],
-            anchor=anchor,
-            start=start,
-            storage=storage,
-            on_step=_watching(followed, sigmas, number, len(plan), on_step),
-        )[0]
+        watch = _watching(followed, sigmas, number, len(plan), on_step)
+        (edited,) = part.run_within(ledger, watch)
         for place, frame in enumerate(window.frames):
             targets[frame] = edited.target[place : place + 1]
             sources[frame] = tuple(x[place : place + 1] for x in edited.source)

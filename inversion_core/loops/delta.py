@@ -7,13 +7,14 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from ..attention.bank import Bank
+from ..attention.budget import Ledger, Memory
 from ..attention.technique import Technique
 from ..paths import NoisePath
 from ..progress import OnStep, Progress
 from ..shapes import Latent, Sigma, Sigmas
 from ..trajectory import check_decreasing
 from ..types import Bound, Cond, EditableDenoiser
-from .edit import Edited, blended, edits_of
+from .edit import Edited, blend, edits_of
 from .integrate import working
 
 
@@ -58,6 +59,7 @@ def delta_edit(
     *,
     techniques: Sequence[Technique] = (),
     generator: torch.Generator | None = None,
+    memory: Memory | None = None,
     on_step: OnStep | None = None,
 ) -> Edited:
     """`x0` moved by `rule` over the decreasing grid `sigmas`; its first level is how far the picture is noised at most.
@@ -78,12 +80,16 @@ def delta_edit(
     generator = generator or torch.Generator().manual_seed(0)
     z = x0 = working(x0, denoiser)
     states = (None,) * len(techniques)
+    ledger = Ledger(memory, denoiser.device)
+    bank = Bank(ledger)
+    source_host, target_host = (denoiser.edited(*edits_of(techniques, bank, role)) for role in ("record", "inject"))
+    pair = Pair(denoiser, x0, Bound(source_host, source), Bound(target_host, target), generator)
     for index in range(len(sigmas) - 1):
-        sigma, sigma_next, bank = sigmas[index], sigmas[index + 1], Bank()
-        sides = [denoiser.edited(*edits_of(techniques, bank, role)) for role in ("record", "inject")]
-        pair = Pair(denoiser, x0, Bound(sides[0], source), Bound(sides[1], target), generator)
-        z = rule(pair, z, sigma, sigma_next)
-        z, states = blended(techniques, z, x0, sigma, bank, states)
-        if on_step is not None:
-            on_step(Progress("edit", index, len(sigmas) - 1, float(sigma_next), z, z, source=x0))
+        sigma, sigma_next = sigmas[index], sigmas[index + 1]
+        with ledger.step():
+            z = rule(pair, z, sigma, sigma_next)
+            z, states = blend(techniques, z, x0, sigma, bank, states)
+            if on_step is not None:
+                step = Progress("edit", index, len(sigmas) - 1, float(sigma_next), z, z, ledger.sizes, source=x0)
+                on_step(step)
     return Edited(z.cpu(), (x0.cpu(),) * len(sigmas))

@@ -3,7 +3,7 @@
 from ..shapes import Latent
 from ..trajectory import Trajectory
 from ..types import Cond, Denoiser, State
-from .edit import unanchored
+from .edit import Anchor, unanchored
 
 
 def direct(
@@ -17,3 +17,7 @@ def direct(
     if recording:
         unanchored(trajectory, denoiser, x, index, cond.alone(), None, recording=True)
     return trajectory.xs[index + 1].to(x), state
+
+
+ANCHORS: dict[str, Anchor] = {"direct": direct, "none": unanchored}
+"""The anchors by the names that nodes and command line show."""

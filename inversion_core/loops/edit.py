@@ -6,8 +6,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 import torch
 
-from ..attention.bank import Bank, Storage, total
-from ..attention.budget import advised
+from ..attention.bank import Bank
+from ..attention.budget import Ledger, Memory
 from ..attention.site import AttentionEdit
 from ..attention.technique import Technique
 from ..progress import OnStep, Progress
@@ -60,96 +60,88 @@ class Edited:
     source: tuple[Latent, ...]
 
 
-def edit(
-    trajectory: Trajectory,
-    denoiser: EditableDenoiser,
-    source: Cond,
-    target: Cond,
-    *,
-    anchor: Anchor = unanchored,
-    techniques: Sequence[Technique] = (),
-    start: int = 0,
-    storage: Storage | None = None,
-    on_step: OnStep | None = None,
-) -> Edited:
-    """Source and target side by side from level `start`: at each step the source pass fills a bank, the target pass reads it.
+@dataclass(frozen=True)
+class Edit:
+    """Edits of one picture: source and targets side by side along its trajectory, from level `start` on.
 
-    The two are separate passes, so their prompts may differ in everything. The bank keeps its tensors as `storage` says.
-    Raises as `check_usable`, UnmatchedEdit if a technique met no attention call, and torch.OutOfMemoryError with advice
-    if the memory for the bank does not suffice.
+    At each step the source pass fills a bank for each target, and the target's pass reads it. They are separate passes, so
+    the prompts may differ in everything. Targets share the source pass.
     """
-    targets = [Target(target, techniques)]
-    return edit_all(
-        trajectory, denoiser, source, targets, anchor=anchor, start=start, storage=storage, on_step=on_step
-    )[0]
 
+    trajectory: Trajectory
+    denoiser: EditableDenoiser
+    source: Cond
+    targets: Sequence[Target]
+    anchor: Anchor = unanchored
+    start: int = 0
 
-def edit_all(
-    trajectory: Trajectory,
-    denoiser: EditableDenoiser,
-    source: Cond,
-    targets: Sequence[Target],
-    *,
-    anchor: Anchor = unanchored,
-    start: int = 0,
-    storage: Storage | None = None,
-    on_step: OnStep | None = None,
-) -> list[Edited]:
-    """Several edits of one picture, as `edit`; they share the source pass. Progress shows the first.
+    def run(self, memory: Memory | None = None, on_step: OnStep | None = None) -> list[Edited]:
+        """The targets' ends; progress shows the first. Banks are kept as `memory` says, without it as they were recorded.
 
-    Raises ValueError if the trajectory of a technique's reference is not on the same grid.
-    """
-    check_usable(trajectory, denoiser, start)
-    check_references(trajectory, denoiser, targets, start)
-    x_source, state = working(trajectory.xs[start], denoiser), opening(trajectory, start)
-    begun = [started(target.techniques, x_source, trajectory.sigmas[start]) for target in targets]
-    branches = [
-        _Branch(target, x, None if target.step else state, (None,) * len(target.techniques))
-        for target, x in zip(targets, begun, strict=True)
-    ]
-    xs_source = [x_source.cpu()]
-    for index in range(start, trajectory.steps):
-        banks = [Bank(storage) for _ in branches]
-        pairs = list(zip(branches, banks, strict=True))
-        records = [e for branch, bank in pairs for e in edits_of(branch.target.techniques, bank, "record")]
-        recorder = Watched(denoiser.edited(*records))
-        with advised(banks):
-            x_source, state = anchor(trajectory, recorder, x_source, index, source, state, recording=bool(records))
-            for branch, bank in pairs:
-                look(branch.target.techniques, denoiser, bank, index)
-            moved = [branch.moved(trajectory, denoiser, bank, x_source, index) for branch, bank in pairs]
-        branches = [branch for branch, _ in moved]
-        xs_source.append(x_source.cpu())
-        if on_step is not None:
-            sigma_next, steps, x = float(trajectory.sigmas[index + 1]), trajectory.steps - start, branches[0].x
-            clean = (x, x_source) if sigma_next == 0 else (moved[0][1], recorder.last(trajectory.xs[-1]))
-            on_step(Progress("edit", index - start, steps, sigma_next, x, clean[0], total(banks), clean[1]))
-    return [Edited(branch.x.cpu(), tuple(xs_source)) for branch in branches]
+        Raises ValueError as `check_usable` and if a reference is on another grid, UnmatchedEdit if a technique met no
+        attention call, BankTooLarge in the first step that keeps more than `memory` has room for, and
+        torch.OutOfMemoryError with advice.
+        """
+        return self.run_within(Ledger(memory, self.denoiser.device), on_step)
+
+    def run_within(self, ledger: Ledger, on_step: OnStep | None = None) -> list[Edited]:
+        """The same with banks of a ledger that edits share, one after another."""
+        check_usable(self.trajectory, self.denoiser, self.start)
+        check_references(self)
+        x_source, state = working(self.trajectory.xs[self.start], self.denoiser), opening(self.trajectory, self.start)
+        branches = [self._begun(target, Bank(ledger), x_source, state) for target in self.targets]
+        xs_source = [x_source.cpu()]
+        for index in range(self.start, self.trajectory.steps):
+            with ledger.step():
+                records = [edit for one in branches for edit in edits_of(one.target.techniques, one.bank, "record")]
+                recorder, recording = Watched(self.denoiser.edited(*records)), bool(records)
+                x_source, state = self.anchor(
+                    self.trajectory, recorder, x_source, index, self.source, state, recording=recording
+                )
+                for branch in branches:
+                    show_references(branch.target.techniques, self.denoiser, branch.bank, index)
+                ledger.check()
+                branches = [branch.moved(self, x_source, index) for branch in branches]
+                xs_source.append(x_source.cpu())
+                if on_step is not None:
+                    on_step(self._progress(index, branches[0], x_source, recorder, ledger))
+        return [Edited(branch.x.cpu(), tuple(xs_source)) for branch in branches]
+
+    def _begun(self, target: Target, bank: Bank, x_source: Latent, state: State) -> "_Branch":
+        x = begin(target.techniques, x_source, self.trajectory.sigmas[self.start])
+        return _Branch(target, bank, x, x, None if target.step else state, (None,) * len(target.techniques))
+
+    def _progress(self, index: int, branch: "_Branch", x_source: Latent, recorder: Watched, ledger: Ledger) -> Progress:
+        sigma, steps = float(self.trajectory.sigmas[index + 1]), self.trajectory.steps - self.start
+        x0, source = branch.x0, recorder.last(self.trajectory.xs[-1])
+        if sigma == 0:
+            x0, source = branch.x, x_source
+        return Progress("edit", index - self.start, steps, sigma, branch.x, x0, ledger.sizes, source)
 
 
 @dataclass(frozen=True)
 class _Branch:
-    """A target branch between two steps."""
+    """A target between two steps: its latent and the last clean prediction, and the bank that the source fills for it."""
 
     target: Target
+    bank: Bank
     x: Latent
+    x0: Latent
     state: State
-    blended: tuple[State, ...]
+    blends: tuple[State, ...]
 
-    def moved(
-        self, trajectory: Trajectory, denoiser: EditableDenoiser, bank: Bank, x_source: Latent, index: int
-    ) -> tuple["_Branch", Latent]:
-        """The branch a step on, and the last clean prediction made for it."""
-        sigma, sigma_next = trajectory.sigmas[index], trajectory.sigmas[index + 1]
-        host = self.target.wrap(denoiser) if self.target.wrap else denoiser
-        host = host.edited(*edits_of(self.target.techniques, bank, "inject"))
-        step = self.target.step or step_of(trajectory)
+    def moved(self, edit: Edit, x_source: Latent, index: int) -> "_Branch":
+        """The branch a step on."""
+        sigma, sigma_next = edit.trajectory.sigmas[index : index + 2]
+        host = self.target.wrap(edit.denoiser) if self.target.wrap else edit.denoiser
+        host = host.edited(*edits_of(self.target.techniques, self.bank, "inject"))
+        step = self.target.step or step_of(edit.trajectory)
         x, x0, state = stepped(step, host, self.x, sigma, sigma_next, self.target.cond, self.state)
-        x, states = blended(self.target.techniques, x, x_source, sigma, bank, self.blended)
-        return replace(self, x=x, state=state, blended=states), x0
+        x, blends = blend(self.target.techniques, x, x_source, sigma, self.bank, self.blends)
+        return replace(self, x=x, x0=x0, state=state, blends=blends)
 
 
-def look(techniques: Sequence[Technique], denoiser: EditableDenoiser, bank: Bank, index: int) -> None:
+def show_references(techniques: Sequence[Technique], denoiser: EditableDenoiser, bank: Bank, index: int) -> None:
     """Let the techniques' references record in `bank` what the step from level `index` shows of them."""
     for reference in (t.reference for t in techniques if t.reference is not None):
         shown = denoiser.edited(reference.record(bank))
@@ -157,17 +149,19 @@ def look(techniques: Sequence[Technique], denoiser: EditableDenoiser, bank: Bank
         unanchored(reference.trajectory, shown, x, index, reference.cond.alone(), None, recording=True)
 
 
-def check_references(trajectory: Trajectory, denoiser: EditableDenoiser, targets: Sequence[Target], start: int) -> None:
+def check_references(edit: Edit) -> None:
     """Raises ValueError if a reference cannot be walked beside the trajectory."""
-    for reference in (t.reference for target in targets for t in target.techniques if t.reference is not None):
-        check_usable(reference.trajectory, denoiser, start)
-        if not torch.equal(reference.trajectory.sigmas, trajectory.sigmas):
-            theirs, ours = (
+    for reference in (t.reference for target in edit.targets for t in target.techniques if t.reference is not None):
+        check_usable(reference.trajectory, edit.denoiser, edit.start)
+        if not torch.equal(reference.trajectory.sigmas, edit.trajectory.sigmas):
+            grids = (
                 f"{t.steps} step{'s' * (t.steps != 1)} from sigma {t.sigmas[0]:.4g}"
-                for t in (reference.trajectory, trajectory)
+                for t in (reference.trajectory, edit.trajectory)
             )
             raise ValueError(
-                f"The reference was inverted on {theirs}, the image on {ours}. Invert both on the same noise levels."
+                "The reference was inverted on {}, the image on {}. Invert both on the same noise levels.".format(
+                    *grids
+                )
             )
 
 
@@ -181,14 +175,15 @@ def edits_of(techniques: Sequence[Technique], bank: Bank, role: Literal["record"
     return [replace(edit, reads=True) for edit in edits] if role == "record" else edits
 
 
-def started(techniques: Sequence[Technique], x: Latent, sigma: Sigma) -> Latent:
+def begin(techniques: Sequence[Technique], x: Latent, sigma: Sigma) -> Latent:
     """The latent that a target starts from, where the source starts from `x`."""
-    for begin in (technique.begin for technique in techniques if technique.begin is not None):
-        x = begin(x, float(sigma))
+    for technique in techniques:
+        if technique.begin is not None:
+            x = technique.begin(x, float(sigma))
     return x
 
 
-def blended(
+def blend(
     techniques: Sequence[Technique], x: Latent, x_source: Latent, sigma: Sigma, bank: Bank, states: Sequence[State]
 ) -> tuple[Latent, tuple[State, ...]]:
     """`x` after the techniques' blends with the source, and their states, one each."""

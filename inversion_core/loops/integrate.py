@@ -7,7 +7,7 @@ import torch
 
 from ..progress import OnStep, Progress
 from ..shapes import Latent, Sigma, Sigmas
-from ..solvers import OPENINGS, SOLVERS
+from ..solvers import SOLVERS
 from ..trajectory import Trajectory
 from ..types import Bound, Cond, Denoiser, State, Step, Wrapper
 
@@ -54,7 +54,7 @@ def replay(
 
 def step_of(trajectory: Trajectory) -> Step:
     """The trajectory's own step: its solver's, and the noise map of the level added to where that leads."""
-    step = SOLVERS[trajectory.solver]
+    step = SOLVERS[trajectory.solver].step
     if trajectory.noise is None:
         return step
     maps = {float(sigma): noise for sigma, noise in zip(trajectory.sigmas[:-1], trajectory.noise, strict=True)}
@@ -68,7 +68,8 @@ def step_of(trajectory: Trajectory) -> Step:
 
 def opening(trajectory: Trajectory, start: int = 0) -> State:
     """What the trajectory's solver must know to go on from level `start`; None for one-step solvers."""
-    return OPENINGS[trajectory.solver](trajectory, start) if trajectory.solver in OPENINGS else None
+    look_back = SOLVERS[trajectory.solver].opening
+    return look_back(trajectory, start) if look_back else None
 
 
 def check_usable(trajectory: Trajectory, denoiser: Denoiser, start: int = 0) -> None:

@@ -3,14 +3,15 @@
 import torch
 
 from ..loops.delta import Pair, Rule
+from ..loops.edit import Edited
 from ..shapes import Latent, Sigma, Sigmas
+from .editor import EditJob, Editor, Settings, edit_freely
 
-TIME = 0.9
-WINDOW = 0.15
-SCALE = 1.0
-PROXIMAL = 0.3
-"""Published settings, as shares of the noising time: the chord's upper end, its length, the step's size, and the time of
-the closing pass (published code for SD-Turbo)."""
+# Published code for SD-Turbo; times are shares of the noising time.
+TIME = 0.9  # the chord's upper end
+WINDOW = 0.15  # the chord's length
+SCALE = 1.0  # the step's size
+PROXIMAL = 0.3  # the time of the closing pass
 
 
 def chord_edit(
@@ -54,3 +55,17 @@ def _level(sigmas: Sigmas, time: float) -> Sigma:
     """The level of a decreasing grid at a share of its time, 1 at the top; never the last, which may be 0."""
     steps = len(sigmas) - 1
     return sigmas[min(round((1 - time) * steps), steps - 1)]
+
+
+def _edit(job: EditJob, _: object) -> Edited:
+    sigmas, rule = chord_edit(job.sigmas, time=job.strength)
+    return edit_freely(job, rule, sigmas=sigmas)
+
+
+EDITOR = Editor(
+    "ChordEdit",
+    _edit,
+    about="one step along a chord between two noise levels, for models of one step",
+    # Published code, for SD-Turbo, which is on `ve`; those on `rf` are the toybox's.
+    settings=dict.fromkeys(("ve", "rf", "few-step ve", "few-step rf"), Settings(1.0, 1.0, TIME, 50)),
+)

@@ -2,6 +2,7 @@
 
 from ..loops.delta import Pair
 from ..shapes import Latent, Sigma
+from .editor import Editor, Settings, edit_freely
 
 
 def ddcm(pair: Pair, z: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:
@@ -14,3 +15,16 @@ def ddcm(pair: Pair, z: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:
     noise = pair.draw()
     x_target, x_source = (pair.path.add_noise(x, noise, sigma) for x in (z, pair.x0))
     return pair.x0 + pair.change(x_target, x_source, sigma)
+
+
+EDITOR = Editor(
+    "DDCM",
+    lambda job, _: edit_freely(job, ddcm),
+    about="adds the difference between the clean predictions at every noise level, without inversion (InfEdit's sampler)",
+    settings={
+        "ve": Settings(
+            guidance=2.3, source_guidance=1.0, strength=1.0, steps=12
+        ),  # published code, on a consistency model of SD1
+        "rf": Settings(guidance=2.3, source_guidance=1.0, strength=1.0, steps=12),  # the toybox's
+    },
+)

@@ -2,8 +2,10 @@
 
 from ..loops.edit import Anchor
 from ..shapes import Latent, Sigma
+from ..solvers import ddim_inverse
 from ..trajectory import Trajectory
 from ..types import Bound, Cond, Denoiser, State, Step
+from .editor import Editor, Settings, edit_along
 
 
 def aligned(trajectory: Trajectory, up: Step) -> Step:
@@ -36,3 +38,15 @@ def aligned_source(up: Step) -> Anchor:
         return after, state
 
     return anchor
+
+
+EDITOR = Editor(
+    "DirectEdit",
+    lambda job, trajectory: edit_along(
+        job, trajectory, step=aligned(trajectory, ddim_inverse), anchor=aligned_source(ddim_inverse)
+    ),
+    inversion="ddim",
+    about="runs the target prompt where the inversion ran the source prompt",
+    # Published on SD3.5 and Flux; on `ve` the same, as tried on the toybox.
+    settings=dict.fromkeys(("ve", "rf"), Settings(2.0, 1.0, 1.0, 30)),
+)

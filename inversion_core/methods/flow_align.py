@@ -3,6 +3,8 @@
 from ..loops.delta import Pair, Rule
 from ..paths import velocity
 from ..shapes import Latent, Sigma
+from .editor import Editor, Settings, edit_freely
+from .negative_prompt import negative_prompt
 
 PULL = 0.01
 """Weight of the pull towards the source, per step and not per unit of sigma (published code, github.com/FlowAlign/FlowAlign)."""
@@ -21,3 +23,16 @@ def flow_align(*, pull: float = PULL) -> Rule:
         return z + (sigma_next - sigma) * velocity(gap, change, sigma) - pull * change
 
     return rule
+
+
+EDITOR = Editor(
+    "FlowAlign",
+    lambda job, _: edit_freely(
+        job, flow_align(), source=job.source.alone(), target=negative_prompt(job.target, job.source)
+    ),
+    about="FlowEdit guided away from the source prompt, with a pull to the source",
+    settings={
+        "ve": Settings(guidance=7.5, source_guidance=1.0, strength=1.0, steps=33),  # the toybox's
+        "rf": Settings(guidance=13.5, source_guidance=1.0, strength=1.0, steps=33),  # published code, on SD3
+    },
+)

@@ -5,6 +5,7 @@ import torch
 from ..loops.delta import Pair, Rule
 from ..paths import velocity
 from ..shapes import Latent, Sigma
+from .editor import Editor, Settings, edit_freely
 
 
 def flow_edit(*, noisings: int = 1) -> Rule:
@@ -23,6 +24,19 @@ def flow_edit(*, noisings: int = 1) -> Rule:
         for _ in range(noisings):
             x_source = pair.path.add_noise(pair.x0, pair.draw(), sigma)
             total = total + pair.change(x_source + gap, x_source, sigma)
+        # v_t(x_t) - v_s(x_s) = (x_t - D_t - (x_s - D_s)) / sigma = (gap - (D_t - D_s)) / sigma
         return z + (sigma_next - sigma) * velocity(gap, total / noisings, sigma)
 
     return rule
+
+
+EDITOR = Editor(
+    "FlowEdit",
+    lambda job, _: edit_freely(job, flow_edit()),
+    about="follows the difference between the velocities of two coupled noisings, without inversion",
+    settings={
+        "ve": Settings(guidance=7.5, source_guidance=1.5, strength=0.8, steps=28),  # the toybox's
+        "rf": Settings(guidance=13.5, source_guidance=3.5, strength=33 / 50, steps=50),  # published code, on SD3
+        "distilled": Settings(guidance=5.5, source_guidance=1.5, strength=24 / 28, steps=28),  # published code, on Flux
+    },
+)

@@ -5,16 +5,18 @@ from dataclasses import replace
 
 import torch
 
+from ..loops.edit import Edited
 from ..loops.integrate import step_of
 from ..paths import velocity
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Bound, Cond, Denoiser, EditableDenoiser, State, Step, require_unconditional
+from .editor import EditJob, Editor, Settings, edit_along
 
-TARGET_GUIDANCE = 7.5
-SOURCE_GUIDANCE = 5.0
-PULL = 0.1
-"""The guidances of the editing term, and the weight of the pull to the base in further loops (arXiv:2503.02187, published code)."""
+# arXiv:2503.02187, published code.
+TARGET_GUIDANCE = 7.5  # the editing term's
+SOURCE_GUIDANCE = 5.0  # the editing term's
+PULL = 0.1  # the weight of the pull to the base in further loops
 
 
 def h_edit(
@@ -100,3 +102,34 @@ def _towards(start: Latent, moved: Latent, difference: Latent) -> Latent:
     axes = tuple(range(1, sign.ndim))
     size = [t.square().mean(axes, keepdim=True).sqrt() for t in (difference, sign)]
     return sign * size[0] / (size[1] + 1e-8)
+
+
+def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
+    """The source's guidance in the editing term stays in its published proportion to the target's."""
+    source_guidance = job.target.guidance * SOURCE_GUIDANCE / TARGET_GUIDANCE
+    step = h_edit(trajectory, job.denoiser, job.source, source_guidance=source_guidance)
+    return edit_along(job, trajectory, step=step, anchor=h_edit_source)
+
+
+# Published on Stable Diffusion 1; on `rf` the same, as tried on the toybox.
+_SETTINGS = dict.fromkeys(("ve", "rf"), Settings(TARGET_GUIDANCE, 1.0, 1.0, 50))
+
+EDITORS = (
+    Editor(
+        "h-Edit-D",
+        _edit,
+        inversion="ddim",
+        uncond=True,
+        about="follows the source, then moves towards the target",
+        settings=_SETTINGS,
+    ),
+    Editor(
+        "h-Edit-R",
+        _edit,
+        inversion="edit-friendly DDPM",
+        solvers=("ddpm",),
+        uncond=True,
+        about="follows the source along noise maps, then moves towards the target; freer than h-Edit-D",
+        settings=_SETTINGS,
+    ),
+)

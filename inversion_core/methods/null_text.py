@@ -1,25 +1,96 @@
 """Null-text inversion (arXiv:2211.09794): unconditional embeddings optimised so that guided sampling follows a trajectory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from ..loops.edit import Edited
 from ..loops.integrate import check_usable, working
 from ..paths import velocity
-from ..progress import OnStep, Progress
+from ..progress import OnStep, Progress, within
 from ..shapes import Embedding, Latent, Sigma
 from ..trajectory import NullText, Provenance, Trajectory
 from ..types import Cond, EditableDenoiser, require_unconditional
+from .editor import EditJob, Editor, edit_along
 
+# arXiv:2211.09794, sec. 4, and its code, for 50 steps or fewer; in more, i is counted in fiftieths of the way.
 GUIDANCE = 7.5
-INNER_STEPS = 10
-EARLY_STOP = 1e-5
-LEARNING_RATE = 1e-2
+INNER_STEPS = 10  # of Adam
+EARLY_STOP = 1e-5  # + 2e-5 i
+LEARNING_RATE = 1e-2  # times 1 - i / 100
 PUBLISHED_STEPS = 50
-"""Published settings: guidance 7.5, 10 Adam steps of rate 1e-2 (1 - i / 100), stop below 1e-5 + 2e-5 i, in 50 steps or fewer
-(arXiv:2211.09794, sec. 4, and its code); in more, i is counted in fiftieths of the way."""
+OPTIMISING = 0.9  # roughly, the share of an edit with null-text that its optimisation takes
+
+
+@dataclass(frozen=True)
+class _GuidedStep:
+    """One guided DDIM step as a function of the unconditional embedding; the conditional prediction is made once."""
+
+    network: EditableDenoiser
+    cond: Cond
+    x: Latent
+    sigma: Sigma
+    sigma_next: Sigma
+    goal: Latent
+    conditional: Latent
+
+    def __call__(self, embedding: Embedding) -> tuple[Latent, Latent]:
+        """Where the step leads, and the clean prediction in it."""
+        x0 = self.network(self.x, self.sigma, Cond(self.network.with_embedding(self.cond.uncond, embedding)))
+        x0 = x0 + self.cond.guidance * (self.conditional - x0)
+        return self.x + (self.sigma_next - self.sigma) * velocity(self.x, x0, self.sigma), x0
+
+    def losses(self, x_next: Latent) -> Tensor:
+        """The summed squared error of each picture, in units of the network's input."""
+        return (x_next - self.goal).square().flatten(1).sum(1) / self.network.path.input_scale(self.sigma_next) ** 2
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best embedding of a descent so far, where it leads, and the mean losses at the start and now."""
+
+    embedding: Embedding
+    x: Latent
+    x0: Latent
+    loss_before: float
+    loss_after: float
+    evaluations: int
+
+
+def _descend(
+    step: _GuidedStep, start: Embedding, inner_steps: int, rate: float, stop: float, on_try: Callable[[_Best], None]
+) -> _Best:
+    """Adam on the embedding of each picture until its loss is below `stop`; `on_try` is called after each evaluation."""
+    embedding, size = start.clone().requires_grad_(True), step.x[0].numel()
+    adam = torch.optim.Adam([embedding], lr=rate)
+    open_rows = torch.ones(len(step.x), dtype=torch.bool, device=step.x.device)
+    loss_before, best = 0.0, list[Tensor]()
+    for count in range(1, inner_steps + 2):
+        with torch.set_grad_enabled(count <= inner_steps):
+            x_next, x0 = step(embedding)
+            losses = step.losses(x_next)
+        tried = (embedding, x_next, x0, losses / size)
+        best = _better(open_rows, tried, best) if best else [t.detach().clone() for t in tried]
+        loss_after = float(best[3].mean())
+        loss_before = loss_after if count == 1 else loss_before
+        result = _Best(best[0], best[1], best[2], loss_before, loss_after, count)
+        on_try(result)
+        open_rows = open_rows & (losses.detach() / size >= stop)
+        if count > inner_steps or not bool(open_rows.any()):
+            break
+        embedding.grad = torch.autograd.grad(losses.sum(), embedding)[0] / size
+        adam.step()
+    return result
+
+
+def _better(open_rows: Tensor, tried: Sequence[Tensor], best: Sequence[Tensor]) -> list[Tensor]:
+    """`tried` in the rows that are still open and have a lower loss (the last tensor), else `best`."""
+    better = open_rows & (tried[-1].detach() < best[-1])
+    rows = [better.view(-1, *[1] * (old.ndim - 1)) for old in best]
+    return [torch.where(row, new.detach(), old) for row, new, old in zip(rows, tried, best, strict=True)]
 
 
 def optimize_null_text(
@@ -40,28 +111,26 @@ def optimize_null_text(
     step. Raises ValueError unless the trajectory is replayed by `euler`, `cond` is guided and `inner_steps` is not negative.
     """
     _check(trajectory, denoiser, cond, inner_steps)
-    done: list[_Tried] = []
-    total = trajectory.steps * (inner_steps + 1)
+    descents: list[_Best] = []
     with denoiser.differentiable() as network:
-        x = working(trajectory.xs[0], denoiser).clone()
-        best = network.embedding(cond.uncond).to(x).expand(len(x), -1, -1).clone()
+        x, sigmas = working(trajectory.xs[0], denoiser).clone(), trajectory.sigmas.clone()
+        embedding = network.embedding(cond.uncond).to(x).expand(len(x), -1, -1).clone()
         for index in range(trajectory.steps):
-            step = _guided_step(trajectory, network, cond, index, x)
+            sigma, sigma_next, goal = sigmas[index], sigmas[index + 1], trajectory.xs[index + 1].to(x).clone()
+            with torch.no_grad():
+                conditional = network(x, sigma, cond.alone())
+            step = _GuidedStep(network, cond, x, sigma, sigma_next, goal, conditional)
             level = index * PUBLISHED_STEPS / max(PUBLISHED_STEPS, trajectory.steps)
             rate, stop = learning_rate * (1 - level / 100), early_stop * (1 + 2 * level)
-            for tried in _descend(step, best, inner_steps, rate, stop):
-                if on_step is not None:
-                    place, sigma_next = index * (inner_steps + 1) + tried.evaluations - 1, float(step.sigma_next)
-                    found = Progress("null-text", place, total, sigma_next, tried.x, tried.x0, tries=inner_steps + 1)
-                    on_step(replace(found, source=trajectory.xs[-1]))
-            x, best = tried.x, tried.embedding
-            done.append(tried)
+            on_try = partial(_report, on_step, trajectory, index, inner_steps + 1)
+            descents.append(_descend(step, embedding, inner_steps, rate, stop, on_try))
+            x, embedding = descents[-1].x, descents[-1].embedding
     return NullText(
         sigmas=trajectory.sigmas,
-        embeddings=tuple(tried.embedding.cpu() for tried in done),
-        first=tuple(tried.first for tried in done),
-        last=tuple(tried.last for tried in done),
-        evaluations=sum(tried.evaluations + 1 for tried in done),
+        embeddings=tuple(descent.embedding.cpu() for descent in descents),
+        first=tuple(descent.loss_before for descent in descents),
+        last=tuple(descent.loss_after for descent in descents),
+        evaluations=sum(descent.evaluations + 1 for descent in descents),
         provenance=replace(provenance or Provenance(method="null-text"), guidance=cond.guidance),
     )
 
@@ -80,73 +149,27 @@ def _check(trajectory: Trajectory, denoiser: EditableDenoiser, cond: Cond, inner
         )
 
 
-@dataclass(frozen=True)
-class _GuidedStep:
-    """One guided DDIM step as a function of the unconditional embedding; the conditional prediction is made once."""
-
-    network: EditableDenoiser
-    cond: Cond
-    x: Latent
-    sigma: Sigma
-    sigma_next: Sigma
-    goal: Latent
-    clean: Latent
-
-    def __call__(self, embedding: Embedding) -> tuple[Latent, Latent]:
-        uncond = self.network.with_embedding(self.cond.uncond, embedding)
-        x0 = self.network(self.x, self.sigma, Cond(uncond))
-        x0 = x0 + self.cond.guidance * (self.clean - x0)
-        return self.x + (self.sigma_next - self.sigma) * velocity(self.x, x0, self.sigma), x0
-
-    def losses(self, x_next: Latent) -> Tensor:
-        """The summed squared error of each picture, in units of the network's input."""
-        return (x_next - self.goal).square().flatten(1).sum(1) / self.network.path.input_scale(self.sigma_next) ** 2
+def _report(on_step: OnStep | None, trajectory: Trajectory, index: int, tries: int, best: _Best) -> None:
+    if on_step is None:
+        return
+    place, sigma_next = index * tries + best.evaluations - 1, float(trajectory.sigmas[index + 1])
+    progress = Progress("null-text", place, trajectory.steps * tries, sigma_next, best.x, best.x0)
+    on_step(replace(progress, source=trajectory.xs[-1], tries=tries))
 
 
-@dataclass(frozen=True)
-class _Tried:
-    """The best embedding so far, where it leads, and the mean losses at the start and now."""
-
-    embedding: Embedding
-    x: Latent
-    x0: Latent
-    first: float
-    last: float
-    evaluations: int
+def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
+    if job.null_text is not None:
+        return edit_along(job, trajectory)
+    on_step = within(job.on_step, 0.0, OPTIMISING)
+    null_text = optimize_null_text(trajectory, job.denoiser, job.source, on_step=on_step)
+    return edit_along(replace(job, null_text=null_text), trajectory, spent=OPTIMISING)
 
 
-def _guided_step(trajectory: Trajectory, network: EditableDenoiser, cond: Cond, index: int, x: Latent) -> _GuidedStep:
-    sigmas = trajectory.sigmas.clone()
-    goal = trajectory.xs[index + 1].to(x).clone()
-    with torch.no_grad():
-        clean = network(x, sigmas[index], cond.alone())
-    return _GuidedStep(network, cond, x, sigmas[index], sigmas[index + 1], goal, clean)
-
-
-def _descend(step: _GuidedStep, start: Embedding, inner_steps: int, rate: float, stop: float) -> Iterator[_Tried]:
-    """Adam on the embedding of each picture until its loss is below `stop`; yields the best so far after each evaluation."""
-    embedding = start.clone().requires_grad_(True)
-    adam = torch.optim.Adam([embedding], lr=rate)
-    size = step.x[0].numel()
-    best: list[Tensor] | None = None
-    first, open_rows = 0.0, torch.ones(len(step.x), dtype=torch.bool, device=step.x.device)
-    for count in range(1, inner_steps + 2):
-        with torch.set_grad_enabled(count <= inner_steps):
-            x_next, x0 = step(embedding)
-            losses = step.losses(x_next)
-        now = (embedding, x_next, x0, losses / size)
-        best = [t.detach().clone() for t in now] if best is None else _better(open_rows, now, best)
-        first = first if count > 1 else float(best[3].mean())
-        yield _Tried(best[0], best[1], best[2], first, float(best[3].mean()), count)
-        open_rows = open_rows & (losses.detach() / size >= stop)
-        if count > inner_steps or not bool(open_rows.any()):
-            return
-        embedding.grad = torch.autograd.grad(losses.sum(), embedding)[0] / size
-        adam.step()
-
-
-def _better(open_rows: Tensor, now: Sequence[Tensor], best: Sequence[Tensor]) -> list[Tensor]:
-    """`now` in the rows that are still open and have a lower loss (the last tensor), else `best`."""
-    better = open_rows & (now[-1].detach() < best[-1])
-    rows = [better.view(-1, *[1] * (old.ndim - 1)) for old in best]
-    return [torch.where(row, new.detach(), old) for row, new, old in zip(rows, now, best, strict=True)]
+EDITOR = Editor(
+    "null-text",
+    _edit,
+    inversion="ddim",
+    uncond=True,
+    gradients=True,
+    about="optimises the empty prompt; needs gradients",
+)

@@ -11,13 +11,14 @@ from torch.nn.functional import max_pool2d
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser, Wrapper
+from .editor import Editor, Settings, edit_along
+from .negative_prompt import negative_prompt
 
-QUANTILE = 0.7
-RATE = 0.1
-PULL_BELOW = 1.1644
-WIDENED = 1
-"""The quantile, the rate of the pull, sigma / alpha at step 400 of 1000 of Stable Diffusion's schedule, below which it
-pulls, and the cells by which the edit's mask is widened (github.com/phymhan/prompt-to-prompt)."""
+# github.com/phymhan/prompt-to-prompt.
+QUANTILE = 0.7  # of the absolute difference: the threshold
+RATE = 0.1  # of the pull to the picture
+PULL_BELOW = 1.1644  # sigma / alpha at step 400 of 1000 of Stable Diffusion's schedule
+WIDENED = 1  # cells by which the edit's mask is widened
 
 Proximal: TypeAlias = Callable[[Latent, Tensor], Latent]
 """`(difference, threshold) -> difference`: zero where the difference is within the threshold."""
@@ -103,3 +104,22 @@ class _ProxNpi(Wrapper):
         levels = self.trajectory.sigmas
         after = levels[levels < sigma].max()
         return self.rate * self.path.alpha(after) * sigma / (sigma - after)
+
+
+EDITOR = Editor(
+    "ProxNPI",
+    lambda job, trajectory: edit_along(
+        job,
+        trajectory,
+        source=job.source.alone(),
+        target=negative_prompt(job.target, job.source),
+        wrap=prox_npi(trajectory),
+    ),
+    inversion="ddim",
+    uncond=True,
+    about="negative-prompt, applied where the prompts differ most",
+    settings={
+        "ve": Settings(7.5, 1.0, 1.0, 50),  # published code, on Stable Diffusion 1
+        "rf": Settings(3.0, 1.0, 1.0, 50),  # the toybox's
+    },
+)

@@ -7,10 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..loops.direct import direct
 from ..loops.integrate import working
 from ..progress import OnStep, Progress
 from ..shapes import Latent, LatentMask, Sigma
 from ..types import Cond, EditableDenoiser, Wrapper
+from .editor import Editor, Settings, edit_along
 
 WEIGHT = 5.0
 """Weight of the difference (omega), beside 15 steps, strength 0.6 and guidance 1 (published code)."""
@@ -59,11 +61,10 @@ def uni_edit_mask(
     """
     if not states:
         raise ValueError("Uni-Edit's mask needs the image's latent at one noise level or more; got none.")
-    ours, theirs = source.alone(), target.alone()
     changes = []
     for index, (state, sigma) in enumerate(states):
         x = working(state, denoiser)
-        after, before = denoiser(x, sigma, theirs), denoiser(x, sigma, ours)
+        after, before = denoiser(x, sigma, target.alone()), denoiser(x, sigma, source.alone())
         changes.append((after - before).abs().mean(1, keepdim=True))
         if on_step is not None:
             on_step(Progress("mask", index, len(states), float(sigma), x, after, source=before))
@@ -78,3 +79,16 @@ def stressed(size: Size) -> Size:
     """How much two prompts differ at each place, brought to 0..1 picture by picture."""
     low, high = (bound.view(-1, *[1] * (size.ndim - 1)) for bound in torch.aminmax(size.flatten(1), dim=1))
     return (size - low) / (high - low).clamp(min=EPSILON)
+
+
+EDITOR = Editor(
+    "Uni-Edit",
+    lambda job, trajectory: edit_along(
+        job, trajectory, wrap=lambda network: uni_edit(network, job.source), anchor=direct
+    ),
+    inversion="Uni-Inv",
+    promptless=True,
+    about="stresses the difference between the prompts where that difference is large, along a stored path",
+    # Published code, on SDXL, SD3 and Flux.
+    settings=dict.fromkeys(("ve", "rf", "distilled"), Settings(1.0, 1.0, 0.6, 15)),
+)

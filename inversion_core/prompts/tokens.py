@@ -12,7 +12,7 @@ from torch import Tensor
 from .script import folded
 from .words import PromptTokens, Word, joined, words_of_pieces
 
-__all__ = ["Alignment", "PromptTokens", "Word", "joined", "refine", "replace", "words_of_pieces"]
+__all__ = ["Alignment", "PromptTokens", "Word", "align_refine", "align_replace", "joined", "words_of_pieces"]
 
 Parts: TypeAlias = PromptTokens | Sequence[PromptTokens]
 """The words of a prompt: of each of its parts in order (`Site.part`), or of all of them alike."""
@@ -48,13 +48,13 @@ class Alignment:
     taken: Float32[Tensor, " target"]
 
 
-def refine(source: PromptTokens, target: PromptTokens) -> Alignment:
+def align_refine(source: PromptTokens, target: PromptTokens) -> Alignment:
     """Words that both prompts share take the source's attention, new words keep their own (arXiv:2208.01626, eq. 6)."""
     return _fill(source, target, _matches(source, target))
 
 
-def replace(source: PromptTokens, target: PromptTokens) -> Alignment:
-    """As `refine`, and words that stand in another's place take over its attention (arXiv:2208.01626, sec. 3.2).
+def align_replace(source: PromptTokens, target: PromptTokens) -> Alignment:
+    """As `align_refine`, and words that stand in another's place take over its attention (arXiv:2208.01626, sec. 3.2).
 
     A word of other length in tokens shares it evenly over its tokens. Unlike the published code, which refuses prompts of
     other lengths in words, it aligns the words behind such a one with their own.

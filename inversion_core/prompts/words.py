@@ -1,8 +1,7 @@
 """Which key columns of a prompt are which word."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from dataclasses import replace as replaced
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .script import Span, kind, occurrences, readable, runs
@@ -109,7 +108,7 @@ def words_of_pieces(pieces: Vocabulary, length: int, text: str | None = None) ->
 
 def joined(first: PromptTokens, pieces: Vocabulary, length: int) -> PromptTokens:
     """The words of a prompt with the columns of two encoders; the second's, `length` in all, stand behind. Raises as `words_of_pieces`."""
-    second = (replaced(piece, column=piece.column + first.length) for piece in located(first.text, pieces))
+    second = (replace(piece, column=piece.column + first.length) for piece in located(first.text, pieces))
     return _read(first.text, (first.pieces, tuple(second)), first.length + length, (*first.starts, first.length))
 
 

@@ -1,6 +1,7 @@
 """Solvers of the ODE, each usable in both directions, and the inverse of any one-step solver."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..trajectory import Trajectory
 from ..types import State, Step
@@ -8,7 +9,7 @@ from .bdia import bdia
 from .ddim_inverse import ddim_inverse
 from .ddpm import ddpm
 from .dpmpp_2m import dpmpp_2m
-from .edict import Pair, edict, partner_at
+from .edict import Coupled, edict, partner_at
 from .euler import euler
 from .fireflow import fireflow
 from .fixed_point import anderson, averaged, plain
@@ -20,32 +21,36 @@ from .two_step import neighbour_at
 from .undo import Undone, undo
 from .uni_inv import uni_inv
 
-SOLVERS: dict[str, Step] = {
-    "euler": euler,
-    "heun": heun,
-    "midpoint": midpoint,
-    "fireflow": fireflow,
-    "dpmpp_2m": dpmpp_2m,
-    "ddpm": ddpm,
-    "sde_dpmpp_2m": sde_dpmpp_2m,
-    "edict": edict(),
-    "bdia": bdia(),
-    "o-belm": o_belm,
-}
-"""The steps that a trajectory can be replayed with, by name."""
 
-OPENINGS: dict[str, Callable[[Trajectory, int], State]] = {
-    "edict": partner_at,
-    "bdia": neighbour_at,
-    "o-belm": neighbour_at,
-    "sde_dpmpp_2m": clean_before,
+@dataclass(frozen=True)
+class Solver:
+    """A step that a trajectory can be replayed with.
+
+    For a step that looks back, `opening` gives the state with which a replay goes on from a level of a trajectory.
+    """
+
+    step: Step
+    opening: Callable[[Trajectory, int], State] | None = None
+
+
+SOLVERS: dict[str, Solver] = {
+    "euler": Solver(euler),
+    "heun": Solver(heun),
+    "midpoint": Solver(midpoint),
+    "fireflow": Solver(fireflow),
+    "dpmpp_2m": Solver(dpmpp_2m),
+    "ddpm": Solver(ddpm),
+    "sde_dpmpp_2m": Solver(sde_dpmpp_2m, opening=clean_before),
+    "edict": Solver(edict(), opening=partner_at),
+    "bdia": Solver(bdia(), opening=neighbour_at),
+    "o-belm": Solver(o_belm, opening=neighbour_at),
 }
-"""For solvers that look back: the state with which a replay goes on from a level of a trajectory."""
+"""The solvers by the names that trajectories keep."""
 
 __all__ = [
-    "OPENINGS",
     "SOLVERS",
-    "Pair",
+    "Coupled",
+    "Solver",
     "Undone",
     "anderson",
     "averaged",

@@ -15,7 +15,7 @@ MIXING = 0.93
 
 
 @dataclass(frozen=True)
-class Pair:
+class Coupled:
     """The second state, and how many steps its level lies from the noisiest: its parity says which state moves first."""
 
     partner: Latent
@@ -38,18 +38,18 @@ def edict(*, mixing: float = MIXING) -> Step:
         raise ValueError(f"EDICT's mixing weight lies above 0 and up to 1; got {mixing}.")
 
     def step(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: State) -> tuple[Latent, State]:
-        pair = state or Pair(x, 0)
+        pair = state or Coupled(x, 0)
         y = pair.partner.to(x)
         if sigma_next < sigma:
             first = pair.steps_down % 2
             x, y = _moved(denoise, [x, y], sigma, sigma_next, (first, 1 - first))
             x = mixing * x + (1 - mixing) * y
-            return x, Pair(mixing * y + (1 - mixing) * x, pair.steps_down + 1)
+            return x, Coupled(mixing * y + (1 - mixing) * x, pair.steps_down + 1)
         y = (y - (1 - mixing) * x) / mixing
         x = (x - (1 - mixing) * y) / mixing
         last = (pair.steps_down - 1) % 2
         x, y = _moved(denoise, [x, y], sigma, sigma_next, (1 - last, last))
-        return x, Pair(y, pair.steps_down - 1)
+        return x, Coupled(y, pair.steps_down - 1)
 
     return step
 
@@ -60,7 +60,7 @@ def partner_at(trajectory: Trajectory, start: int) -> State:
         raise ValueError(
             "An EDICT trajectory has two states a level; this one has lost its partners. Invert the image again."
         )
-    return Pair(trajectory.partners[start], start)
+    return Coupled(trajectory.partners[start], start)
 
 
 def _moved(denoise: Bound, states: list[Latent], sigma: Sigma, sigma_next: Sigma, order: Sequence[int]) -> list[Latent]:

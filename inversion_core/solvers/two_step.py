@@ -27,7 +27,7 @@ class Given:
 
 
 @runtime_checkable
-class Rule(Protocol):
+class TwoStepRule(Protocol):
     """The latent at `sigma_next`, from that at `sigma`, the slope there, and the latent before."""
 
     def __call__(
@@ -35,7 +35,7 @@ class Rule(Protocol):
     ) -> Latent: ...
 
 
-def two_step(rule: Rule) -> Step:
+def two_step(rule: TwoStepRule) -> Step:
     """A step by `rule`, one evaluation. A walk without a neighbour starts with DDIM, or with the published inversion of it.
 
     If the first step is given, the network is asked all the same, for those who record its attention.

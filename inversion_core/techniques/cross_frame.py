@@ -11,8 +11,8 @@ from einops import rearrange
 from torch import Tensor
 
 from ..attention.bank import Bank
-from ..attention.site import Attend, AttentionEdit, Site
-from ..attention.technique import Technique
+from ..attention.site import Attend, Site
+from ..attention.technique import Pass, Technique
 from ..shapes import Heads
 
 Sees: TypeAlias = Callable[[int], Sequence[int]]
@@ -41,19 +41,16 @@ def cross_frame(sees: Sees, *, where: Callable[[Site], bool] = in_self_attention
     Give it innermost, so that what another technique puts in a frame's place is what the others see.
     """
 
-    def inject(bank: Bank) -> AttentionEdit:
-        def apply(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-            bank.record("cross-frame", site, k, v)
-            rows = site.rows or range(len(q))
-            seen = (bank.recall("cross-frame", site.of(tuple(sees(row)))) for row in rows)
-            return torch.cat([attend(q[i : i + 1], *map(side_by_side, kv)) for i, kv in enumerate(seen)])
+    def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        bank.record("cross-frame", site, k, v)
+        rows = site.rows or range(len(q))
+        seen = (bank.recall("cross-frame", site.of(tuple(sees(row)))) for row in rows)
+        return torch.cat([attend(q[i : i + 1], *map(side_by_side, kv)) for i, kv in enumerate(seen)])
 
-        return AttentionEdit("cross-frame attention", where, apply)
-
-    return Technique(inject=inject)
+    return Technique(inject=Pass("cross-frame attention", where, inject))
 
 
-def together(attend: Attend, q: Heads, k: Heads, v: Heads) -> Heads:
+def attend_together(attend: Attend, q: Heads, k: Heads, v: Heads) -> Heads:
     """Attention in which every row sees the keys and values of all rows; one row is left as it is."""
     if len(q) == 1:
         return attend(q, k, v)

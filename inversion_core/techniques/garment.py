@@ -15,9 +15,17 @@ from torch import Tensor
 
 from ..attention.bank import Bank
 from ..attention.image_tokens import share_inside
-from ..attention.reference import image_rows, image_tokens, latent_adain, name_for, on_latent, recalled, shown
-from ..attention.site import Attend, AttentionEdit, Site
-from ..attention.technique import Technique
+from ..attention.reference import (
+    image_rows,
+    image_tokens,
+    latent_adain,
+    name_for,
+    on_latent,
+    recall_image,
+    reference_of,
+)
+from ..attention.site import Attend, Site
+from ..attention.technique import Pass, Technique
 from ..attention.weighted import weighted
 from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
@@ -76,26 +84,24 @@ def garment_attention(
     """
     name = name_for("garment", worn.trajectory)
 
-    def apply(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+    def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma not in active:
             return attend(q, k, v)
         masks = [share_inside(m, site, len(q)) >= 0.5 for m in (worn.mask, worn.region)]
         if not bool(masks[0].any()):
             return attend(q, k, v)
-        _, k_ref, v_ref = recalled(bank, name, site, len(q))
+        _, k_ref, v_ref = recall_image(bank, name, site, len(q))
         image, rows = q[:, :, site.image], max(map(len, masks))
         pictures = zip(*(t.chunk(rows) for t in (image, k, v, k_ref, v_ref)), strict=True)
-        kept, inside = (m.expand(rows, -1) for m in masks)
+        garments, regions = (m.expand(rows, -1) for m in masks)
         shared = [
-            _shared(attend, *parts, kept=g, region=r, beta=beta)
-            for parts, g, r in zip(pictures, kept, inside, strict=True)
+            _shared(attend, *parts, garment=garment, region=region, beta=beta)
+            for parts, garment, region in zip(pictures, garments, regions, strict=True)
         ]
         return image_rows(attend, q, k, v, site, torch.cat(shared))
 
-    def inject(bank: Bank) -> AttentionEdit:
-        return AttentionEdit("garment", where, lambda *call: apply(bank, *call))
-
-    return Technique(inject=inject, reference=shown(name, worn.trajectory, worn.cond, where))
+    reference = reference_of(name, worn.trajectory, worn.cond, where)
+    return Technique(inject=Pass("garment", where, inject), reference=reference)
 
 
 def _shared(
@@ -106,15 +112,15 @@ def _shared(
     k_ref: Heads,
     v_ref: Heads,
     *,
-    kept: Tensor,
+    garment: Tensor,
     region: Tensor,
     beta: float,
 ) -> Heads:
-    """Attention of pictures with one mask, of which `kept` tells the garment's tokens."""
-    if not bool(kept.any()):
+    """Attention of pictures with one mask, of which `garment` tells the garment's tokens."""
+    if not bool(garment.any()):
         return attend(q, k, v)
-    chosen = kept.nonzero()[:, 0].to(k.device)
-    keys, values = (torch.cat([own, ref.index_select(2, chosen)], 2) for own, ref in ((k, k_ref), (v, v_ref)))
+    chosen = garment.nonzero()[:, 0].to(k.device)
+    keys, values = (torch.cat([t, ref.index_select(2, chosen)], 2) for t, ref in ((k, k_ref), (v, v_ref)))
     plain = attend(q, keys, values)
     if beta == 0 or not bool(region.any()):
         return plain

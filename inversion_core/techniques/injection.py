@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
 from ..attention.bank import Bank
-from ..attention.image_tokens import Inside, of_source, share_inside, shares, with_source
-from ..attention.site import Attend, AttentionEdit, Site
-from ..attention.technique import Technique
+from ..attention.image_tokens import Inside, recall_source, share_inside, shares, with_source
+from ..attention.site import Attend, Site
+from ..attention.technique import Pass, Technique
 from ..shapes import Heads, LatentMask
 from ..types import SigmaRange
 
@@ -24,7 +23,7 @@ def inject_keys_values(
     branches take what the source has on theirs, or on its conditional one. Put it outside of edits that split the
     values (Prompt-to-Prompt, word maps). Applying it raises UnmatchedEdit if no site matches.
     """
-    return _technique(_Injection("keys and values of the source", slice(0, 2), active, mask), where)
+    return _Injection("keys and values of the source", slice(0, 2), active, mask).at(where)
 
 
 def inject_values(
@@ -35,7 +34,7 @@ def inject_values(
     With `text` the text tokens take the source's values too where they are as many, as in the published code; that takes
     all from the way up, a level cleaner.
     """
-    return _technique(_Injection("values of the source", slice(1, 2), active, mask, text), where)
+    return _Injection("values of the source", slice(1, 2), active, mask, text).at(where)
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,12 @@ class _Injection:
     mask: LatentMask | None
     text: bool = False
 
+    def at(self, where: Callable[[Site], bool]) -> Technique:
+        there = shares(where)
+        return Technique(
+            Pass(f"{self.name}, recorded", there, self.record), Pass(f"{self.name}, injected", there, self.inject)
+        )
+
     def record(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma in self.active:
             bank.record(self.name, site, *(t[:, :, site.image] for t in (k, v)[self.taken]))
@@ -58,29 +63,18 @@ class _Injection:
     def inject(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma not in self.active:
             return attend(q, k, v)
-        source, own = of_source(bank, self.name, site), self.own(q, site)
-        mixed = [with_source(t, s, site, own) for t, s in zip((k, v)[self.taken], source, strict=True)]
+        source, spared = recall_source(bank, self.name, site), self.spared(q, site)
+        mixed = [with_source(t, s, site, spared) for t, s in zip((k, v)[self.taken], source, strict=True)]
         if self.text:
             mixed[-1] = self.with_text(mixed[-1], bank, site)
         return attend(q, *(k, v)[: self.taken.start], *mixed)
 
     def with_text(self, v: Heads, bank: Bank, site: Site) -> Heads:
-        (text,) = of_source(bank, f"{self.name}, text", site)
+        (text,) = recall_source(bank, f"{self.name}, text", site)
         if text.shape[2] != len(site.text):
             return v
         return torch.cat([v[:, :, : site.text.start], text, v[:, :, site.text.stop :]], 2)
 
-    def own(self, q: Heads, site: Site) -> Inside | None:
-        """The tokens that keep what is theirs."""
+    def spared(self, q: Heads, site: Site) -> Inside | None:
+        """The tokens inside the mask, which keep keys and values of their own."""
         return None if self.mask is None else share_inside(self.mask, site, len(q)) >= 0.5
-
-
-def _technique(injection: _Injection, where: Callable[[Site], bool]) -> Technique:
-    return Technique(
-        record=lambda bank: AttentionEdit(
-            f"{injection.name}, recorded", shares(where), partial(injection.record, bank)
-        ),
-        inject=lambda bank: AttentionEdit(
-            f"{injection.name}, injected", shares(where), partial(injection.inject, bank)
-        ),
-    )

@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
 from ..attention.bank import Bank
-from ..attention.image_tokens import Inside, of_source, share_inside, shares, with_source
-from ..attention.site import Attend, AttentionEdit, Site, bare
-from ..attention.technique import Technique
+from ..attention.image_tokens import Inside, recall_source, share_inside, shares, with_source
+from ..attention.site import Attend, Site, bare
+from ..attention.technique import Pass, Technique
 from ..shapes import Heads, LatentMask
 from ..types import SigmaRange
 from .local_blend import mask_blend
 
-NAME = "KV-Edit"
+NAME = "KV-Edit"  # of what it records
 
 
 def kv_edit(mask: LatentMask, *, active: SigmaRange, where: Callable[[Site], bool] | None = None) -> Technique:
@@ -29,9 +28,7 @@ def kv_edit(mask: LatentMask, *, active: SigmaRange, where: Callable[[Site], boo
     """
     edit, there = _KVEdit(mask, active), shares(where)
     return Technique(
-        record=lambda bank: AttentionEdit(f"{NAME}, source", there, partial(edit.record, bank)),
-        inject=lambda bank: AttentionEdit(f"{NAME}, target", there, partial(edit.inject, bank)),
-        blend=mask_blend(mask).blend,
+        Pass(f"{NAME}, source", there, edit.record), Pass(f"{NAME}, target", there, edit.inject), mask_blend(mask).blend
     )
 
 
@@ -50,14 +47,14 @@ class _KVEdit:
         inside = share_inside(self.mask, site, len(q)) > 0
         if site.sigma not in self.active or bool(inside.all()):
             return attend(q, k, v)
-        k_source, v_source, out_source = of_source(bank, NAME, site)
+        k_source, v_source, out_source = recall_source(bank, NAME, site)
         k, v = with_source(k, k_source, site, inside), with_source(v, v_source, site, inside)
         if not bare(attend):
             return with_source(attend(q, k, v), out_source, site, inside)
-        return picked(attend, q, k, v, site, inside, out_source)
+        return attend_inside(attend, q, k, v, site, inside, out_source)
 
 
-def picked(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, inside: Inside, out_source: Heads) -> Heads:
+def attend_inside(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, inside: Inside, out_source: Heads) -> Heads:
     """Attention of the tokens `inside` and of the text; for the rest what the source's gave, without a computation.
 
     Where rows differ in how many tokens are inside, those with fewer compute some of the rest too, to no effect.
@@ -66,12 +63,12 @@ def picked(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, inside: Ins
     most = int(inside.sum(1).max())
     index = inside.float().topk(most, dim=1).indices.to(q.device)[:, None, :, None].expand(rows, heads, -1, -1)
     at = site.image
-    own = q[:, :, at].gather(2, index.expand(-1, -1, -1, q.shape[3]))
+    image = q[:, :, at].gather(2, index.expand(-1, -1, -1, q.shape[3]))
     before, after = q[:, :, : at.start], q[:, :, at.stop :]
-    asked = torch.cat([before, own, after], 2)
-    if not asked.shape[2]:
+    queries = torch.cat([before, image, after], 2)
+    if not queries.shape[2]:
         return out_source
-    out = attend(asked, k, v)
+    out = attend(queries, k, v)
     head, new, tail = out.split([before.shape[2], most, after.shape[2]], 2)
     image = out_source.scatter(2, index.expand_as(new), new)
     image = torch.where(inside[:, None, :, None].to(q.device), image, out_source)

@@ -1,7 +1,6 @@
 """Keeping the source outside the region of an edit (LocalBlend, arXiv:2208.01626, sec. 4, "Local editing")."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,9 +15,8 @@ from ..prompts.tokens import Parts
 from ..shapes import Latent, LatentMask
 from ..types import SigmaRange
 
-THRESHOLD = 0.3
-START = 0.2
-"""Threshold of the normalised map, and the fraction of the steps after which blending starts (published code)."""
+THRESHOLD = 0.3  # of a word's strongest attention (published code)
+START = 0.2  # fraction of the steps after which blending starts (published code)
 
 
 def mask_blend(mask: LatentMask) -> Technique:
@@ -51,12 +49,8 @@ def local_blend(
     ValueError if a word is not in its prompt or no word is given.
     """
     names = ("source words", "target words")
-    said = zip(names, (source, target), (source_words, target_words), strict=True)
-    sides = {
-        name: partial(record_parts, name=name, parts=readings(tokens, words), where=where)
-        for name, tokens, words in said
-        if words
-    }
+    prompts = zip(names, (source, target), (source_words, target_words), strict=True)
+    sides = {name: record_parts(name, readings(tokens, words), where=where) for name, tokens, words in prompts if words}
     if not sides:
         raise ValueError("Local blend needs at least one word of the source or the target prompt, or a mask.")
 
@@ -65,7 +59,7 @@ def local_blend(
         total = {name: maps.get(name, 0) + (state or {}).get(name, 0) for name in {**(state or {}), **maps}}
         if sigma not in active or not total:
             return x_target, total
-        masks = [region(one, x_target.shape[-2:], threshold) for one in total.values()]
+        masks = [region(summed, x_target.shape[-2:], threshold) for summed in total.values()]
         return _mixed(x_target, x_source, torch.stack(masks).amax(0)), total
 
     return Technique(sides.get(names[0]), sides.get(names[1]), blend)

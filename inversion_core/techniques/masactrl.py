@@ -1,30 +1,30 @@
 """MasaCtrl (arXiv:2304.08465): the target asks, the source answers; what the picture shows stays, its form may change."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from ..attention.bank import Bank
-from ..attention.image_tokens import Inside, of_source, share_inside, shares
+from ..attention.image_tokens import Inside, recall_source, share_inside, shares
 from ..attention.maps import mean_maps, readings, record_parts
 from ..attention.reference import with_image
-from ..attention.site import Attend, AttentionEdit, Site, bare
-from ..attention.technique import Technique
+from ..attention.site import Attend, Site, bare
+from ..attention.technique import Pass, Technique
 from ..attention.weighted import weighted
 from ..prompts.tokens import Parts
 from ..shapes import Heads, LatentMask
 from ..types import SigmaRange
 
 START = 4 / 50
+"""Fraction of the steps after which it acts: step 4 of 50 (published code)."""
 DEPTH = 0.63
+"""Fraction of the network's self-attention after which it acts: layer 10 of 16 of SD 1, or 44 of 70 of SDXL (published code)."""
 THRESHOLD = 0.1
-"""Fraction of the steps and of the network's self-attention after which it acts, and the share of a word's strongest
-attention that is foreground. Published code: step 4 of 50, layer 10 of 16 of SD 1 and, as one choice, 44 of 70 of SDXL."""
+"""The share of a word's strongest attention that is foreground (published code)."""
 
-NAME = "MasaCtrl"
+NAME = "MasaCtrl"  # of what it records
 Regions: TypeAlias = Callable[[Bank, Site, int], tuple[Inside, Inside]]
 """`(bank, site, rows) ->` the foreground of the source and of the target."""
 
@@ -72,7 +72,6 @@ def masactrl_by_words(
     ValueError if a word is not in its prompt.
     """
     names = f"{NAME}, words of the source", f"{NAME}, words of the target"
-    ours, theirs = readings(source, source_words), readings(target, target_words)
 
     def regions(bank: Bank, site: Site, rows: int) -> tuple[Inside, Inside]:
         if not bank.named(names[0]):  # the source's prompt with the words does not act in this step
@@ -83,8 +82,7 @@ def masactrl_by_words(
         return source, target
 
     maps = Technique(
-        record=lambda bank: record_parts(bank, names[0], ours),
-        inject=lambda bank: record_parts(bank, names[1], theirs),
+        record_parts(names[0], readings(source, source_words)), record_parts(names[1], readings(target, target_words))
     )
     return [_mutual(where, active, regions), maps]
 
@@ -103,37 +101,38 @@ def _mutual(where: Callable[[Site], bool], active: SigmaRange, regions: Regions 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma not in active:
             return attend(q, k, v)
-        k, v = (with_image(t, site, source) for t, source in zip((k, v), of_source(bank, NAME, site), strict=True))
+        k, v = (with_image(t, site, source) for t, source in zip((k, v), recall_source(bank, NAME, site), strict=True))
         if regions is None:
             return attend(q, k, v)
         masks = [mask.cpu() for mask in regions(bank, site, len(q))]
         alike = bare(attend) and all(len(mask) == 1 for mask in masks)
-        return (gathered if alike else confined)(attend, q, k, v, site, *masks)
+        return (attend_regions if alike else attend_weighted_regions)(attend, q, k, v, site, *masks)
 
-    return Technique(
-        record=lambda bank: AttentionEdit(f"{NAME}, source", shares(where), partial(record, bank)),
-        inject=lambda bank: AttentionEdit(f"{NAME}, target", shares(where), partial(inject, bank)),
-    )
+    there = shares(where)
+    return Technique(Pass(f"{NAME}, source", there, record), Pass(f"{NAME}, target", there, inject))
 
 
-def gathered(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, source: Inside, target: Inside) -> Heads:
-    """Each region's queries on its own keys, for one mask of all rows. Where the source has no such region, all keys are asked."""
-    at, text = site.image, torch.ones(k.shape[2], dtype=torch.bool)
-    text[at] = False
+def attend_regions(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, source: Inside, target: Inside) -> Heads:
+    """Each region's queries on its own keys, for one mask of all rows; on all keys where the source has no such region."""
+    is_text = torch.ones(k.shape[2], dtype=torch.bool)
+    is_text[site.image] = False
     out = q.new_empty(*q.shape[:3], v.shape[3])
     for inside in (True, False):
-        rows, keys = torch.zeros_like(text), text.clone()
-        rows[at], keys[at] = target[0] == inside, (source[0] == inside) if bool((source[0] == inside).any()) else True
-        if bool(rows.any()):
-            ask, tell = (mask.nonzero()[:, 0].to(q.device) for mask in (rows, keys))
-            out[:, :, ask] = attend(q[:, :, ask], k[:, :, tell], v[:, :, tell])
-    if bool(text.any()):
-        ask = text.nonzero()[:, 0].to(q.device)
-        out[:, :, ask] = attend(q[:, :, ask], k, v)
+        there = source[0] == inside
+        queries, keys = torch.zeros_like(is_text), is_text.clone()
+        queries[site.image], keys[site.image] = target[0] == inside, there if bool(there.any()) else True
+        if bool(queries.any()):
+            from_tokens, to_tokens = (chosen.nonzero()[:, 0].to(q.device) for chosen in (queries, keys))
+            out[:, :, from_tokens] = attend(q[:, :, from_tokens], k[:, :, to_tokens], v[:, :, to_tokens])
+    if bool(is_text.any()):
+        from_tokens = is_text.nonzero()[:, 0].to(q.device)
+        out[:, :, from_tokens] = attend(q[:, :, from_tokens], k, v)
     return out
 
 
-def confined(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, source: Inside, target: Inside) -> Heads:
+def attend_weighted_regions(
+    attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, source: Inside, target: Inside
+) -> Heads:
     """The same for masks that differ from row to row, and for edits inside that need every token: keys of weight 0 and 1."""
     sides = []
     for inside in (True, False):

@@ -1,19 +1,18 @@
 """Plug-and-Play (arXiv:2211.12572): features and self-attention of the picture's decoder, in the place of the target's own."""
 
 from collections.abc import Callable
-from functools import partial
 
 from ..attention.bank import Bank
-from ..attention.image_tokens import of_source
-from ..attention.site import Attend, AttentionEdit, Site
-from ..attention.technique import Technique
+from ..attention.image_tokens import recall_source
+from ..attention.site import Attend, Site
+from ..attention.technique import Pass, Technique
 from ..shapes import Heads
 from ..types import SigmaRange
 
 FEATURE_END = 0.8
+"""Fraction of the steps under the source's features (published code, github.com/MichalGeyer/pnp-diffusers)."""
 ATTENTION_END = 0.5
-"""Fractions of the steps under the source's features and self-attention (published code, github.com/MichalGeyer/pnp-diffusers)."""
-
+"""Fraction of the steps under the source's self-attention (published code)."""
 LAYER = 4
 """The decoder's layer whose features are injected; self-attention is from it on (arXiv:2211.12572, sec. 4)."""
 
@@ -42,9 +41,12 @@ def _features(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
         return attend(q, k, v)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        return attend(q, k, of_source(bank, "features", site)[0] if site.sigma in active else v)
+        return attend(q, k, recall_source(bank, "features", site)[0] if site.sigma in active else v)
 
-    return _technique("plug-and-play, features", where, record, inject, features=True)
+    return Technique(
+        Pass("plug-and-play, features, source", _of_prompt(where), record, features=True),
+        Pass("plug-and-play, features, target", where, inject, features=True),
+    )
 
 
 def _maps(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
@@ -55,24 +57,15 @@ def _maps(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma in active:
-            q, k = of_source(bank, "decoder maps", site)
+            q, k = recall_source(bank, "decoder maps", site)
         return attend(q, k, v)
 
-    return _technique("plug-and-play, self-attention", where, record, inject)
-
-
-def _technique(
-    name: str,
-    where: Callable[[Site], bool],
-    record: Callable[[Bank, Attend, Heads, Heads, Heads, Site], Heads],
-    inject: Callable[[Bank, Attend, Heads, Heads, Heads, Site], Heads],
-    *,
-    features: bool = False,
-) -> Technique:
-    def source(site: Site) -> bool:
-        return site.branch == "cond" and where(site)
-
     return Technique(
-        record=lambda bank: AttentionEdit(f"{name}, source", source, partial(record, bank), features),
-        inject=lambda bank: AttentionEdit(f"{name}, target", where, partial(inject, bank), features),
+        Pass("plug-and-play, self-attention, source", _of_prompt(where), record),
+        Pass("plug-and-play, self-attention, target", where, inject),
     )
+
+
+def _of_prompt(where: Callable[[Site], bool]) -> Callable[[Site], bool]:
+    """Those of the sites that the source's own prompt has: its unconditional branch is not recorded."""
+    return lambda site: site.branch == "cond" and where(site)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..attention.blocks import between, within
+from ..attention.blocks import blocks_between, in_blocks
 from ..attention.technique import Technique
 from ..shapes import LatentMask
 from ..types import SigmaRange
@@ -31,10 +31,10 @@ class Preset:
     def techniques(self, active: SigmaRange, mask: LatentMask | None = None) -> list[Technique]:
         """The edits, in the steps of `active`."""
         parts, more = [(self.blocks, mask), (self.everywhere, None)], {"text": True} if self.text else {}
-        return [self.inject(where=within(names), active=active, mask=part, **more) for names, part in parts if names]
+        return [self.inject(where=in_blocks(names), active=active, mask=part, **more) for names, part in parts if names]
 
-    def check(self, blocks: Sequence[str]) -> None:
-        """Raises ValueError if a network of these `blocks` lacks one of the preset's."""
+    def on(self, blocks: Sequence[str]) -> "Preset":
+        """The preset. Raises ValueError if a network of these `blocks` lacks one of its own."""
         missing = sorted({*self.blocks, *self.everywhere} - set(blocks))
         if missing:
             doubles, singles = self.network
@@ -42,26 +42,27 @@ class Preset:
                 f"This preset is for a transformer of {doubles} double and {singles} single blocks, but this model has no block "
                 f"{missing[0]}. Choose 'auto', or set the blocks by depth."
             )
+        return self
 
 
-def named(kind: str, *numbers: int) -> tuple[str, ...]:
+def block_names(kind: str, *numbers: int) -> tuple[str, ...]:
     return tuple(f"{kind}.{number}" for number in numbers)
 
 
-FLUX, SD3 = (19, 38), (24, 0)
+FLUX, SD3 = (19, 38), (24, 0)  # double and single blocks
 
 PRESETS = {
     "Stable Flow (Flux)": Preset(
         "vital layers, arXiv:2411.14430, as in the published code; 50 steps, guidance 3",
         FLUX,
         inject_keys_values,
-        named("double", 0, 1, 17, 18) + named("single", 6, 9, 34, 35, 37),
+        block_names("double", 0, 1, 17, 18) + block_names("single", 6, 9, 34, 35, 37),
     ),
     "RF-Edit (Flux)": Preset(
         "single blocks after the 20th in the first 2 of 15 steps, arXiv:2411.04746, published code",
         FLUX,
         inject_values,
-        named("single", *range(20, 38)),
+        block_names("single", *range(20, 38)),
         span=(0.0, 2 / 15),
         text=True,
     ),
@@ -69,25 +70,26 @@ PRESETS = {
         "github.com/v-gen-ai/LayerVerse, selected_combinations_config.yaml; 15 steps, guidance 2",
         FLUX,
         inject_keys_values,
-        named("double", 1) + named("single", *range(32, 38)),
-        named("double", 2),
+        block_names("double", 1) + block_names("single", *range(32, 38)),
+        block_names("double", 2),
     ),
     "LayerVerse (SD3.5 medium)": Preset(
         "github.com/v-gen-ai/LayerVerse, README of LayerVerse_SD3.5; 28 steps, guidance 7.5",
         SD3,
         inject_keys_values,
-        named("double", 0, 1, 3, 4, 12, 14, 17, 18, 19),
-        named("double", 20, 21, 22, 23),
+        block_names("double", 0, 1, 3, 4, 12, 14, 17, 18, 19),
+        block_names("double", 20, 21, 22, 23),
     ),
     "Stable Flow (SD3)": Preset(
-        "vital layers, arXiv:2411.14430, app.", SD3, inject_keys_values, named("double", 0, 7, 8, 9)
+        "vital layers, arXiv:2411.14430, app.", SD3, inject_keys_values, block_names("double", 0, 7, 8, 9)
     ),
 }
 
 
 LATE = 0.5
+"""Fraction of the blocks after which a network without a published list is edited."""
 EARLY = 2 / 15
-"""For networks without a published list: the later half of the blocks, and RF-Edit's share of the steps."""
+"""Fraction of the steps in which such a network takes values alone: RF-Edit's."""
 
 
 def by_depth(
@@ -98,8 +100,8 @@ def by_depth(
     end: float = 1.0,
     span: Span = (0.0, 1.0),
 ) -> Preset:
-    """The blocks from fraction `start` of a network's depth to `end`. Raises as `between`."""
-    return Preset("a share of the depth", (0, 0), inject, between(blocks, start, end), span=span)
+    """The blocks from fraction `start` of a network's depth to `end`. Raises as `blocks_between`."""
+    return Preset("a share of the depth", (0, 0), inject, blocks_between(blocks, start, end), span=span)
 
 
 def preset_with(blocks: Sequence[str], inject: Callable[..., Technique]) -> Preset:

@@ -6,7 +6,6 @@ Joint attention is both of its kinds in one call: the image's rows hold the word
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from einops import einsum
@@ -14,16 +13,17 @@ from torch import Tensor
 
 from ..attention.bank import Bank
 from ..attention.maps import check_text, in_transformer, own_text
-from ..attention.site import Attend, AttentionEdit, Site, bare
-from ..attention.technique import Technique
+from ..attention.reference import with_image
+from ..attention.site import Attend, Site, bare
+from ..attention.technique import Pass, Technique
 from ..paths import RF, NoisePath
 from ..prompts.tokens import Alignment, columns_in
 from ..shapes import Heads
 from ..types import SigmaRange
 
-CROSS_END, SELF_END = 0.2, 0.6
-FLOW_CROSS_END, FLOW_SELF_END = 0.2, 0.4
-"""Fractions of the steps under cross- and self-attention control, on UNets and on rectified flow.
+CROSS_END, SELF_END = 0.2, 0.6  # on UNets
+FLOW_CROSS_END, FLOW_SELF_END = 0.2, 0.4  # on rectified flow
+"""Fractions of the steps under cross- and self-attention control.
 
 Chosen on 48 and 24 held-out edits of the toybox that add, take off and exchange words (guidance 7.5, 10 steps, direct
 anchor), against the published 0.4 and 0.6 of PIE-Bench (arXiv:2310.01506, app. B): 98 for 90 % right, 18.4 for 18.1 dB
@@ -48,27 +48,23 @@ def prompt_to_prompt(
     cross: SigmaRange,
     self_attention: SigmaRange,
     weights: Mapping[str, float] | None = None,
-    windows: Mapping[str, SigmaRange] | None = None,
     self_where: Callable[[Site], bool] = coarse,
 ) -> Technique:
     """Cross-attention of the target's words taken from the source, and its self-attention while `self_attention` holds.
 
-    In `cross`, or the word's own range in `windows`, column t of the target's map becomes
-    `w_t (sum_s M[s, t] A_source[s] + (1 - taken_t) A_target[t])` with the alignment's M and the words' `weights` (1
-    unless named). Joint attention follows as `mix`, its image columns where `self_where` holds. Prompts of several parts
-    (`Site.part`) have an alignment each, or one for all. Raises ValueError if a word of `weights` or `windows` is not in
-    the target prompt.
+    In `cross` column t of the target's map becomes `w_t (sum_s M[s, t] A_source[s] + (1 - taken_t) A_target[t])` with the
+    alignment's M and the words' `weights` (1 unless named). Joint attention follows as `mix`, its image columns where
+    `self_where` holds. Prompts of several parts (`Site.part`) have an alignment each, or one for all. Raises ValueError if
+    a word of `weights` is not in the target prompt.
     """
-    parts = [alignment] if isinstance(alignment, Alignment) else alignment
-    words = [columns_in([part.target for part in parts], word) for word in (*(weights or {}), *(windows or {}))]
-    factors, spans = (weights or {}).values(), (windows or {}).values()
+    parts, weights = [alignment] if isinstance(alignment, Alignment) else alignment, weights or {}
+    columns = {word: columns_in([part.target for part in parts], word) for word in weights}
     controls = []
     for number, part in enumerate(parts):
-        columns, scale = [found[number] for found in words], torch.ones(part.target.length)
-        for own, factor in zip(columns, factors, strict=False):
-            scale[list(own)] = factor
-        held = dict(zip(columns[len(factors) :], spans, strict=True))
-        controls.append(_Control(part, cross, self_attention, scale, held, self_where))
+        scale = torch.ones(part.target.length)
+        for word, factor in weights.items():
+            scale[list(columns[word][number])] = factor
+        controls.append(_Control(part, cross, self_attention, scale, self_where))
 
     def of(site: Site) -> _Control:
         return controls[site.part if len(controls) > 1 else 0]
@@ -82,10 +78,7 @@ def prompt_to_prompt(
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         return of(site).inject(bank, attend, q, k, v, site)
 
-    return Technique(
-        record=lambda bank: AttentionEdit("prompt-to-prompt, source", where, partial(record, bank)),
-        inject=lambda bank: AttentionEdit("prompt-to-prompt, target", where, partial(inject, bank)),
-    )
+    return Technique(Pass("prompt-to-prompt, source", where, record), Pass("prompt-to-prompt, target", where, inject))
 
 
 @dataclass(frozen=True)
@@ -94,22 +87,18 @@ class _Control:
     cross: SigmaRange
     self_attention: SigmaRange
     scale: Tensor
-    spans: Mapping[tuple[int, ...], SigmaRange]
     self_where: Callable[[Site], bool]
 
     def active(self, site: Site) -> Tensor:
-        """1 for the target's columns that are under control at the site's sigma, else 0."""
-        on = torch.full_like(self.scale, float(site.sigma in self.cross))
-        for columns, span in self.spans.items():
-            on[list(columns)] = float(site.sigma in span)
-        return on
+        """For each of the target's columns, 1 where words are under control at the site's sigma, else 0."""
+        return torch.full_like(self.scale, float(site.sigma in self.cross))
 
     def shaped(self, site: Site) -> bool:
         """Whether the image's attention to itself comes from the source."""
         return site.kind != "cross" and site.sigma in self.self_attention and self.self_where(site)
 
     def needed(self, site: Site) -> bool:
-        return self.shaped(site) or (site.kind != "self" and bool(self.active(site).any()))
+        return self.shaped(site) or (site.kind != "self" and site.sigma in self.cross)
 
     def record(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if self.needed(site):
@@ -135,15 +124,21 @@ class _Control:
         """The image's rows mixed; all others attend as they would. Edits inside this one are asked for all rows, as they expect."""
         check_text(len(site.text), self.alignment.target.length)
         check_text(len(site.text) + k_source.shape[2] - k.shape[2], self.alignment.source.length)
-        before, own, after = q[:, :, : site.image.start], q[:, :, site.image], q[:, :, site.image.stop :]
-        alone = bare(attend)
-        q_source, own = (t if alone else torch.cat([before, t, after], 2) for t in (q_source, own))
-        on, text, shaped = self.active(site), site.text, self.shaped(site)
-        image = mix(attend, q_source, k_source, own, k, v, self.alignment, self.scale, on, text=text, shaped=shaped)
-        image = image if alone else image[:, :, site.image]
-        others = attend(torch.cat([before, after], 2) if alone else q, k, v)
-        after = others[:, :, site.image.start if alone else site.image.stop :]
-        return torch.cat([others[:, :, : site.image.start], image, after], 2)
+
+        def mixed(q_source: Heads, q: Heads) -> Heads:
+            on, shaped = self.active(site), self.shaped(site)
+            return mix(
+                attend, q_source, k_source, q, k, v, self.alignment, self.scale, on, text=site.text, shaped=shaped
+            )
+
+        start, stop = site.image.start, site.image.stop
+        before, image, after = q[:, :, :start], q[:, :, start:stop], q[:, :, stop:]
+        if not bare(attend):
+            image = mixed(torch.cat([before, q_source, after], 2), q)[:, :, start:stop]
+            return with_image(attend(q, k, v), site, image)
+        image = mixed(q_source, image)
+        others = attend(torch.cat([before, after], 2), k, v)
+        return torch.cat([others[:, :, :start], image, others[:, :, start:]], 2)
 
 
 def mix(
@@ -163,17 +158,27 @@ def mix(
     """Attention whose columns are partly the source's: `A_s M diag(on w) v + A_t diag(on (1 - taken) w + 1 - on) v`.
 
     With columns beside those of the `text`, as in joint attention, these come from A_s if `shaped`, else from A_t. Each
-    of the two terms is one call of the host's kernel on changed values; a term that is zero is not computed.
+    of the two terms is one call of the host's kernel on changed values; a term that is zero is not computed. What edits
+    and patches inside bring of their own comes with those columns, and is taken off the other term.
     """
+    start, stop = (text.start, text.stop) if text else (0, v.shape[2])
+    before, words, after = v[:, :, :start], v[:, :, start:stop], v[:, :, stop:]
+
+    def among(words: Heads, others: bool) -> Heads:
+        """The values of the words, among those of the other columns or among zeros."""
+        sides = (before, after) if others else (torch.zeros_like(before), torch.zeros_like(after))
+        return torch.cat([sides[0], words, sides[1]], 2)
+
     own = on * (1 - alignment.taken) * scale + (1 - on)
-    any_own = bool(own.any())
+    only_source = not bool(own.any()) and (shaped or words.shape == v.shape)
     matrix, scale, on, own = (t.to(v) for t in (alignment.matrix, scale, on, own))
-    first, last = (text.start, text.stop) if text else (0, v.shape[2])
-    before, words, after = v[:, :, :first], v[:, :, first:last], v[:, :, last:]
-    none = [torch.zeros_like(part) for part in (before, after)]
-    ours, theirs = ((before, after), none) if shaped else (none, (before, after))
     moved = einsum(matrix * (on * scale), words, "s t, b h t d -> b h s d")
-    mixed = attend(q_source, k_source, torch.cat([ours[0], moved, ours[1]], 2))
-    if any_own or (not shaped and words.shape != v.shape):
-        mixed = mixed + attend(q, k, torch.cat([theirs[0], own[:, None] * words, theirs[1]], 2))
-    return mixed
+    taken, kept = among(moved, shaped), among(own[:, None] * words, not shaped)
+    mixed = attend(q_source, k_source, taken)
+    if only_source:
+        return mixed
+    mixed = mixed + attend(q, k, kept)
+    if bare(attend):
+        return mixed
+    brought_again = (q, k, torch.zeros_like(kept)) if shaped else (q_source, k_source, torch.zeros_like(taken))
+    return mixed - attend(*brought_again)

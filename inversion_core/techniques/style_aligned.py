@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..attention.bank import Bank
-from ..attention.reference import adain, image_rows, image_tokens, name_for, recalled, shown, with_image
-from ..attention.site import Attend, AttentionEdit, Site
-from ..attention.technique import Technique
+from ..attention.reference import adain, image_rows, image_tokens, name_for, recall_image, reference_of, with_image
+from ..attention.site import Attend, Site
+from ..attention.technique import Pass, Technique
 from ..attention.weighted import weighted
 from ..shapes import Heads
 from ..trajectory import Trajectory
@@ -37,10 +37,7 @@ Moments: TypeAlias = Float[Tensor, "pictures 1 1 dim"]
 """A figure of every channel, of one picture or of each."""
 
 PUBLISHED = Sharing()
-FAMOUS_PICTURE = Sharing(shift=0.0, scale=0.5)
-"""The settings of the published code for real references, SDXL: usual, and for pictures that the model knows by heart."""
-INVERSION_GUIDANCE = 2.0
-"""At which the published code inverts a real reference."""
+"""The usual settings of the published code for real references, SDXL."""
 
 
 def style_aligned(
@@ -61,13 +58,13 @@ def style_aligned(
     def chosen(site: Site) -> bool:
         return site.kind == "norm" or where(site)
 
-    def apply(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+    def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         if site.sigma not in active or math.isinf(sharing.shift):
             return attend(q, k, v)
         if site.kind == "norm":
             shared = torch.cat([v, stand_in(v, *bank.recall(name, site.on("cond")))], 2)
             return attend(shared, shared, shared)[:, :, : v.shape[2]]
-        q_ref, k_ref, v_ref = recalled(bank, name, site, len(q))
+        q_ref, k_ref, v_ref = recall_image(bank, name, site, len(q))
         q_image, keys = q[:, :, site.image], k
         if sharing.normalised:
             q_image = adain(q_image, q_ref)
@@ -78,10 +75,8 @@ def style_aligned(
         image = attend(q_image, keys, values) if sharing.shift == 0 else weighted(attend, q_image, keys, values, counts)
         return image_rows(attend, q, k, v, site, image)
 
-    def inject(bank: Bank) -> AttentionEdit:
-        return AttentionEdit("StyleAligned", chosen, lambda *call: apply(bank, *call), norms=sharing.norms)
-
-    return Technique(inject=inject, reference=shown(name, trajectory, cond, chosen, norms=sharing.norms))
+    reference = reference_of(name, trajectory, cond, chosen, norms=sharing.norms)
+    return Technique(inject=Pass("StyleAligned", chosen, inject, norms=sharing.norms), reference=reference)
 
 
 def stand_in(values: Heads, mean: Moments, spread: Moments) -> Heads:
@@ -90,5 +85,5 @@ def stand_in(values: Heads, mean: Moments, spread: Moments) -> Heads:
     signs = torch.ones(count, device=values.device)
     signs[1::2] = -1
     signs[count - count % 2 :] = 0
-    made = mean + spread * (signs / signs.square().mean().sqrt().clamp(min=1e-6))[:, None]
-    return made.to(values.dtype).expand_as(values)
+    tokens = mean + spread * (signs / signs.square().mean().sqrt().clamp(min=1e-6))[:, None]
+    return tokens.to(values.dtype).expand_as(values)

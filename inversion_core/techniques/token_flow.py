@@ -1,12 +1,11 @@
 """TokenFlow (arXiv:2307.10373): key frames are edited together, all frames take the edit along the source's motion.
 
-Frames are rows of the batch. The network must see the key frames in one call before the others (`methods.Chunked`).
+Frames are rows of the batch. The network must see the key frames in one call before the others (`loops.chunked.Chunked`).
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -16,10 +15,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..attention.bank import Bank
-from ..attention.site import Attend, AttentionEdit, Site
-from ..attention.technique import Technique
+from ..attention.site import Attend, Site
+from ..attention.technique import Pass, Technique
 from ..shapes import Heads
-from .cross_frame import in_self_attention, together
+from .cross_frame import attend_together, in_self_attention
 
 NEARNESS = 2.0
 """What a match loses in cosine for each squared picture side that it lies away. On clips of the toybox it brought the mean
@@ -90,10 +89,7 @@ def token_flow(
     if not keys:
         raise ValueError("TokenFlow needs at least one key frame.")
     flow = _Flow(tuple(keys), carry, weights, nearness)
-    return Technique(
-        record=lambda bank: AttentionEdit("TokenFlow, source", where, partial(flow.record, bank)),
-        inject=lambda bank: AttentionEdit("TokenFlow, target", where, partial(flow.inject, bank)),
-    )
+    return Technique(Pass("TokenFlow, source", where, flow.record), Pass("TokenFlow, target", where, flow.inject))
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,7 @@ class _Flow:
         out, call = attend(q, k, v), self.called(site, q)
         if call.rows == self.keys:
             bank.record("TokenFlow key queries", call, q)
-            bank.record("TokenFlow key source", call, together(attend, q, k, v))
+            bank.record("TokenFlow key source", call, attend_together(attend, q, k, v))
         (queries,) = bank.recall("TokenFlow key queries", call.of(self.keys))
         bank.record("TokenFlow source", call, matches(q, queries, site.grid[1:], self.nearness), out)
         return out
@@ -115,17 +111,17 @@ class _Flow:
     def inject(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         call, keys = self.called(site, q), site.of(self.keys)
         if call.rows == self.keys:
-            edited = together(attend, q, k, v)
+            edited = attend_together(attend, q, k, v)
             if len(self.keys) == 1:
                 return edited
             bank.record("TokenFlow key edited", call, edited)
-        found, own = bank.recall_cond("TokenFlow source", call)
+        matched, own = bank.recall_cond("TokenFlow source", call)
         (source,) = bank.recall_cond("TokenFlow key source", keys)
         (edited,) = bank.recall("TokenFlow key edited", keys)
         out = torch.empty_like(q)
         for place, row in enumerate(call.rows or ()):
             weights = torch.tensor(self.weights(row, self.keys)).to(q).view(-1, 1, 1, 1)
-            there = found[place][:, None, :, None].expand_as(edited)
+            there = matched[place][:, None, :, None].expand_as(edited)
             out[place] = (weights * self.carry(edited.gather(2, there), source.gather(2, there), own[place])).sum(0)
         return out
 
@@ -136,13 +132,13 @@ class _Flow:
 
 def matches(q: Heads, keys: Keys, size: Sequence[int], nearness: float = NEARNESS) -> Matches:
     """For each token of each row of `q` the token of each row of `keys` that is nearest in cosine and, by `nearness`, in place."""
-    ours, theirs = (normalize(rearrange(t, "b h n d -> b n (h d)").float(), dim=-1) for t in (q, keys))
-    grid = torch.cartesian_prod(*(torch.arange(side) / side for side in size)).to(ours)
-    found = []
+    directions, key_directions = (normalize(rearrange(t, "b h n d -> b n (h d)").float(), dim=-1) for t in (q, keys))
+    grid = torch.cartesian_prod(*(torch.arange(side) / side for side in size)).to(directions)
+    nearest = []
     for part in torch.arange(len(grid), device=q.device).split(SEARCHED):
         far = nearness * torch.cdist(grid[part], grid).square()
-        found.append(torch.stack([(row[part] @ theirs.mT - far).argmax(-1) for row in ours]))
-    return torch.cat(found, -1)
+        nearest.append(torch.stack([(row[part] @ key_directions.mT - far).argmax(-1) for row in directions]))
+    return torch.cat(nearest, -1)
 
 
 def _between(frame: int, keys: Sequence[int], share: Callable[[float], float]) -> list[float]:

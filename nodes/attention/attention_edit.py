@@ -1,26 +1,26 @@
 """Attention Edit: what a changed prompt may change, as a value for the edit sampler."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...inversion_core.prompts import tokens as alignments
+from ...inversion_core.prompts.tokens import align_refine, align_replace
 from ...inversion_core.techniques.local_blend import START, THRESHOLD
 from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
-from ..kit.checks import mistaken_words, ordered, painted
+from ...inversion_core.techniques.settings import LocalBlend, PromptToPrompt, Setting, Steps
+from ..kit.checks import check_words, require_painted, span
 from ..kit.common import advanced, fraction, schema
 from ..kit.prompt_text import weights_of, word_list
-from ..run.prompt_places import text_of
+from ..run.prompt_places import Text, text_of
 from ..run.prompt_tokens import look_up
-from ..sockets import all_edits, another_edit
-from .attention_edits import AttentionPlan, BlendWords, after
+from ..sockets import LatentTrajectory, all_edits, another_edit
+from .attention_edits import Plan, Ready, add_edit
 
-MODES = {
-    "replace": alignments.replace,
-    "refine": alignments.refine,
-    "blend only": alignments.refine,
-}
+BLEND_ONLY = "blend only"
+MODES = {"replace": align_replace, "refine": align_refine, BLEND_ONLY: None}
 WHAT_MODES_DO = (
     "replace: a target word in the place of a source word takes over the attention of that word (cat -> dog). refine: "
     "shared words take the attention of the source prompt, new words keep their own. blend only: attention stays unchanged, the "
@@ -47,7 +47,28 @@ class InversionAttentionEdit(io.ComfyNode):
                     tooltip="Prompt that describes the edited image. Change only a few words of the source prompt.",
                 ),
                 io.Combo.Input("mode", options=list(MODES), default="replace", tooltip=WHAT_MODES_DO),
-                *windows(),
+                advanced(
+                    fraction("cross_start", 0.0, "Start controlling cross-attention after this fraction of the steps.")
+                ),
+                fraction(
+                    "cross_end",
+                    CROSS_END,
+                    "Stop controlling cross-attention after this fraction of the steps. Higher keeps more of the original layout. The "
+                    "published value is 0.4.",
+                ),
+                advanced(
+                    fraction(
+                        "self_start",
+                        0.0,
+                        "Start taking self-attention from the source after this fraction of the steps.",
+                    )
+                ),
+                fraction(
+                    "self_end",
+                    SELF_END,
+                    "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the original shapes. "
+                    "Use less with transformers (SD3, Flux, Qwen-Image, Wan): 0.4.",
+                ),
                 io.String.Input(
                     "word_weights",
                     default="",
@@ -55,7 +76,30 @@ class InversionAttentionEdit(io.ComfyNode):
                     tooltip="Strengthens or weakens words of the target prompt, one per line: 'smiling: 2.5'. Weights act while "
                     "cross-attention is controlled.",
                 ),
-                *blending(),
+                io.String.Input(
+                    "blend_source_words",
+                    default="",
+                    tooltip="Local blend: comma-separated words of the source prompt whose region may change.",
+                ),
+                io.String.Input(
+                    "blend_target_words",
+                    default="",
+                    tooltip="Local blend: comma-separated words of the target prompt whose region may change.",
+                ),
+                advanced(
+                    fraction(
+                        "blend_start",
+                        START,
+                        "Local blend: keep the rest from the source after this fraction of the steps.",
+                    )
+                ),
+                advanced(
+                    fraction(
+                        "blend_threshold",
+                        THRESHOLD,
+                        "Local blend: threshold relative to a word's strongest attention. Lower gives a larger region.",
+                    )
+                ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -74,63 +118,49 @@ class InversionAttentionEdit(io.ComfyNode):
     def validate_inputs(
         cls, source_prompt="", target_prompt="", word_weights="", blend_source_words="", blend_target_words=""
     ) -> bool | str:
-        words = source_prompt, target_prompt, blend_source_words, blend_target_words, word_weights
-        return mistaken_words(*words) or True
+        check_words(source_prompt, target_prompt, blend_source_words, blend_target_words, word_weights)
+        return True
 
     @classmethod
     def execute(cls, clip, source_prompt, target_prompt, mask=None, attention_edit=None, **settings) -> io.NodeOutput:
         plan = plan_of(clip, source_prompt, target_prompt, mask, **settings)
-        return io.NodeOutput(after(attention_edit, plan), plan.source.encoded, plan.target.encoded)
+        return io.NodeOutput(add_edit(attention_edit, plan), *(text.encoded for text in plan.texts))
 
 
-def windows() -> list[io.Input]:
-    """The inputs that say how long the source's attention is kept."""
-    return [
-        advanced(fraction("cross_start", 0.0, "Start controlling cross-attention after this fraction of the steps.")),
-        fraction(
-            "cross_end",
-            CROSS_END,
-            "Stop controlling cross-attention after this fraction of the steps. Higher keeps more of the original layout. The "
-            "published value is 0.4.",
-        ),
-        advanced(
-            fraction("self_start", 0.0, "Start taking self-attention from the source after this fraction of the steps.")
-        ),
-        fraction(
-            "self_end",
-            SELF_END,
-            "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the original shapes. "
-            "Use less with transformers (SD3, Flux, Qwen-Image, Wan): 0.4.",
-        ),
-    ]
+NO_STEP = "at this strength the window contains no step"
 
 
-def blending() -> list[io.Input]:
-    """The inputs of local blend."""
-    return [
-        io.String.Input(
-            "blend_source_words",
-            default="",
-            tooltip="Local blend: comma-separated words of the source prompt whose region may change.",
-        ),
-        io.String.Input(
-            "blend_target_words",
-            default="",
-            tooltip="Local blend: comma-separated words of the target prompt whose region may change.",
-        ),
-        advanced(
-            fraction(
-                "blend_start", START, "Local blend: keep the rest from the source after this fraction of the steps."
-            )
-        ),
-        advanced(
-            fraction(
-                "blend_threshold",
-                THRESHOLD,
-                "Local blend: threshold relative to a word's strongest attention. Lower gives a larger region.",
-            )
-        ),
-    ]
+@dataclass(frozen=True)
+class AttentionPlan(Plan):
+    """An attention edit before the sigma grid is known; without `control` the words of `blend` only say where the edit may act."""
+
+    texts: tuple[Text, Text]
+    control: PromptToPrompt | None = None
+    blend: LocalBlend | None = None
+    mask: Tensor | None = None
+
+    @property
+    def masks(self) -> Sequence[Tensor]:
+        return [] if self.mask is None else [self.mask]
+
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        if self.control is not None or self.blend is not None:
+            super().check(model, record)
+
+    def idle(self, steps: Steps) -> list[str]:
+        if self.control is None or not steps.keeps_none(self.control.cross):
+            return []
+        if self.control.weights:
+            return [f"The word weights of Attention Edit do not act: {NO_STEP} of cross_end."]
+        if steps.keeps_none(self.control.self_attention):
+            return [f"Attention Edit takes no attention from the source: {NO_STEP} of cross_end and self_end."]
+        return []
+
+    def settings(self, ready: Ready) -> list[Setting]:
+        return [setting for setting in (self.control, self.blend) if setting is not None]
+
+    def _comfy_cache_tensors(self) -> list[Tensor]:
+        return [*self.texts[0].embeddings, *self.texts[1].embeddings, *self.masks]
 
 
 def plan_of(
@@ -151,22 +181,14 @@ def plan_of(
     blend_threshold: float,
 ) -> AttentionPlan:
     """The edit of two prompts. Raises ValueError if a word is in none of them or there is nothing to do."""
-    source, target = (text_of(clip, text) for text in (source_prompt, target_prompt))
-    ours, theirs, weights = word_list(blend_source_words), word_list(blend_target_words), weights_of(word_weights)
-    look_up((source.tokens, ours), (target.tokens, (*theirs, *weights)))
-    blends = bool(ours or theirs)
-    if mode == "blend only" and not blends and mask is None:
+    texts = text_of(clip, source_prompt), text_of(clip, target_prompt)
+    words, weights = (word_list(blend_source_words), word_list(blend_target_words)), weights_of(word_weights)
+    look_up((texts[0].tokens, words[0]), (texts[1].tokens, (*words[1], *weights)))
+    blend = LocalBlend(*words, (blend_start, 1.0), blend_threshold) if any(words) else None
+    if mode == BLEND_ONLY and blend is None and mask is None:
         raise ValueError(
             "The mode 'blend only' needs a word or a mask. Fill in 'blend_source_words' or 'blend_target_words', or connect 'mask'."
         )
-    return AttentionPlan(
-        source,
-        target,
-        MODES[mode],
-        mode != "blend only",
-        ordered(cross_start, cross_end, "cross_"),
-        ordered(self_start, self_end, "self_"),
-        weights,
-        BlendWords(ours, theirs, (blend_start, 1.0), blend_threshold) if blends else None,
-        painted(mask),
-    )
+    spans = span(cross_start, cross_end, "cross_"), span(self_start, self_end, "self_")
+    control = None if mode == BLEND_ONLY else PromptToPrompt(MODES[mode], *spans, weights)
+    return AttentionPlan(texts, control, blend, require_painted(mask))

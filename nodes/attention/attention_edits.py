@@ -2,67 +2,40 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 
 from torch import Tensor
 
-from ...inversion_core.attention.bank import Storage
+from ...inversion_core.attention.kept import Storage
 from ...inversion_core.attention.technique import Technique
-from ...inversion_core.backends.comfy.denoiser import check_alike, check_editable
-from ...inversion_core.dial import AS_SET, Span, Turned
-from ...inversion_core.prompts.tokens import Alignment, PromptTokens
-from ...inversion_core.schedules import window
-from ...inversion_core.techniques.local_blend import local_blend, mask_blend
-from ...inversion_core.techniques.prompt_to_prompt import prompt_to_prompt
+from ...inversion_core.backends.comfy.denoiser import blocks_of, check_alike, check_editable
+from ...inversion_core.dial import AS_SET, Turned
+from ...inversion_core.prompts.tokens import PromptTokens
+from ...inversion_core.techniques.local_blend import mask_blend
+from ...inversion_core.techniques.settings import Ground, Setting, Steps, nested
 from ...inversion_core.types import Cond
-from ..kit.common import blend_mask, latent_mask
+from ..kit.common import blend_mask, latent_mask, latent_mask_for
 from ..run.prompt_places import Text, placed
 from ..sockets import LatentTrajectory
 
-NO_STEP = "at this strength the window contains no step"
-
 
 @dataclass(frozen=True)
-class Windows:
-    """When an edit acts: the picture's noise levels, and the dial."""
+class Ready:
+    """What a plan may use once sampling has begun: the picture's trajectory, and the plan's own prompts by name."""
 
     record: LatentTrajectory
-    turned: Turned
-
-    def window(self, span: Span) -> Any:
-        """Fractions of the steps as noise levels."""
-        return window(self.record.trajectory.sigmas, *span)
-
-    def empty(self, span: Span) -> bool:
-        """Whether no step lies in the span as the dial turns it."""
-        return self.kept(span).low > self.kept(span).high
-
-    def kept(self, span: Span) -> Any:
-        """The noise levels at which the source's attention is kept: the span as the dial turns it."""
-        return self.window(self.turned.kept(span))
-
-
-@dataclass(frozen=True)
-class Ready(Windows):
-    """What a plan may use once sampling has begun: also the model, the plan's own prompts by name, and the edit's."""
-
-    model: Any
     prompt: Callable[[str], Cond]
-    edited: Mapping[str, Cond]
-
-    def placed(self, source: Text, target: Text) -> tuple[list[PromptTokens], list[PromptTokens]]:
-        """The words of two texts in each part of the edit's prompts. Raises as `prompt_places.placed`."""
-        return placed(source, self.edited["source"].cond, "source"), placed(
-            target, self.edited["target"].cond, "target"
-        )
 
 
 class Plan:
     """One attention edit before it is known what it will meet.
 
-    `prompts` are the CONDITIONINGs that it brings, by name; outside each of `masks`, MASKs of the picture's size, the
-    source is kept. `check` raises ValueError, before anything runs, if the edit fits neither model nor picture.
+    `texts` are what its words are of, `prompts` the CONDITIONINGs that it brings, by name; outside each of `masks`, MASKs
+    of the picture's size, the source is kept. `check` raises ValueError, before anything runs, if the edit fits neither model nor picture.
     """
+
+    texts: tuple[Text, Text] | None = None
 
     @property
     def prompts(self) -> Mapping[str, Any]:
@@ -75,11 +48,11 @@ class Plan:
     def check(self, model: Any, record: LatentTrajectory) -> None:
         check_editable(model.model.diffusion_model)
 
-    def techniques(self, ready: Ready) -> list[Technique]:
+    def settings(self, ready: Ready) -> Sequence[Setting | Technique]:
         raise NotImplementedError
 
-    def idle(self, windows: Windows) -> list[str]:
-        """What of it never acts, as no step lies in its windows."""
+    def idle(self, steps: Steps) -> list[str]:
+        """What of it never acts, as no step lies in its spans."""
         return []
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
@@ -87,15 +60,30 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class SettingPlan(Plan):
+    """One setting of the core: its masks say what it acts on, and keep nothing by themselves; its words are of `texts`."""
+
+    setting: Setting
+    texts: tuple[Text, Text] | None = None
+
+    def check(self, model: Any, record: LatentTrajectory) -> None:
+        super().check(model, record)
+        for mask in self._comfy_cache_tensors():
+            latent_mask_for(mask, record)
+
+    def settings(self, ready: Ready) -> list[Setting]:
+        return [self.setting]
+
+    def _comfy_cache_tensors(self) -> list[Tensor]:
+        return [value for value in vars(self.setting).values() if isinstance(value, Tensor)]
+
+
+@dataclass(frozen=True)
 class Plans:
-    """Attention edits, the first outermost, and how what they record is kept."""
+    """Attention edits in the order of their nodes, and how what they record is kept."""
 
     plans: tuple[Plan, ...] = ()
     storage: Storage = field(default_factory=Storage)
-
-    def then(self, plan: Plan) -> "Plans":
-        """These, and `plan` inside them."""
-        return replace(self, plans=(*self.plans, plan))
 
     @property
     def prompts(self) -> dict[str, Any]:
@@ -111,98 +99,39 @@ class Plans:
         for plan in self.plans:
             plan.check(model, record)
         given = [m for m in (mask, *(m for plan in self.plans for m in plan.masks)) if m is not None]
-        masks = [blend_mask(one, record.frame) for one in given]
+        masks = [blend_mask(region, record.frame) for region in given]
         if mask is None and record.mask is not None:
             masks.append(record.mask)
-        blends = [mask_blend(latent_mask(one, record.trajectory.shape)) for one in masks]
+        blends = [mask_blend(latent_mask(region, record.trajectory.shape)) for region in masks]
 
         def techniques(prepared: Any) -> list[Technique]:
             if not self.plans:
                 return blends
-            made, edited = [], {name: prepared(name) for name in ("source", "target")}
-            check_alike(edited["source"].cond, edited["target"].cond, record.trajectory.sigmas[:-1].tolist())
+            sigmas, edited = record.trajectory.sigmas, [prepared(name).cond for name in ("source", "target")]
+            check_alike(*edited, sigmas[:-1].tolist())
+            blocks, fit, settings = blocks_of(model.model.diffusion_model), partial(latent_mask_for, record=record), []
             for number, plan in enumerate(self.plans):
-                own = Ready(record, turned, model, lambda name, number=number: prepared(f"{number} {name}"), edited)
-                made += plan.techniques(own)
-            return [*made, *blends]
+                ground = Ground(sigmas, turned, blocks, cache(partial(words_of, plan.texts, edited)), fit)
+                ready = Ready(record, lambda name, number=number: prepared(f"{number} {name}"))
+                settings += [(setting, ground) for setting in plan.settings(ready)]
+            return [*nested(settings), *blends]
 
         return techniques
 
     def idle(self, record: LatentTrajectory, turned: Turned = AS_SET) -> list[str]:
         """What of the edits never acts."""
-        return [line for plan in self.plans for line in plan.idle(Windows(record, turned))]
+        return [line for plan in self.plans for line in plan.idle(Steps(record.trajectory.sigmas, turned))]
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
         return [tensor for plan in self.plans for tensor in plan._comfy_cache_tensors()]
 
 
-def after(before: Plans | None, plan: Plan) -> Plans:
-    """A node's edit, inside those that came in on its socket."""
-    return (before or Plans()).then(plan)
+def words_of(texts: tuple[Text, Text], edited: Sequence[Any]) -> tuple[list[PromptTokens], list[PromptTokens]]:
+    """The words of both texts in each part of the edit's prompts. Raises as `placed`."""
+    return placed(texts[0], edited[0], "source"), placed(texts[1], edited[1], "target")
 
 
-@dataclass(frozen=True)
-class BlendWords:
-    """The words whose attention shows where an edit may act."""
-
-    source: tuple[str, ...]
-    target: tuple[str, ...]
-    span: Span
-    threshold: float
-
-
-@dataclass(frozen=True)
-class AttentionPlan(Plan):
-    """An attention edit before the sigma grid is known; without `inject` the words only say where the edit may act."""
-
-    source: Text
-    target: Text
-    align: Callable[[PromptTokens, PromptTokens], Alignment]
-    inject: bool
-    cross: Span
-    self_attention: Span
-    weights: Mapping[str, float]
-    blend: BlendWords | None = None
-    mask: Tensor | None = None
-
-    @property
-    def masks(self) -> Sequence[Tensor]:
-        return [] if self.mask is None else [self.mask]
-
-    def check(self, model: Any, record: LatentTrajectory) -> None:
-        if self.inject or self.blend is not None:
-            super().check(model, record)
-
-    def idle(self, windows: Windows) -> list[str]:
-        if not self.inject:
-            return []
-        if self.weights and windows.empty(self.cross):
-            return [f"The word weights of Attention Edit do not act: {NO_STEP} of cross_end."]
-        if windows.empty(self.cross) and windows.empty(self.self_attention):
-            return [f"Attention Edit takes no attention from the source: {NO_STEP} of cross_end and self_end."]
-        return []
-
-    def techniques(self, ready: Ready) -> list[Technique]:
-        if not self.inject and self.blend is None:
-            return []
-        made, (source, target) = [], ready.placed(self.source, self.target)
-        if self.inject:
-            alignments = [self.align(*pair) for pair in zip(source, target, strict=True)]
-            cross, self_attention = ready.kept(self.cross), ready.kept(self.self_attention)
-            made.append(prompt_to_prompt(alignments, cross=cross, self_attention=self_attention, weights=self.weights))
-        if self.blend is not None:
-            words = self.blend
-            made.append(
-                local_blend(
-                    source,
-                    target,
-                    source_words=words.source,
-                    target_words=words.target,
-                    active=ready.window(words.span),
-                    threshold=words.threshold,
-                )
-            )
-        return made
-
-    def _comfy_cache_tensors(self) -> list[Tensor]:
-        return [*self.source.embeddings, *self.target.embeddings, *self.masks]
+def add_edit(before: Plans | None, plan: Plan) -> Plans:
+    """The edits that came in on a node's socket, and the node's own behind them."""
+    before = before or Plans()
+    return replace(before, plans=(*before.plans, plan))

@@ -3,17 +3,20 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 import comfy.model_management
 import torch
 from comfy_api.latest import io
 
-from ...inversion_core.attention.bank import Storage
-from ...inversion_core.loops.memory import Memory
+from ...inversion_core.attention.budget import Memory
+from ...inversion_core.attention.kept import Storage
 from ..kit.common import schema
 from ..sockets import AttentionEditSocket, all_edits
 from .attention_edits import Plans
 
+Tell: TypeAlias = Callable[[str], None]
+"""Hears a line that a node shows."""
 AUTOMATIC, MODELS = "automatic", "the model's"
 PRECISIONS: dict[str, tuple[torch.dtype | None, bool]] = {
     "as recorded": (None, False),
@@ -75,14 +78,18 @@ class InversionAttentionMemory(io.ComfyNode):
         return io.NodeOutput(replace(attention_edit, storage=storage))
 
 
-def memory_of(plans: Plans, tell: Callable[[str], None]) -> Memory:
-    """How the banks of these edits are kept; what is decided goes to `tell` and to ComfyUI's log."""
+def unheard(line: str) -> None:
+    """Nobody is told."""
 
-    def said(words: str) -> None:
-        logging.info("[Latent Inversion] %s", words)
-        tell(words)
 
-    return Memory(plans.storage, free_of, said)
+def memory_of(plans: Plans, tell: Tell) -> Memory:
+    """How the banks of these edits are kept; what they keep goes to `tell` and to ComfyUI's log."""
+
+    def tell_and_log(line: str) -> None:
+        logging.info("[Latent Inversion] %s", line)
+        tell(line)
+
+    return Memory(plans.storage, free_of, tell_and_log)
 
 
 def free_of(device: torch.device) -> int:

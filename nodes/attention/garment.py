@@ -12,10 +12,10 @@ from ...inversion_core.applications.registration import registered
 from ...inversion_core.applications.try_on import DEFAULT, Fit, dressed
 from ...inversion_core.attention.technique import Technique
 from ...inversion_core.techniques.garment import Worn
-from ..kit.checks import painted, rgb
-from ..kit.common import blend_mask, check_model, fitted, fraction, schema
+from ..kit.checks import require_painted, rgb
+from ..kit.common import blend_mask, check_model, fraction, latent_mask_for, schema
 from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
-from .attention_edits import Plan, Ready, after
+from .attention_edits import Plan, Ready, add_edit
 
 
 class InversionGarmentPlace(io.ComfyNode):
@@ -43,11 +43,11 @@ class InversionGarmentPlace(io.ComfyNode):
 
     @classmethod
     def execute(cls, garment, garment_mask, region) -> io.NodeOutput:
-        own, wanted = painted(garment_mask, "garment_mask"), painted(region, "region")
-        return io.NodeOutput(*placed(rgb(garment), own, wanted))
+        masks = require_painted(garment_mask, "garment_mask"), require_painted(region, "region")
+        return io.NodeOutput(*place(rgb(garment), *masks))
 
 
-def placed(garment: Tensor, mask: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
+def place(garment: Tensor, mask: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
     """Pictures `[batch, height, width, 3]` and masks, each garment where its region is. Raises ValueError if numbers or sizes do not fit."""
     masks, regions = blend_mask(mask, None, len(garment)), blend_mask(region, None)
     if masks.shape[-2:] != garment.shape[1:3]:
@@ -62,10 +62,10 @@ def placed(garment: Tensor, mask: Tensor, region: Tensor) -> tuple[Tensor, Tenso
         )
     pictures, moved = [], []
     for row in range(rows):
-        picture, own, wanted = (t[row % len(t)][None] for t in (garment.movedim(-1, 1), masks, regions))
-        placement = registered(wanted, own)
+        picture, worn, wanted = (t[row % len(t)][None] for t in (garment.movedim(-1, 1), masks, regions))
+        placement = registered(wanted, worn)
         pictures.append(placement.of(picture, size).movedim(1, -1).clamp(0, 1))
-        moved.append(placement.of(own, size)[:, 0].clamp(0, 1))
+        moved.append(placement.of(worn, size)[:, 0].clamp(0, 1))
     return torch.cat(pictures), torch.cat(moved)
 
 
@@ -117,9 +117,9 @@ class InversionGarmentReference(io.ComfyNode):
 
     @classmethod
     def execute(cls, garment, garment_prompt, garment_mask, region, attention_edit=None, **settings) -> io.NodeOutput:
-        own, wanted = painted(garment_mask, "garment_mask"), painted(region, "region")
-        plan = GarmentReference(garment, garment_prompt, own, wanted, Fit(**settings))
-        return io.NodeOutput(after(attention_edit, plan))
+        masks = require_painted(garment_mask, "garment_mask"), require_painted(region, "region")
+        plan = GarmentReference(garment, garment_prompt, *masks, Fit(**settings))
+        return io.NodeOutput(add_edit(attention_edit, plan))
 
 
 @dataclass(frozen=True)
@@ -141,14 +141,14 @@ class GarmentReference(Plan):
         check_model(self.garment, model, self.prompt, "garment's trajectory")
         self._masks_for(record)
 
-    def techniques(self, ready: Ready) -> list[Technique]:
+    def settings(self, ready: Ready) -> list[Technique]:
         mask, region = self._masks_for(ready.record)
         worn = Worn(self.garment.trajectory, ready.prompt("garment"), mask, region)
         return dressed(worn, ready.record.trajectory.sigmas, self.fit)
 
     def _masks_for(self, record: LatentTrajectory) -> tuple[Tensor, Tensor]:
         """Both masks for the latents. Raises ValueError if one does not fit its picture."""
-        return fitted(self.mask, self.garment), fitted(self.region, record)
+        return latent_mask_for(self.mask, self.garment), latent_mask_for(self.region, record)
 
     def _comfy_cache_tensors(self) -> list[Tensor]:
         return [*self.garment._comfy_cache_tensors(), *super()._comfy_cache_tensors()]

@@ -2,10 +2,11 @@
 
 from comfy_api.latest import io
 
-from ..kit.checks import ordered, painted
+from ...inversion_core.techniques.settings import KVEdit
+from ..kit.checks import require_painted, span
 from ..kit.common import fraction, schema
 from ..sockets import all_edits, another_edit
-from .share_plans import KVEdit, outside
+from .attention_edits import SettingPlan, add_edit
 
 
 class InversionKVEdit(io.ComfyNode):
@@ -35,4 +36,9 @@ class InversionKVEdit(io.ComfyNode):
 
     @classmethod
     def execute(cls, mask, start, end, attention_edit=None) -> io.NodeOutput:
-        return io.NodeOutput(outside(attention_edit, KVEdit(painted(mask), ordered(start, end))))
+        if bool((require_painted(mask) >= 1).all()):
+            raise ValueError(
+                "The KV-Edit mask covers the whole image, so no background is left to keep. Paint only the region that may change, "
+                "or remove KV-Edit."
+            )
+        return io.NodeOutput(add_edit(attention_edit, SettingPlan(KVEdit(mask, span(start, end)))))

@@ -1,16 +1,15 @@
 """Plug-and-Play: the picture's own features and self-attention in the place of the edit's."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from comfy_api.latest import io
 
-from ...inversion_core.attention.technique import Technique
 from ...inversion_core.backends.comfy.features import check_layer
-from ...inversion_core.techniques.plug_and_play import ATTENTION_END, FEATURE_END, LAYER, plug_and_play
+from ...inversion_core.techniques.plug_and_play import ATTENTION_END, FEATURE_END, LAYER
+from ...inversion_core.techniques.settings import PlugAndPlay
 from ..kit.common import fraction, schema
 from ..sockets import LatentTrajectory, all_edits, another_edit
-from .attention_edits import Plan, Ready, after
+from .attention_edits import SettingPlan, add_edit
 
 
 class InversionPlugAndPlay(io.ComfyNode):
@@ -49,20 +48,13 @@ class InversionPlugAndPlay(io.ComfyNode):
 
     @classmethod
     def execute(cls, feature_end, attention_end, layer, attention_edit=None) -> io.NodeOutput:
-        return io.NodeOutput(after(attention_edit, PlugAndPlay(feature_end, attention_end, layer)))
+        return io.NodeOutput(add_edit(attention_edit, PlugAndPlayPlan(PlugAndPlay(feature_end, attention_end, layer))))
 
 
-@dataclass(frozen=True)
-class PlugAndPlay(Plan):
-    """Plug-and-Play before the sigma grid is known."""
+class PlugAndPlayPlan(SettingPlan):
+    """Plug-and-Play, for networks whose decoder has the layer."""
 
-    features: float
-    attention: float
-    layer: int
+    setting: PlugAndPlay
 
     def check(self, model: Any, record: LatentTrajectory) -> None:
-        check_layer(model.model.diffusion_model, self.layer)
-
-    def techniques(self, ready: Ready) -> list[Technique]:
-        features, attention = (ready.kept((0.0, end)) for end in (self.features, self.attention))
-        return plug_and_play(features=features, attention=attention, layer=self.layer)
+        check_layer(model.model.diffusion_model, self.setting.layer)

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from ...inversion_core.applications.style import STYLINGS, Style
 from ...inversion_core.attention.technique import Technique
+from ...inversion_core.backends.comfy.denoiser import blocks_of
 from ...inversion_core.techniques.style_aligned import PUBLISHED as SHARING
-from ...inversion_core.techniques.style_id import LAYER, Injection
+from ...inversion_core.techniques.style_id import LAYER, Injection, check_layer
 from ...inversion_core.techniques.style_id import PUBLISHED as INJECTION
 from ..kit.common import check_model, fraction, schema
 from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
-from .attention_edits import Plan, Ready, after
+from .attention_edits import Plan, Ready, add_edit
 
 
 class InversionStyleReference(io.ComfyNode):
@@ -87,7 +88,7 @@ class InversionStyleReference(io.ComfyNode):
 
     @classmethod
     def execute(cls, style, style_prompt, method, attention_edit=None, **settings) -> io.NodeOutput:
-        return io.NodeOutput(after(attention_edit, StyleReference(style, style_prompt, method, **settings)))
+        return io.NodeOutput(add_edit(attention_edit, StyleReference(style, style_prompt, method, **settings)))
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,11 @@ class StyleReference(Plan):
     def check(self, model: Any, record: LatentTrajectory) -> None:
         super().check(model, record)
         check_model(self.style, model, self.prompt, "style's trajectory")
+        if self.method == "StyleID":
+            blocks = (name.split(".") for name in blocks_of(model.model.diffusion_model))
+            check_layer(self.layer, [int(number) for part, number, *_ in blocks if part == "output"])
 
-    def techniques(self, ready: Ready) -> list[Technique]:
+    def settings(self, ready: Ready) -> list[Technique]:
         injection = Injection(self.content_queries, self.temperature, self.start_statistics)
         style = Style(
             self.style.trajectory,

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ...inversion_core.applications.video import WAYS
 from ...inversion_core.backends.comfy.denoiser import is_unet
-from ...inversion_core.editors.video import WAYS
 from ...inversion_core.loops.clip import Window
 from ..sockets import LatentTrajectory
 

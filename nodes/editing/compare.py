@@ -7,25 +7,23 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ...inversion_core.applications.compare import Compared, compare, fitting
 from ...inversion_core.dial import FEW_STEPS
-from ...inversion_core.editors import EDITORS, Job
-from ...inversion_core.editors.compare import Compared, compare, fitting
-from ...inversion_core.editors.job import Settings
+from ...inversion_core.methods import EDITORS, EditJob, Settings
 from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.types import Cond
 from ...pictures.files import to_pixels
 from ...pictures.sheet import Cell, sheet
-from ..inverting.ddim_invert import decreasing, scale_of
 from ..inverting.decode import decode
 from ..inverting.encode import encode
+from ..inverting.invert_latent import decreasing, scale_of
 from ..kit.common import schema
 from ..kit.latents import taken
 from ..kit.prompt_text import word_list
 from ..looking.report_figures import channels_first
-from ..run.control_hints import framed
+from ..run.control_hints import pad_hints
 from ..run.guidance import few_steps_for
 from ..run.progress import reporter, run
-from ..sockets import Scale
 from .method_inputs import ABOUT_FEW_STEPS, PUBLISHED
 from .run_edit import cond_of
 
@@ -67,7 +65,7 @@ class InversionCompare(io.ComfyNode):
                     "methods",
                     default="",
                     multiline=True,
-                    tooltip="Comma-separated methods to run. Empty runs all that fit the model. Methods: "
+                    tooltip="Comma-separated methods to run. Empty runs all that fit the model. Methods:\n"
                     + ", ".join(EDITORS),
                 ),
                 io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="Seed of methods that draw noise."),
@@ -130,21 +128,21 @@ def compared(
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> list[Compared]:
         def conds(settings: Settings) -> tuple[Cond, Cond]:
-            source = cond_of(prepared, "source", settings.source_guidance, few_steps=few_steps)
-            return source, cond_of(prepared, "target", settings.guidance, few_steps=few_steps)
+            source = cond_of(prepared, "source", settings.source_guidance, alone=few_steps)
+            return source, cond_of(prepared, "target", settings.guidance, alone=few_steps)
 
-        job = Job(denoiser, x, sigmas, prepared("source"), prepared("target"), seed=seed, on_step=reporter(model))
+        job = EditJob(denoiser, x, sigmas, prepared("source"), prepared("target"), seed=seed, on_step=reporter(model))
         return list(compare(job, names or fitting(denoiser, few_steps), conds, few_steps=few_steps))
 
     gradients = any(EDITORS[name].gradients for name in names or EDITORS)
-    return run(model, framed(prompts, frame), samples, sigmas, body, gradients=gradients)
+    return run(model, pad_hints(prompts, frame), samples, sigmas, body, gradients=gradients)
 
 
 def laid_out(
     model: Any, vae: Any, image: Tensor, latent: dict[str, Any], results: list[Compared]
 ) -> tuple[Tensor, Tensor, str]:
     """The page, the pictures and the figures. Raises ValueError, with the reasons, if no method could edit."""
-    original, scale = channels_first(image), Scale(*scale_of(model, latent["samples"]), latent["inversion_frame"])
+    original, scale = channels_first(image), scale_of(model, latent["samples"], latent["inversion_frame"])
     cells, pictures, lines = [Cell("the picture", to_pixels(original))], [], []
     for result in results:
         if result.edited is None:

@@ -14,8 +14,8 @@ from ...inversion_core.progress import OnStep
 from ...inversion_core.trajectory import Trajectory
 from ..kit.common import check_model, fraction, schema
 from ..kit.noise import seeded
-from ..run.control_hints import framed
-from ..run.progress import reporter, run
+from ..run.along import along
+from ..run.progress import reporter
 from ..sockets import Frame, LatentTrajectory, TrajectorySocket
 
 PIXELS = 8
@@ -84,8 +84,7 @@ class InversionEditMask(io.ComfyNode):
     def execute(cls, model, trajectory, source, target, method, level, threshold, grow, seed) -> io.NodeOutput:
         check_model(trajectory, model, source)
         wanted = Wanted(trajectory.trajectory, level, threshold, seed)
-        prompts = framed({"source": source, "target": target}, trajectory.frame)
-        mask = mask_of(model, trajectory, prompts, MAKERS[method], wanted)
+        mask = mask_of(model, trajectory, {"source": source, "target": target}, MAKERS[method], wanted)
         if not bool(mask.any()):
             raise ValueError(
                 "The prompts 'source' and 'target' make no difference to this image. Describe the change in 'target', or lower the threshold."
@@ -128,12 +127,11 @@ def mask_of(
     model: Any, record: LatentTrajectory, prompts: dict[str, Any], make: Callable[..., Tensor], wanted: Wanted
 ) -> Tensor:
     """The mask in the latent's size, on the CPU."""
-    of = record.trajectory
 
-    def body(denoiser: Any, x: Tensor, prepared: Any) -> Tensor:
+    def body(denoiser: Any, prepared: Any) -> Tensor:
         return make(denoiser, prepared, wanted, reporter(model)).cpu()
 
-    return run(model, prompts, record.samples(of.xs[-1]), of.sigmas, body, seed=wanted.seed)
+    return along(record, model, prompts, body, seed=wanted.seed)
 
 
 def of_picture(mask: Tensor, frame: Frame | None) -> Tensor:

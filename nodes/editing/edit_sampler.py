@@ -3,13 +3,15 @@
 from comfy_api.latest import io
 
 from ...inversion_core.dial import FEW_STEPS, PRESETS
-from ..kit.checks import painted
+from ...inversion_core.loops.direct import ANCHORS
+from ..kit.checks import require_painted
 from ..kit.common import advanced, fraction, schema
 from ..kit.outputs import outcome, outcomes
 from ..run.guidance import GUIDANCE
 from ..sockets import AttentionEditSocket, NullTextSocket, TrajectorySocket
-from .edit_setup import ANCHORS, NEGATIVE, SOURCE, Setup, fitted_setup, sample
+from .edit_setup import NEGATIVE, SOURCE, Setup
 from .method_inputs import OWN
+from .run_edit import edit_along
 
 
 class InversionEditSampler(io.ComfyNode):
@@ -49,11 +51,11 @@ class InversionEditSampler(io.ComfyNode):
     def execute(
         cls, model, trajectory, source, target, negative, null_text=None, attention_edit=None, mask=None, **settings
     ) -> io.NodeOutput:
-        words = {"source": source, "target": target, "negative": negative}
-        setup = Setup(trajectory, null_text and null_text.null_text, attention_edit, painted(mask), **settings)
-        setup, said = fitted_setup(model, setup, words)
-        edited = sample(model, setup, words, said.append)
-        return outcome(edited, trajectory, said)
+        prompts, lines = {"source": source, "target": target, "negative": negative}, []
+        setup = Setup(**settings, null_text=null_text and null_text.null_text)
+        mask = require_painted(mask)
+        edited = edit_along(model, trajectory, prompts, setup.on, attention_edit, mask, lines.append)
+        return outcome(edited, trajectory, lines)
 
 
 def dial() -> list[io.Input]:

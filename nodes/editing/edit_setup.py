@@ -1,32 +1,24 @@
-"""An edit's setup beside model and prompts, and its run inside ComfyUI's sampling."""
+"""What Inversion Edit Sampler asks for: anchor, guidance and null text, as the dial turns them and as they suit the model."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from ...inversion_core.backends.comfy.denoiser import is_guidance_distilled
+from ...inversion_core.backends.comfy.denoiser import identity_of, is_guidance_distilled
 from ...inversion_core.dial import AS_SET, FEW_STEPS, Turned, turned
 from ...inversion_core.files.storage import require_same_model
-from ...inversion_core.loops.direct import direct
-from ...inversion_core.loops.edit import Edited, Target, unanchored
-from ...inversion_core.loops.memory import edit_within
-from ...inversion_core.methods.with_null_text import with_null_text
+from ...inversion_core.loops.direct import ANCHORS
+from ...inversion_core.methods.editor import anchored
 from ...inversion_core.trajectory import NullText, Trajectory
-from ..attention.attention_edits import Plans
-from ..attention.bank_memory import memory_of
 from ..kit.checks import counted
-from ..kit.common import check_model, check_unconditional
+from ..kit.common import check_unconditional
 from ..kit.remarks import of_prompts, of_strength
-from ..run.control_hints import framed
 from ..run.guidance import acting, default_for
-from ..run.progress import reporter, run
-from ..sockets import LatentTrajectory
 from .method_inputs import OWN
+from .run_edit import Chosen
 
-ANCHORS = {"direct": direct, "none": unanchored}
 NEGATIVE, SOURCE = "negative prompt", "source prompt"
 MOST_OF_FEW = 15
 """More steps than any model that was distilled to few is used with."""
@@ -34,18 +26,15 @@ MOST_OF_FEW = 15
 
 @dataclass(frozen=True)
 class Setup:
-    """The node's inputs beside model and prompts."""
+    """What Inversion Edit Sampler's widgets ask for, and a null-text result."""
 
-    record: LatentTrajectory
-    null_text: NullText | None
-    plans: Plans | None
-    mask: Tensor | None
     guidance: float
     anchor: str
     unconditional: str
     start: float
     preset: str = OWN
     strength: float = 0.5
+    null_text: NullText | None = None
     held: bool = False
 
     def turned(self) -> "Setup":
@@ -65,53 +54,31 @@ class Setup:
     def dial(self) -> Turned:
         return AS_SET if self.preset == OWN else turned(self.preset, self.strength)
 
+    def on(self, model: Any, prompts: Mapping[str, Any], steps: int, trajectory: Trajectory) -> Chosen:
+        """The setup on a model and a trajectory. Raises ValueError if null text or the source prompt as unconditional fit neither."""
+        few_steps = self.preset == FEW_STEPS
+        if few_steps and self.null_text is not None:
+            check_unconditional(model, "Null text", few_steps=True)
+        acts = self.suited(model).turned()
+        if acts.null_text is not None:
+            check_null_text(acts.null_text, trajectory, identity_of(model, prompts["source"]), acts)
+        if acts.unconditional == SOURCE:
+            check_unconditional(model, "The source prompt as unconditional (negative-prompt inversion)")
+        guidance = dict.fromkeys(("source", "target"), (acts.guidance, True))
+        lines = [str(acts), *of_prompts(prompts), *of_strength(acts.start, steps)]
+        lines += [*default_for(model, self.guidance)[1], *acting(model, prompts, guidance)]
+        if few_steps and steps > MOST_OF_FEW:
+            lines.append(
+                f"The trajectory has {steps} steps, which a few-step model has not been trained for. Invert with the "
+                "number of steps that the model was made for, usually 4 to 8."
+            )
+        away = "source" if acts.unconditional == SOURCE else "negative"
+        editor = anchored(ANCHORS[acts.anchor], min(round(acts.start * steps), steps - 1))
+        return Chosen(editor, guidance, away, null_text=acts.null_text, dial=acts.dial, lines=lines)
+
     def __str__(self) -> str:
         dial = OWN if self.preset == OWN else f"{self.preset}, strength {self.strength:g}"
         return f"{dial}: guidance {self.guidance:.1f}, the first {self.start:.0%} of the steps left out, attention windows x {self.dial.windows:.2g}"
-
-
-def fitted_setup(model: Any, setup: Setup, prompts: dict[str, Any]) -> tuple[Setup, list[str]]:
-    """The setup as it acts on the model, and what the node says of it. Raises ValueError if a few-step model is to have null text."""
-    if setup.preset == FEW_STEPS and setup.null_text is not None:
-        check_unconditional(model, "Null text", few_steps=True)
-    acts, steps = setup.suited(model).turned(), setup.record.trajectory.steps
-    said = [str(acts), *of_prompts(prompts), *of_strength(acts.start, steps)]
-    said += default_for(model, setup.guidance)[1]
-    said += acting(model, prompts, dict.fromkeys(("source", "target"), (acts.guidance, True)))
-    if setup.preset == FEW_STEPS and steps > MOST_OF_FEW:
-        said.append(
-            f"The trajectory has {steps} steps, which a few-step model has not been trained for. Invert with the number of steps "
-            "that the model was made for, usually 4 to 8."
-        )
-    return acts, said
-
-
-def sample(
-    model: Any, setup: Setup, prompts: dict[str, Any], tell: Callable[[str], None] = lambda words: None
-) -> Edited:
-    """The edit; `tell` hears what memory its attention takes. Raises BankTooLarge if that is not there, ValueError if model, trajectory, null text or masks do not fit each other."""
-    trajectory = setup.record.trajectory
-    fingerprint = check_model(setup.record, model, prompts["source"])
-    if setup.null_text is not None:
-        check_null_text(setup.null_text, trajectory, fingerprint, setup)
-    if setup.unconditional == SOURCE:
-        check_unconditional(model, "The source prompt as unconditional (negative-prompt inversion)")
-    plans = setup.plans or Plans()
-    techniques = plans.ready(model, setup.record, setup.mask, setup.dial)
-    start = min(round(setup.start * trajectory.steps), trajectory.steps - 1)
-    for line in plans.idle(setup.record, setup.dial):
-        tell(line)
-
-    def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:
-        host = denoiser if setup.null_text is None else with_null_text(denoiser, setup.null_text)
-        away = "source" if setup.unconditional == SOURCE else "negative"
-        source, target = (prepared(name, away, setup.guidance) for name in ("source", "target"))
-        options = {"anchor": ANCHORS[setup.anchor], "start": start, "on_step": reporter(model)}
-        targets = [Target(target, techniques(prepared))]
-        return edit_within(memory_of(plans, tell), trajectory, host, source, targets, **options)[0]
-
-    prompts = framed(prompts | plans.prompts, setup.record.frame)
-    return run(model, prompts, setup.record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
 
 
 def check_null_text(null_text: NullText, trajectory: Trajectory, fingerprint: str, setup: Setup) -> None:

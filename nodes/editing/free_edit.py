@@ -57,5 +57,5 @@ class InversionFreeEdit(io.ComfyNode):
         words, said = {"source": source, "target": target, "negative": negative}, []
         request = request_of(**chosen)
         steps = few_steps_for(model, request.method, steps, STEPS) if request.few_steps else steps
-        edited = edit_without(model, latent, words, request, steps, scheduler, said.append)
+        edited = edit_without(model, latent, words, request.on, steps, scheduler, said.append)
         return io.NodeOutput(edited, ui={"text": said})

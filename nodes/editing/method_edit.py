@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..kit.checks import painted
+from ..kit.checks import require_painted
 from ..kit.common import schema
 from ..kit.outputs import outcome, outcomes
 from ..sockets import AttentionEditSocket, TrajectorySocket
@@ -47,7 +47,9 @@ class AlongTrajectory(io.ComfyNode):
         cls, model, trajectory, source, target, negative, attention_edit=None, mask=None, **chosen
     ) -> io.NodeOutput:
         words, said = {"source": source, "target": target, "negative": negative}, []
-        edited = edit_along(model, trajectory, words, request_of(**chosen), attention_edit, painted(mask), said.append)
+        edited = edit_along(
+            model, trajectory, words, request_of(**chosen).on, attention_edit, require_painted(mask), said.append
+        )
         return outcome(edited, trajectory, said)
 
 

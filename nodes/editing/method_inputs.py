@@ -1,14 +1,19 @@
 """The inputs of the nodes that edit by a method's name."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from comfy_api.latest import io
 
+from ...inversion_core.backends.comfy.denoiser import is_guidance_distilled, path_of
 from ...inversion_core.dial import FEW_STEPS
-from ...inversion_core.editors import EDITORS, GROUPS
-from ..kit.common import fraction
-from ..run.guidance import GUIDANCE
-from .run_edit import Request
+from ...inversion_core.methods import EDITORS, GROUPS, Editor, Settings, kind_of
+from ...inversion_core.trajectory import Trajectory
+from ..kit.common import check_unconditional, fraction, method_choice
+from ..kit.remarks import of_prompts, of_strength
+from ..run.guidance import GUIDANCE, acting
+from .run_edit import Chosen, inverting
 
 PUBLISHED, OWN = "published", "as set below"
 ABOUT_FEW_STEPS = (
@@ -17,16 +22,16 @@ ABOUT_FEW_STEPS = (
 )
 
 
-def methods(*groups: str, free: bool = False) -> list[str]:
+def methods(*groups: str, free: bool = False) -> dict[str, Editor]:
     """The methods of some groups that edit along a trajectory, or those that are free of one."""
-    return [name for group in groups for name, editor in GROUPS[group].items() if (editor.inversion is None) == free]
+    editors = (editor for group in groups for editor in GROUPS[group].values())
+    return {editor.name: editor for editor in editors if (editor.inversion is None) == free}
 
 
-def choices(names: list[str]) -> list[Any]:
+def choices(editors: Mapping[str, Editor]) -> list[Any]:
     """The inputs by which every method is set."""
-    about = " ".join(f"{name}: {EDITORS[name].about}." for name in names)
     return [
-        io.Combo.Input("method", options=names, default=names[0], tooltip=about),
+        method_choice(editors),
         io.Combo.Input(
             "settings",
             options=[PUBLISHED, OWN, FEW_STEPS],
@@ -68,6 +73,50 @@ def prompts() -> list[Any]:
     ]
 
 
+@dataclass(frozen=True)
+class Request:
+    """A method and its settings; those that are None are the published ones."""
+
+    method: str
+    seed: int = 0
+    guidance: float | None = None
+    source_guidance: float | None = None
+    strength: float | None = None
+    few_steps: bool = False
+
+    @property
+    def editor(self) -> Editor:
+        return EDITORS[self.method]
+
+    def settings(self, model: Any, trajectory: Trajectory | None = None) -> Settings:
+        """All settings, for this kind of model; a scheme that is exact under one guidance alone has its trajectory's for the source."""
+        own = {name: getattr(self, name) for name in ("guidance", "source_guidance", "strength")}
+        distilled = is_guidance_distilled(model)
+        if distilled and self.guidance == GUIDANCE:
+            own["guidance"] = None
+        if trajectory is not None and self.source_guidance is None and self.editor.inversion_guidance is None:
+            own["source_guidance"] = trajectory.provenance.guidance
+        usual = self.editor.settings_for(kind_of(path_of(model), distilled, self.few_steps))
+        return replace(usual, **{name: number for name, number in own.items() if number is not None})
+
+    def on(self, model: Any, prompts: Mapping[str, Any], steps: int, trajectory: Trajectory | None = None) -> Chosen:
+        """The request on a model: what prompts bring goes not before a published number, but along a trajectory the source
+        is as it was inverted. Raises ValueError if the model cannot do it.
+        """
+        editor = self.editor
+        if editor.uncond:
+            check_unconditional(model, f"The method '{self.method}'", few_steps=self.few_steps)
+        settings, own = self.settings(model, trajectory), self.guidance is not None
+        guidance = {
+            "source": (settings.source_guidance, own or trajectory is not None),
+            "target": (settings.guidance, own),
+        }
+        lines = [*described(editor, settings, trajectory), *acting(model, prompts, guidance)]
+        lines += [*of_prompts(prompts), *of_strength(1 - settings.strength, steps)]
+        alone = self.few_steps
+        return Chosen(editor, guidance, alone=alone, strength=settings.strength, seed=self.seed, lines=lines)
+
+
 def request_of(
     method: str, settings: str, guidance: float, source_guidance: float, strength: float, seed: int = 0
 ) -> Request:
@@ -75,3 +124,19 @@ def request_of(
     own = settings == OWN
     numbers = (number if own else None for number in (guidance, source_guidance, strength))
     return Request(method, seed, *numbers, few_steps=settings == FEW_STEPS)
+
+
+def described(editor: Editor, settings: Settings, trajectory: Trajectory | None) -> list[str]:
+    """The settings that act, and a trajectory of another inversion than the method was published with."""
+    line = (
+        f"{editor.name}: guidance {settings.guidance:g}, source guidance {settings.source_guidance:g}, strength "
+        f"{settings.strength:g}"
+    )
+    inversion, made_by = editor.inversion, trajectory.provenance.method if trajectory else None
+    if inversion in (None, "ddim", made_by):
+        return [line]
+    return [
+        line,
+        f"{editor.name} was published along the inversion '{inversion}' of {inverting(inversion)}, but this trajectory is "
+        f"of '{made_by}'.",
+    ]

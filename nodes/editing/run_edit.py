@@ -1,164 +1,128 @@
-"""An edit by the method's name, run inside ComfyUI's sampling."""
+"""An edit inside ComfyUI's sampling: what every node that edits hands over, and how it is run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from torch import Tensor
 
-from ...inversion_core.attention.technique import Technique
-from ...inversion_core.editors import EDITORS, Job, run_editor
-from ...inversion_core.editors.compare import settings_for
-from ...inversion_core.editors.job import Settings, WrongInversion
+from ...inversion_core.dial import AS_SET, Turned
 from ...inversion_core.loops.edit import Edited
-from ...inversion_core.loops.memory import Memory
-from ...inversion_core.trajectory import Trajectory
+from ...inversion_core.methods import EditJob, Editor, WrongInversion
+from ...inversion_core.trajectory import NullText, Trajectory
 from ...inversion_core.types import Cond
 from ..attention.attention_edits import Plans
-from ..attention.bank_memory import memory_of
-from ..inverting.ddim_invert import decreasing, scale_of
+from ..attention.bank_memory import Tell, memory_of, unheard
+from ..inverting.invert_latent import decreasing, scale_of
 from ..inverting.invert_methods import InversionExactInvert, InversionRFInvert, InversionStochasticInvert
-from ..kit.common import check_model, check_unconditional
+from ..kit.common import check_model
 from ..kit.latents import taken
-from ..kit.remarks import of_prompts, of_result, of_strength
-from ..run.control_hints import framed
-from ..run.guidance import GUIDANCE, acting
+from ..kit.remarks import of_result
+from ..run.along import along
+from ..run.control_hints import pad_hints
 from ..run.progress import reporter, run
-from ..sockets import LatentTrajectory, Scale
-
-Tell: TypeAlias = Callable[[str], None]
-
-
-def unheard(words: str) -> None:
-    """Nobody is told."""
+from ..sockets import LatentTrajectory
 
 
 @dataclass(frozen=True)
-class Request:
-    """A method and its settings; those that are None are the published ones."""
+class Chosen:
+    """What a node's widgets choose, as it acts on a model: who edits, and the guidance of each prompt.
 
-    method: str
+    With each guidance stands whether what the prompt brings goes before it. Guidance leads away from the prompt `away`; where
+    it is 1, prompts are shown `alone` if that is said. `dial` turns the windows of attention edits, and `lines` are what the
+    node says.
+    """
+
+    editor: Editor
+    guidance: Mapping[str, tuple[float, bool]]
+    away: str = "negative"
+    alone: bool = False
+    strength: float = 1.0
     seed: int = 0
-    guidance: float | None = None
-    source_guidance: float | None = None
-    strength: float | None = None
-    few_steps: bool = False
+    null_text: NullText | None = None
+    dial: Turned = AS_SET
+    lines: Sequence[str] = ()
 
-    def settings(self, denoiser: Any, trajectory: Trajectory | None = None) -> Settings:
-        """All settings, for this kind of model; a scheme that is exact under one guidance alone has its trajectory's for the source."""
-        own = {name: getattr(self, name) for name in ("guidance", "source_guidance", "strength")}
-        if denoiser.distilled and self.guidance == GUIDANCE:
-            own["guidance"] = None
-        if trajectory is not None and self.source_guidance is None and EDITORS[self.method].inversion_guidance is None:
-            own["source_guidance"] = trajectory.provenance.guidance
-        usual = settings_for(self.method, denoiser, self.few_steps)
-        return replace(usual, **{n: v for n, v in own.items() if v is not None})
+    def conds(self, prepared: Any) -> list[Cond]:
+        """Source and target under their guidance."""
+        options = {"away": self.away, "alone": self.alone}
+        return [cond_of(prepared, name, *self.guidance[name], **options) for name in ("source", "target")]
 
-    def numbers(self, settings: Settings, trajectory: Trajectory | None) -> dict[str, tuple[float, bool]]:
-        """The guidance of each prompt, and whether what the prompt brings goes before it: not before a published number,
-        but along a trajectory the source is as it was inverted."""
-        own = self.guidance is not None
-        return {"source": (settings.source_guidance, own or trajectory is not None), "target": (settings.guidance, own)}
+    def run(self, job: EditJob, trajectory: Trajectory | None = None) -> Edited:
+        """The job done as it was chosen. Raises ValueError that names the node for the method's inversion, and as the method."""
+        job = replace(job, strength=self.strength, seed=self.seed, null_text=self.null_text)
+        try:
+            return self.editor.edit(job, trajectory)
+        except WrongInversion as error:
+            raise ValueError(f"{error} Use {inverting(error.inversion)} for that.") from error
 
 
 def edit_along(
     model: Any,
     record: LatentTrajectory,
     prompts: dict[str, Any],
-    request: Request,
+    choose: Callable[[Any, Mapping[str, Any], int, Trajectory], Chosen],
     plans: Plans | None = None,
     mask: Tensor | None = None,
     tell: Tell = unheard,
 ) -> Edited:
     """The edit along a trajectory; `tell` hears its settings, and what memory its attention takes.
 
-    Raises BankTooLarge if that is not there, and ValueError if model, trajectory, method or masks do not fit each other.
+    Raises ValueError if model, trajectory, settings or masks do not fit each other, BankTooLarge as `Edit.run`.
     """
     check_model(record, model, prompts["source"])
     plans, trajectory = plans or Plans(), record.trajectory
-    samples, techniques = record.samples(trajectory.xs[-1]), plans.ready(model, record, mask)
-    prompts = framed(prompts | plans.prompts, record.frame)
-    memory = memory_of(plans, tell)
-    for line in plans.idle(record):
+    chosen = choose(model, prompts, trajectory.steps, trajectory)
+    techniques, memory = plans.ready(model, record, mask, chosen.dial), memory_of(plans, tell)
+    for line in (*chosen.lines, *plans.idle(record, chosen.dial)):
         tell(line)
-    try:
-        return _run(model, samples, trajectory.sigmas, prompts, request, trajectory, techniques, tell, memory)
-    except WrongInversion as error:
-        raise ValueError(f"{error} Use {inverting(error.inversion)} for that.") from error
 
+    def body(denoiser: Any, prepared: Any) -> Edited:
+        job = EditJob(
+            denoiser,
+            trajectory.xs[-1],
+            trajectory.sigmas,
+            *chosen.conds(prepared),
+            techniques=tuple(techniques(prepared)),
+            memory=memory,
+            on_step=reporter(model),
+        )
+        return chosen.run(job, trajectory)
 
-def inverting(inversion: str) -> str:
-    """The node that inverts by a method of that name."""
-    others = (InversionExactInvert, InversionStochasticInvert, InversionRFInvert)
-    return next((node.DISPLAY_NAME for node in others if inversion in node.METHODS), "DDIM Invert")
+    return along(record, model, prompts | plans.prompts, body, gradients=chosen.editor.gradients)
 
 
 def edit_without(
     model: Any,
     latent: dict[str, Any],
     prompts: dict[str, Any],
-    request: Request,
+    choose: Callable[[Any, Mapping[str, Any], int], Chosen],
     steps: int,
     scheduler: str,
     tell: Tell = unheard,
 ) -> dict[str, Any]:
     """The LATENT of an edit that needs no inversion. Raises ValueError if the model, the grid or the method does not fit."""
     (frame, samples), sigmas = taken(model, latent), decreasing(model, scheduler, steps)
-    edited = _run(model, samples, sigmas, framed(prompts, frame), request, None, lambda prepared: [], tell)
-    for line in of_result(edited.target, edited.source[-1]):
-        tell(line)
-    return Scale(*scale_of(model, samples), frame).latent(edited.target)
-
-
-def _run(
-    model: Any,
-    samples: Tensor,
-    sigmas: Tensor,
-    prompts: dict[str, Any],
-    request: Request,
-    trajectory: Trajectory | None,
-    techniques: Callable[[Any], list[Technique]],
-    tell: Tell,
-    memory: Memory | None = None,
-) -> Edited:
-    if EDITORS[request.method].uncond:
-        check_unconditional(model, f"The method '{request.method}'", few_steps=request.few_steps)
+    chosen = choose(model, prompts, len(sigmas) - 1)
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:
-        settings = request.settings(denoiser, trajectory)
-        numbers = request.numbers(settings, trajectory)
-        remarks = [*of_prompts(prompts), *of_strength(1 - settings.strength, len(sigmas) - 1)]
-        for line in (*told(request, settings, trajectory), *acting(model, prompts, numbers), *remarks):
-            tell(line)
-        job = Job(
-            denoiser,
-            x if trajectory is None else trajectory.xs[-1],
-            sigmas,
-            *(cond_of(prepared, name, *number, few_steps=request.few_steps) for name, number in numbers.items()),
-            strength=settings.strength,
-            techniques=tuple(techniques(prepared)),
-            seed=request.seed,
-            memory=memory,
-            on_step=reporter(model),
-        )
-        return run_editor(request.method, job, trajectory)
+        return chosen.run(EditJob(denoiser, x, sigmas, *chosen.conds(prepared), on_step=reporter(model)))
 
-    return run(model, prompts, samples, sigmas, body, gradients=EDITORS[request.method].gradients)
+    edited = run(model, pad_hints(prompts, frame), samples, sigmas, body, gradients=chosen.editor.gradients)
+    for line in (*chosen.lines, *of_result(edited.target, edited.source[-1])):
+        tell(line)
+    return scale_of(model, samples, frame).latent(edited.target)
 
 
-def cond_of(prepared: Any, name: str, guidance: float, own: bool = False, few_steps: bool = False) -> Cond:
-    """The prompt under guidance, which goes before what the prompt brings unless `own`; a few-step model has no negative prompt."""
-    cond = prepared(name, "negative", guidance, own)
-    return cond.alone() if few_steps and not cond.guided else cond
+def cond_of(
+    prepared: Any, name: str, guidance: float, own: bool = False, *, away: str = "negative", alone: bool = False
+) -> Cond:
+    """The prompt under guidance, which goes before what the prompt brings unless `own`; unguided without the prompt `away` if `alone`."""
+    cond = prepared(name, away, guidance, own)
+    return cond.alone() if alone and not cond.guided else cond
 
 
-def told(request: Request, settings: Settings, trajectory: Trajectory | None) -> list[str]:
-    """The settings that act, and a trajectory of another inversion than the method was published with."""
-    numbers = (
-        f"guidance {settings.guidance:g}, source guidance {settings.source_guidance:g}, strength {settings.strength:g}"
-    )
-    own, made = EDITORS[request.method].inversion, trajectory.provenance.method if trajectory else None
-    if own in (None, "ddim", made):
-        return [f"{request.method}: {numbers}"]
-    foreign = f"{request.method} was published along the inversion '{own}' of {inverting(own)}, but this trajectory is of '{made}'."
-    return [f"{request.method}: {numbers}", foreign]
+def inverting(inversion: str) -> str:
+    """The node that inverts by a method of that name."""
+    others = (InversionExactInvert, InversionStochasticInvert, InversionRFInvert)
+    return next((node.DISPLAY_NAME for node in others if inversion in node.METHODS), "DDIM Invert")

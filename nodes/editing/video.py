@@ -8,22 +8,23 @@ import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
+from ...inversion_core.applications.video import WAYS, made
 from ...inversion_core.backends.comfy.denoiser import identity_of
-from ...inversion_core.editors.video import WAYS, made
 from ...inversion_core.inversions import INVERSIONS, invert
 from ...inversion_core.loops.chunked import Chunked, chunks_of
 from ...inversion_core.loops.clip import SPACING, TOGETHER, WINDOW, Window, edit_clip, windows
-from ...inversion_core.loops.edit import Edited
-from ...inversion_core.trajectory import Provenance
+from ...inversion_core.loops.edit import Edit, Edited, Target
+from ...inversion_core.trajectory import Provenance, Trajectory
 from ..attention.attention_edits import Plans
-from ..inverting.ddim_invert import decreasing, scale_of
-from ..kit.checks import painted
+from ..attention.bank_memory import Tell, memory_of, unheard
+from ..inverting.invert_latent import inverted
+from ..kit.checks import require_painted
 from ..kit.common import check_model, schema
-from ..kit.latents import mask_of, taken
+from ..kit.latents import taken
 from ..kit.outputs import outcome
-from ..run.control_hints import framed
+from ..run.along import along
 from ..run.guidance import suited
-from ..run.progress import reporter, run
+from ..run.progress import reporter
 from ..sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
 from .clips import check_frames, check_way, mistaken_windows, of_frames, of_window
 from .method_inputs import prompts as prompt_inputs
@@ -96,12 +97,13 @@ class InversionVideoEdit(io.ComfyNode):
     ) -> io.NodeOutput:
         prompts = {"source": source, "target": target, "negative": negative}
         settings["guidance"], said = suited(model, prompts, settings["guidance"])
-        edited = edit_frames(model, trajectory, prompts, attention_edit or Plans(), painted(mask), Settings(**settings))
+        plans, mask = attention_edit or Plans(), require_painted(mask)
+        edited = edit_frames(model, trajectory, prompts, plans, mask, ClipSettings(**settings), said.append)
         return outcome(edited, trajectory, said)
 
 
 @dataclass(frozen=True)
-class Settings:
+class ClipSettings:
     """The node's numbers and choices."""
 
     guidance: float
@@ -112,7 +114,13 @@ class Settings:
 
 
 def edit_frames(
-    model: Any, record: LatentTrajectory, prompts: dict[str, Any], plans: Plans, mask: Tensor | None, settings: Settings
+    model: Any,
+    record: LatentTrajectory,
+    prompts: dict[str, Any],
+    plans: Plans,
+    mask: Tensor | None,
+    settings: ClipSettings,
+    tell: Tell = unheard,
 ) -> Edited:
     """The edited clip. Raises ValueError if model, trajectory, prompts, masks or windows do not fit each other."""
     trajectory = record.trajectory
@@ -122,18 +130,17 @@ def edit_frames(
     plans.ready(model, record, mask)
     plan = windows(trajectory.shape[0], spacing=settings.spacing, most=settings.window)
 
-    def body(denoiser: Any, x: Tensor, prepared: Any) -> Edited:
+    def body(denoiser: Any, prepared: Any) -> Edited:
         source, target = (prepared(name, "negative", settings.guidance) for name in ("source", "target"))
 
-        def own(window: Window) -> Sequence[Any]:
+        def techniques(window: Window) -> Sequence[Any]:
             return plans.ready(model, of_window(record, window), of_frames(mask, window))(prepared)
 
-        make = made(settings.way, own, together=settings.together)
-        options = {"storage": plans.storage, "on_step": reporter(model)}
-        return edit_clip(trajectory, denoiser, source, target, plan, make, **options)
+        make = made(settings.way, techniques, together=settings.together)
+        edit = Edit(trajectory, denoiser, source, [Target(target)])
+        return edit_clip(edit, plan, make, memory_of(plans, tell), reporter(model))
 
-    prompts = framed(prompts | plans.prompts, record.frame)
-    return run(model, prompts, record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
+    return along(record, model, prompts | plans.prompts, body)
 
 
 class InversionVideoInvert(io.ComfyNode):
@@ -173,14 +180,12 @@ def invert_frames(
     model: Any, latent: dict[str, Any], source: Any, steps: int, scheduler: str, together: int
 ) -> LatentTrajectory:
     """The trajectory of a clip. Raises ValueError if grid, latent or prompt do not fit."""
-    (frame, samples), sigmas = taken(model, latent), decreasing(model, scheduler, steps)
-    check_frames(tuple(samples.shape), {"source": source})
+    check_frames(tuple(taken(model, latent)[1].shape), {"source": source})
     provenance = Provenance(model=identity_of(model, source), method="ddim")
 
-    def body(denoiser: Any, x: Tensor, prepared: Any) -> Any:
+    def body(denoiser: Any, x: Tensor, sigmas: Tensor, prepared: Any) -> Trajectory:
         chunked = Chunked(denoiser, chunks_of((), len(x), together))
         options = {"provenance": provenance, "on_step": reporter(model)}
         return invert(INVERSIONS["ddim"], chunked, x, sigmas, prepared("source"), **options)
 
-    trajectory = run(model, framed({"source": source}, frame), samples, sigmas, body)
-    return LatentTrajectory(trajectory, *scale_of(model, samples), frame, mask_of(latent))
+    return inverted(model, latent, {"source": source}, scheduler, steps, body)

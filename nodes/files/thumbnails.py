@@ -46,8 +46,9 @@ def format_of(record: LatentTrajectory) -> Any:
 
     Of several the last that was defined is taken: packs bring theirs after ComfyUI's.
     """
-    channels, room = len(record.scale), [1] * (record.trajectory.xs[-1].ndim - 2)
-    given = torch.tensor([record.shift, [a + b for a, b in zip(record.scale, record.shift, strict=True)]])
+    scale, shift = record.scale.scale, record.scale.shift
+    channels, room = len(scale), [1] * (record.trajectory.xs[-1].ndim - 2)
+    given = torch.tensor([shift, [a + b for a, b in zip(scale, shift, strict=True)]])
     for kind in reversed([*_formats(comfy.latent_formats.LatentFormat)]):
         try:
             form = kind()

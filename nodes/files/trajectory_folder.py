@@ -14,7 +14,7 @@ from torch import Tensor
 from ...inversion_core.files.storage import StorageError, load_header, load_null_text, load_trajectory, save
 from ...inversion_core.wording import HIDDEN, quoted
 from ..kit.notes import facts_of
-from ..sockets import LatentTrajectory, NullTextResult
+from ..sockets import LatentTrajectory, NullTextResult, Scale
 from .thumbnails import of_latent, of_picture
 
 SUFFIX, NULL_TEXT = ".trajectory.safetensors", ".null-text.safetensors"
@@ -115,7 +115,7 @@ def save_files(
         counter += 1
     stem = f"{name}_{counter:05}_"
     frame = None if record.frame is None else {k: v for k, v in asdict(record.frame).items() if v is not None}
-    notes = {"scale": list(record.scale), "shift": list(record.shift), "frame": frame, "made": made}
+    notes = {"scale": list(record.scale.scale), "shift": list(record.scale.shift), "frame": frame, "made": made}
     facts_of(notes, record.trajectory.shape[1])
     thumbnail = of_latent(record) if image is None else of_picture(image)
     beside_it = Path(folder, stem + NULL_TEXT)
@@ -154,7 +154,7 @@ def load_files(path: Path) -> tuple[LatentTrajectory, NullTextResult | None]:
             f"{path.name} was not read: its tensors take {header.bytes / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are "
             "free. Close other programs, or invert with fewer steps."
         )
-    record = LatentTrajectory(load_trajectory(path), *facts)
+    record = LatentTrajectory(load_trajectory(path), Scale(*facts))
     return record, NullTextResult(load_null_text(null_text)) if null_text else None
 
 

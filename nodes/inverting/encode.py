@@ -5,7 +5,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..kit.checks import check_vae, painted, rgb
+from ..kit.checks import check_vae, require_painted, rgb
 from ..kit.common import advanced, blend_mask, held, padded, schema
 from ..kit.vaes import AUTOMATIC, CLIP, PICTURES, encoder, frame_for
 from ..run.progress import by_parts
@@ -83,7 +83,7 @@ class InversionEncode(io.ComfyNode):
         refine_steps: int = 0,
         batch: str = AUTOMATIC,
     ) -> io.NodeOutput:
-        return io.NodeOutput(encode(vae, image, painted(mask), multiple, refine_steps, batch))
+        return io.NodeOutput(encode(vae, image, require_painted(mask), multiple, refine_steps, batch))
 
 
 def encode(

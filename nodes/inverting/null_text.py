@@ -3,14 +3,13 @@
 from typing import Any
 
 from comfy_api.latest import io
-from torch import Tensor
 
 from ...inversion_core.methods import null_text as published
 from ...inversion_core.methods.null_text import optimize_null_text
 from ...inversion_core.trajectory import NullText, Provenance
 from ..kit.common import check_model, check_unconditional, schema
-from ..run.control_hints import framed
-from ..run.progress import reporter, run
+from ..run.along import along
+from ..run.progress import reporter
 from ..sockets import LatentTrajectory, NullTextResult, NullTextSocket, TrajectorySocket
 
 
@@ -87,7 +86,7 @@ def optimize(
     trajectory = record.trajectory
     provenance = Provenance(model=check_model(record, model, source), method="null-text")
 
-    def body(denoiser: Any, x: Tensor, prompts: Any) -> NullText:
+    def body(denoiser: Any, prompts: Any) -> NullText:
         return optimize_null_text(
             trajectory,
             denoiser,
@@ -98,9 +97,7 @@ def optimize(
             on_step=reporter(model),
         )
 
-    samples = record.samples(trajectory.xs[-1])
-    asked = framed({"source": source, "empty": empty}, record.frame)
-    return run(model, asked, samples, trajectory.sigmas, body, gradients=True)
+    return along(record, model, {"source": source, "empty": empty}, body, gradients=True)
 
 
 def report(result: NullText) -> str:

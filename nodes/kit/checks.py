@@ -42,7 +42,7 @@ def rgb(image: Tensor) -> Tensor:
     return image.expand(*image.shape[:-1], 3) if channels == 1 else image[..., :3]
 
 
-def painted(mask: Tensor | None, name: str = "mask") -> Tensor | None:
+def require_painted(mask: Tensor | None, name: str = "mask") -> Tensor | None:
     """The mask, if there is one. Raises ValueError if nothing is painted in it, or its values are not finite."""
     if mask is None:
         return None
@@ -55,8 +55,8 @@ def painted(mask: Tensor | None, name: str = "mask") -> Tensor | None:
     return mask
 
 
-def ordered(start: float, end: float, name: str = "") -> tuple[float, float]:
-    """A span of fractions. Raises ValueError if it ends before it starts."""
+def span(start: float, end: float, name: str = "") -> tuple[float, float]:
+    """A span of fractions, of the inputs whose names begin with `name`. Raises ValueError if it ends before it starts."""
     if start > end:
         raise ValueError(
             f"{name}start is {start:g} and {name}end {end:g}, so nothing lies between. Set {name}start below {name}end."
@@ -95,52 +95,44 @@ def decoding(vae: Any, samples: Tensor) -> Iterator[None]:
         ) from error
 
 
-def absent(prompt: str | None, words: Iterable[str], name: str) -> str:
-    """The sentence about the first word that is not in a prompt as it is read; empty if there is none, or if the prompt is linked."""
-    said = unweighted(prompt or "")
-    for word in () if prompt is None else words:
-        if not occurrences(said, word):
-            there = ", ".join(words_of(said))
-            return f"The prompt at '{name}' does not contain the word '{word}'. " + (
-                f"Use one of its words: {there}." if there else "It is empty."
-            )
-    return ""
+def require_words(prompt: str | None, words: Iterable[str], name: str) -> None:
+    """Raises ValueError at the first word that is not in the prompt of the input `name`, as it is read; None is a prompt that is linked."""
+    if prompt is None:
+        return
+    read = unweighted(prompt)
+    for word in words:
+        if not occurrences(read, word):
+            known = ", ".join(words_of(read))
+            answer = f"Use one of its words: {known}." if known else "It is empty."
+            raise ValueError(f"The prompt at '{name}' does not contain the word '{word}'. {answer}")
 
 
-def mistaken_words(
+def check_words(
     source: str | None, target: str | None, source_words: str | None, target_words: str | None, weights: str | None = ""
-) -> str:
-    """The sentence about words and weights that do not fit their prompts; None is what is linked, and not judged."""
-    try:
-        weighed = weights_of(weights or "")
-    except ValueError as error:
-        return str(error)
-    ours, theirs = (word_list(words or "") for words in (source_words, target_words))
-    return absent(source, ours, "source_prompt") or absent(target, (*theirs, *weighed), "target_prompt")
+) -> None:
+    """Raises ValueError at words and weights that do not fit their prompts; None is what is linked, and not judged."""
+    weighed = weights_of(weights or "")
+    require_words(source, word_list(source_words or ""), "source_prompt")
+    require_words(target, (*word_list(target_words or ""), *weighed), "target_prompt")
 
 
-def mistaken_foreground(
-    clip: bool,
-    source_mask: bool,
-    target_mask: bool,
-    source_prompt: str | None,
-    target_prompt: str | None,
-    source_words: str | None,
-    target_words: str | None,
-) -> str:
-    """The sentence about inputs that do not belong together: which are connected, and what is written (None: linked)."""
-    named = [None if words is None else word_list(words) for words in (source_words, target_words)]
+def check_foreground(
+    source_mask: bool, target_mask: bool, source_words: str | None, target_words: str | None, *, clip: bool = True
+) -> None:
+    """Raises ValueError at inputs that do not belong together: which are connected, and what is written (None: linked)."""
+    words = [None if text is None else word_list(text) for text in (source_words, target_words)]
     if target_mask and not source_mask:
-        return (
+        raise ValueError(
             "MasaCtrl got a mask at 'target_mask' without one at 'source_mask'. Connect 'source_mask'; if there is only one mask, "
             "connect that mask there."
         )
-    if not any(named):
-        return ""
+    if not any(words):
+        return
     if source_mask:
-        return "MasaCtrl got its foreground from both masks and words. Disconnect the masks, or empty the words."
-    if () in named:
-        return "Foregrounds by words need words of both prompts. Fill in 'source_words' and 'target_words'."
+        raise ValueError(
+            "MasaCtrl got its foreground from both masks and words. Disconnect the masks, or empty the words."
+        )
+    if () in words:
+        raise ValueError("Foregrounds by words need words of both prompts. Fill in 'source_words' and 'target_words'.")
     if not clip:
-        return "Foregrounds by words need the text encoder. Connect the text encoder at 'clip'."
-    return mistaken_words(source_prompt, target_prompt, source_words, target_words)
+        raise ValueError("Foregrounds by words need the text encoder. Connect the text encoder at 'clip'.")

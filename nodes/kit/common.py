@@ -1,5 +1,6 @@
 """What several nodes share: schemas for every ComfyUI version, pictures and masks, checks."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,12 @@ def schema(**facts: Any) -> io.Schema:
 def fraction(name: str, default: float, tooltip: str) -> io.Input:
     """An input for a share in 0..1."""
     return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
+
+
+def method_choice(methods: Mapping[str, Any]) -> io.Input:
+    """The choice of a method by name; the tooltip has a sentence on each, which is translated by itself."""
+    about = " ".join(f"{name}: {method.about}." for name, method in methods.items())
+    return io.Combo.Input("method", options=list(methods), default=next(iter(methods)), tooltip=about)
 
 
 def advanced(one: io.Input) -> io.Input:
@@ -106,6 +113,6 @@ def latent_mask(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
     raise ValueError(f"There are {len(mask)} masks for {what}. Connect one mask for all, or one for each.")
 
 
-def fitted(mask: Tensor, record: LatentTrajectory) -> Tensor:
+def latent_mask_for(mask: Tensor, record: LatentTrajectory) -> Tensor:
     """A MASK for the latents of a trajectory. Raises ValueError if it is of another size or number."""
     return latent_mask(blend_mask(mask, record.frame), record.trajectory.shape)

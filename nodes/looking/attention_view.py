@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ...inversion_core.applications.attention_view import LOOKS, SPREADS
 from ...inversion_core.attention.regions import THRESHOLD
-from ..kit.checks import absent
+from ..kit.checks import require_words
 from ..kit.common import advanced, fraction, schema
 from ..kit.prompt_text import word_list
 from ..sockets import TrajectorySocket
@@ -67,7 +67,8 @@ class InversionAttentionView(io.ComfyNode):
     def validate_inputs(cls, prompt="", words="", mask_words="") -> bool | str:
         if prompt is not None and not prompt.strip():
             return "The prompt at 'prompt' is empty, so there are no words to look for. Write what the image shows."
-        return absent(prompt, word_list(f"{words or ''}\n{mask_words or ''}"), "prompt") or True
+        require_words(prompt, word_list(f"{words or ''}\n{mask_words or ''}"), "prompt")
+        return True
 
     @classmethod
     def execute(cls, model, trajectory, clip, image, prompt, **settings) -> io.NodeOutput:

@@ -22,10 +22,11 @@ from ...inversion_core.attention.site import Site
 from ...inversion_core.backends.comfy.denoiser import blocks_of, check_editable
 from ...inversion_core.prompts.reading import label
 from ...inversion_core.schedules import window
-from ..kit.checks import ordered
+from ..kit.checks import span
 from ..kit.common import check_model
 from ..kit.prompt_text import word_list
-from ..run.progress import reporter, run
+from ..run.along import along
+from ..run.progress import reporter
 from ..run.prompt_tokens import prompt_tokens
 from ..sockets import LatentTrajectory
 
@@ -88,16 +89,16 @@ def look(model: Any, record: LatentTrajectory, clip: Any, image: Tensor, prompt:
     shown = word_list(looks.words) or tuple(distinct_words(tokens))
     chosen = word_list(looks.mask_words) or word_list(looks.words) or shown[:1]
     numbers = {word: numbers_of(tokens, word) for word in (*shown, *chosen)}
-    active = window(trajectory.sigmas, *ordered(looks.start, looks.end))
+    active = window(trajectory.sigmas, *span(looks.start, looks.end))
     padded, size = sizes(record, image)
     where = looks.where(blocks_of(model.model.diffusion_model))
 
-    def body(denoiser: Any, x: Tensor, prepared: Any) -> Tensor:
+    def body(denoiser: Any, prepared: Any) -> Tensor:
         options = {"active": active, "looks": looks.looks, "spreads": looks.spread, "where": where}
         return word_attention(trajectory, denoiser, prepared("prompt"), tokens, **options, on_step=reporter())
 
     prompts = {"prompt": clip.encode_from_tokens_scheduled(clip.tokenize(prompt))}
-    raw = run(model, prompts, record.samples(trajectory.xs[-1]), trajectory.sigmas, body)
+    raw = along(record, model, prompts, body)
     pixels = Cut(WAYS[looks.show], looks.threshold, looks.softness, padded, size)
     maps, masks = pixels.of(raw, [numbers[word] for word in shown])
     labels = tuple(label(tokens, word) for word in shown)

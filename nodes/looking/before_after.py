@@ -10,7 +10,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ...inversion_core.quality.verdict import Verdict
-from ..kit.checks import counted, painted, rgb
+from ..kit.checks import counted, require_painted, rgb
 from ..kit.common import schema
 from .report_truth import against_truth
 from .report_verdict import message, sentence, verdicts
@@ -74,7 +74,7 @@ class InversionBeforeAfter(io.ComfyNode):
     def execute(cls, before, after, reconstruction=None, mask=None, truth=None) -> io.NodeOutput:
         pair = Pair.of(before, after)
         back = None if reconstruction is None else fitted_to(pair.before, reconstruction, "reconstruction")
-        found = verdicts(pair.before, pair.after, back, painted(mask))
+        found = verdicts(pair.before, pair.after, back, require_painted(mask))
         changed = sum(one.changed for one in found) / len(found)
         right = None if truth is None else fitted_to(pair.before, truth, "truth")
         near = [] if right is None else against_truth(pair.before, pair.after, right)

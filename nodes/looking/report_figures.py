@@ -97,10 +97,10 @@ ADVICE = {
     "inversion": "The inversion loses {lost:.1f} dB beyond the autoencoder. Anchor the source (direct), use Null-Text Optimize "
     "or the source prompt as unconditional, or replay at guidance 1; more steps help too.",
     "poor": "The reconstruction is poor. Connect the VAE here to see how much of that is the autoencoder's.",
-    "autoencoder": "The autoencoder itself loses much: use a larger image, or a better VAE.",
+    "autoencoder": "The autoencoder itself loses much: use a larger picture, or a better VAE.",
     "guided inversion": "The inversion ran at guidance {guidance:g}, where it drifts: invert at guidance 1.",
     "unconverged": "The fixed point was not found at every step: invert at guidance 1 or in more steps.",
-    "coloured": "The inverted noise is not white, so edits will be weak or blotchy: describe the image in the source prompt, take "
-    "more steps, or start the edit later.",
+    "coloured": "The inverted noise is not white, so edits will be weak or blotchy: describe the picture in the source prompt, "
+    "take more steps, or start the edit later.",
 }
 """What the node says of each finding."""

@@ -9,7 +9,7 @@ from ..kit.common import padded
 from ..sockets import Frame
 
 
-def framed(prompts: Mapping[str, Any], frame: Frame | None) -> dict[str, Any]:
+def pad_hints(prompts: Mapping[str, Any], frame: Frame | None) -> dict[str, Any]:
     """CONDITIONINGs by name, whose ControlNet hints lie on the latent as the picture does.
 
     ComfyUI stretches a hint over the whole latent. A hint as large as the picture is therefore continued to the padded

@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...inversion_core.backends.comfy.denoiser import is_guidance_distilled, own_guidance, path_of
-from ...inversion_core.editors.compare import of_kind
-from ...inversion_core.editors.job import kind_of
+from ...inversion_core.methods import EDITORS, kind_of
 from ...inversion_core.trajectory import Trajectory
 from ..kit.remarks import of_prompts
 
@@ -50,7 +49,7 @@ def recorded(model: Any, source: Any, guidance: float, trajectory: Trajectory) -
 def few_steps_for(model: Any, method: str, steps: int, default: int) -> int:
     """`steps`, or where nobody set them as many as suit the method on a model that was distilled to few."""
     kind = kind_of(path_of(model), is_guidance_distilled(model), few_steps=True)
-    return of_kind(method, kind).steps if steps == default else steps
+    return EDITORS[method].settings_for(kind).steps if steps == default else steps
 
 
 def default_for(model: Any, guidance: float) -> tuple[float, list[str]]:

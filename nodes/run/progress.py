@@ -66,10 +66,9 @@ def reporter(model: Any = None) -> OnStep:
         management.throw_exception_if_processing_interrupted()
         step, steps = (number // progress.tries for number in (progress.index, progress.total))
         tell(Moment(progress.stage, step + 1, steps, progress.done, progress.part.name), said)
-        if progress.part.length > 0:  # else it is a rehearsal, whose pictures are noise
-            length = progress.total if progress.part.length == 1 else SHARES
-            place = min(max(round(length * progress.done), 1), length)
-            bar()(place - 1, picture(progress), progress.x, length)
+        length = progress.total if progress.part.length == 1 else SHARES
+        place = min(max(round(length * progress.done), 1), length)
+        bar()(place - 1, picture(progress), progress.x, length)
 
     return on_step
 
@@ -131,10 +130,8 @@ class Moment:
     name: str = ""
 
     def text(self, left: float | None) -> str:
-        """What the node does, and the seconds left if they are known; before anything is done, the first alone."""
-        text = word(self.stage)
-        if self.done > 0:
-            text = word("step").format(doing=text, step=self.step, total=self.steps)
+        """What the node does, and the seconds left if they are known."""
+        text = word("step").format(doing=word(self.stage), step=self.step, total=self.steps)
         if self.name:
             text = word("named").format(name=self.name, text=text)
         return text if left is None else word("left").format(text=text, time=duration(left, digits=0))
@@ -153,10 +150,12 @@ def tell(moment: Moment, said: list[tuple[float, Moment]]) -> None:
 
 def left(now: float, moment: Moment, said: list[tuple[float, Moment]]) -> float | None:
     """The seconds that the rest takes at the pace since the first step; None if that is not known, or nothing is left."""
-    begun = next(((at, first.done) for at, first in said if first.done > 0), None)
-    if begun is None or not begun[1] < moment.done < 1:
+    if not said:
         return None
-    return (now - begun[0]) * (1 - moment.done) / (moment.done - begun[1])
+    began, first = said[0]
+    if not first.done < moment.done < 1:
+        return None
+    return (now - began) * (1 - moment.done) / (moment.done - first.done)
 
 
 def say(text: str) -> None:

@@ -15,7 +15,6 @@ WORDS = {
     "refine": "refining the latent",
     "invert": "inverting",
     "null-text": "optimising",
-    "rehearse": "estimating memory",
     "edit": "editing",
     "look": "reading attention maps",
     "mask": "computing the mask",

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from harness import conformance, tiny_comfy
+from harness.edits import edit
 from latent_inversion.inversion_core.backends.comfy.denoiser import fingerprint_of, identity_of, path_of, run, sigmas_of
 from latent_inversion.inversion_core.fingerprint import same_model
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.inversion_core.methods.with_null_text import with_null_text

@@ -12,7 +12,7 @@ import torch
 import latent_inversion
 from harness import tiny_comfy
 from latent_inversion.nodes import NODES, node_list
-from latent_inversion.nodes.sockets import LatentTrajectory
+from latent_inversion.nodes.sockets import LatentTrajectory, Scale
 
 ROOT = Path(latent_inversion.__file__).resolve().parent
 NAN = float("nan")
@@ -159,7 +159,7 @@ def trajectories(good: dict[str, Any]) -> list[Any]:
         xs = tuple(latent * (1 + float(sigma)) for sigma in record.trajectory.sigmas)
         made = replace(record.trajectory, xs=xs, residuals=None)
         channels = latent.shape[1] if latent.ndim > 1 else 1
-        return LatentTrajectory(made, (1.0,) * channels, (0.0,) * channels)
+        return LatentTrajectory(made, Scale((1.0,) * channels, (0.0,) * channels))
 
     shapes = [(16, 16, 16), (1, 16, 0, 16), (1, 16, 1, 1), (1, 4, 16, 16), (1, 16, 3, 16, 16)]
     made = []

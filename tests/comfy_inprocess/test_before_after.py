@@ -42,7 +42,7 @@ def test_grey_and_transparent_pictures_are_shown() -> None:
 
 
 def test_pictures_that_do_not_go_together_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"'before' is 40 x 24, 'after' is 24 x 40"):
+    with pytest.raises(ValueError, match=r"'before' is 40 x 24, but 'after' is 24 x 40"):
         before_after.Pair.of(pictures(), pictures(width=24, height=40))
     with pytest.raises(ValueError, match="2 images before and 3 after"):
         before_after.Pair.of(pictures(2), pictures(3))

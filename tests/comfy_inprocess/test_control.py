@@ -19,15 +19,15 @@ from safetensors.torch import load_file
 
 from harness import conformance, control_reference, tiny_comfy
 from harness.control_reference import INDEX, STRENGTH, normal
-from latent_inversion.inversion_core.attention.technique import Technique
+from harness.edits import edit
+from latent_inversion.inversion_core.attention.technique import Pass, Technique
 from latent_inversion.inversion_core.backends.comfy.denoiser import run, sigmas_of
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
-from latent_inversion.inversion_core.loops.edit import edit
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.nodes.editing.edit_sampler import InversionEditSampler
 from latent_inversion.nodes.inverting.ddim_invert import InversionDDIMInvert
 from latent_inversion.nodes.kit.common import padded
-from latent_inversion.nodes.run.control_hints import framed
+from latent_inversion.nodes.run.control_hints import pad_hints
 from latent_inversion.nodes.sockets import Frame
 from latent_inversion.toybox.hosts import comfy_control, comfy_models
 from nodes import ControlNetApply, ControlNetApplyAdvanced
@@ -143,7 +143,7 @@ def test_every_pass_of_an_edit_has_its_own_hint(model: Any, control_net: Any, st
     target, negative = both_steered(control_net, 7)
     ends = edited(model, record, steered(SOURCE, 6), target, negative)
     sampler, trajectory = comfy.samplers.sampler_object("euler"), record.trajectory
-    noise = record.samples(trajectory.xs[0])
+    noise = record.scale.samples(trajectory.xs[0])
     for end, prompt in zip(ends, (target, steered(SOURCE, 6)), strict=True):
         sampled = comfy.sample.sample_custom(
             model, torch.zeros_like(noise), 4.0, sampler, trajectory.sigmas.float(), prompt, negative, noise
@@ -195,27 +195,22 @@ def test_source_attention_is_lent_between_passes_of_other_hints(model: Any, stee
     """What the source pass records under its hint is what the target pass, under another, is handed."""
     sigmas, handed = sigmas_of(model, "ddim_uniform", STEPS), []
 
-    def record(bank: Any) -> Any:
-        def apply(attend: Any, q: Any, k: Any, v: Any, site: Any) -> Any:
-            bank_of[site.block, site.kind, site.branch] = q.clone()
-            return attend(q, k, v)
+    def record(bank: Any, attend: Any, q: Any, k: Any, v: Any, site: Any) -> Any:
+        bank_of[site.block, site.kind, site.branch] = q.clone()
+        return attend(q, k, v)
 
-        return conformance.AttentionEdit("record", lambda site: True, apply)
+    def inject(bank: Any, attend: Any, q: Any, k: Any, v: Any, site: Any) -> Any:
+        lent = bank_of[site.block, site.kind, site.branch]
+        handed.append(far(lent, q))
+        return attend(lent, k, v)
 
-    def inject(bank: Any) -> Any:
-        def apply(attend: Any, q: Any, k: Any, v: Any, site: Any) -> Any:
-            lent = bank_of[site.block, site.kind, site.branch]
-            handed.append(far(lent, q))
-            return attend(lent, k, v)
-
-        return conformance.AttentionEdit("inject", lambda site: True, apply)
-
+    lending = Technique(Pass("record", lambda site: True, record), Pass("inject", lambda site: True, inject))
     bank_of: dict[Any, torch.Tensor] = {}
 
     def body(denoiser: Any, x: torch.Tensor, ready: Any) -> Any:
         trajectory = invert(INVERSIONS["ddim"], denoiser, x, sigmas, ready("source"))
         source, target = (ready(name, "empty", 4.0) for name in ("source", "target"))
-        with_it = edit(trajectory, denoiser, source, target, techniques=[Technique(record=record, inject=inject)])
+        with_it = edit(trajectory, denoiser, source, target, techniques=[lending])
         return with_it.target, edit(trajectory, denoiser, source, target).target
 
     with_it, without = inside(model, body, source=steered(SOURCE, 6), target=steered(TARGET, 7))
@@ -261,14 +256,14 @@ def test_prompts_share_their_hint_also_when_it_is_continued(control_net: Any) ->
     small = picture(6)[:, :60, :90]
     first = node.apply_controlnet(TARGET, EMPTY, control_net, small, 0.3, 0.0, 1.0)
     target, empty = node.apply_controlnet(*first, control_net, picture(7), 0.3, 0.0, 1.0)
-    laid = framed({"target": target, "empty": empty, "bare": SOURCE}, frame)
+    laid = pad_hints({"target": target, "empty": empty, "bare": SOURCE}, frame)
     control, other = (laid[name][0][1]["control"] for name in ("target", "empty"))
     assert control is other and "control" not in laid["bare"][0][1]
     assert (
         control.cond_hint_original.shape[-2:] == (64, 96) == control.previous_controlnet.cond_hint_original.shape[-2:]
     )
     assert target[0][1]["control"].previous_controlnet.cond_hint_original.shape[-2:] == (60, 90)
-    assert framed({"target": target}, Frame(64, 96, 64, 96))["target"] is target
+    assert pad_hints({"target": target}, Frame(64, 96, 64, 96))["target"] is target
 
 
 # The toybox's

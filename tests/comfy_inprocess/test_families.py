@@ -14,13 +14,16 @@ from harness.tiny_comfy import FAMILIES, FLUX, TABLE, WAN_FP8, Family, StubVae, 
 from latent_inversion.inversion_core.backends.comfy.denoiser import fingerprint_of, is_guidance_distilled, run
 from latent_inversion.inversion_core.files.storage import StorageError
 from latent_inversion.inversion_core.loops.integrate import replay
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, refine
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word
 from latent_inversion.inversion_core.quality.metrics import drift
-from latent_inversion.nodes.attention.attention_edits import AttentionPlan, BlendWords, Plans
-from latent_inversion.nodes.editing.edit_setup import NEGATIVE, SOURCE, Setup, sample
+from latent_inversion.inversion_core.techniques.settings import LocalBlend, PromptToPrompt
+from latent_inversion.nodes.attention.attention_edit import AttentionPlan
+from latent_inversion.nodes.attention.attention_edits import Plans
+from latent_inversion.nodes.editing.edit_setup import NEGATIVE, SOURCE, Setup
+from latent_inversion.nodes.editing.run_edit import edit_along
 from latent_inversion.nodes.files import trajectory_folder as saved
 from latent_inversion.nodes.inverting import decode, encode
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent, scale_of
+from latent_inversion.nodes.inverting.invert_latent import invert_latent, scale_of
 from latent_inversion.nodes.inverting.null_text import optimize
 from latent_inversion.nodes.kit import common
 from latent_inversion.nodes.kit.noise import InvertedNoise
@@ -58,10 +61,17 @@ class Case:
         known |= {"model": self.model, "source": self.prompts["source"], "negative": None}
         return invert_latent(**known | {"guidance": 1.0, "method": "fixed point"} | changes)
 
-    def edit(self, same: bool = False, record: LatentTrajectory | None = None, **changes: Any) -> Any:
-        known = {"null_text": None, "plans": None, "mask": None, "guidance": 1.0, "anchor": "none", "start": 0.0}
-        setup = Setup(record or self.record, **known | {"unconditional": NEGATIVE} | changes)
-        return sample(self.model, setup, self.prompts | ({"target": self.prompts["source"]} if same else {}))
+    def edit(
+        self,
+        same: bool = False,
+        record: LatentTrajectory | None = None,
+        plans: Plans | None = None,
+        mask: Any = None,
+        **changes: Any,
+    ) -> Any:
+        setup = Setup(**{"guidance": 1.0, "anchor": "none", "unconditional": NEGATIVE, "start": 0.0} | changes)
+        prompts = self.prompts | ({"target": self.prompts["source"]} if same else {})
+        return edit_along(self.model, record or self.record, prompts, setup.on, plans, mask)
 
     def inside(self, body: Callable[..., Any]) -> Any:
         return run(self.model, self.prompts, self.family.latent()["samples"], self.record.trajectory.sigmas, body)
@@ -132,7 +142,7 @@ def test_ddim_stays_finite_from_the_models_last_level(case: Case) -> None:
     largest = float(case.model.get_model_object("model_sampling").sigma_max)
     top = float(trajectory.sigmas[0])
     assert top == pytest.approx(largest) and (top == 1 if case.family.path == "rf" else top > 14)
-    edited = case.edit(record=LatentTrajectory(trajectory, case.record.scale, case.record.shift))
+    edited = case.edit(record=LatentTrajectory(trajectory, case.record.scale))
     assert all(bool(torch.isfinite(x).all()) for x in (*trajectory.xs, *edited.source, edited.target))
 
 
@@ -146,7 +156,7 @@ def test_zero_terminal_snr_is_undone_from_its_last_level() -> None:
 
 def test_the_latent_leads_back_to_the_vaes_scale(case: Case) -> None:
     samples = case.family.latent()["samples"]
-    torch.testing.assert_close(case.record.samples(case.record.trajectory.xs[-1]), samples, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(case.record.scale.samples(case.record.trajectory.xs[-1]), samples, rtol=1e-5, atol=1e-5)
 
 
 def test_the_noise_starts_the_host_at_the_top(case: Case) -> None:
@@ -163,7 +173,7 @@ def test_the_noise_starts_the_host_at_the_top(case: Case) -> None:
 def test_it_is_saved_and_loaded_bit_for_bit(case: Case) -> None:
     name = saved.save_files(case.record, "kept", None, None)
     loaded, _ = saved.load_files(saved.path_of(f"{name} [output]"))
-    assert (loaded.scale, loaded.shift) == (case.record.scale, case.record.shift)
+    assert loaded.scale == case.record.scale
     pairs = zip(loaded.trajectory.xs, case.record.trajectory.xs, strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     assert torch.equal(case.edit(same=True, record=loaded).target, case.edit(same=True).target)
@@ -248,7 +258,7 @@ def test_pictures_for_video_models_are_videos_of_one_frame() -> None:
     flat = family.latent()["samples"][:, :, 0]
     record = case.invert(latent={"samples": flat})
     assert record.trajectory.shape == family.shape
-    assert (record.scale, record.shift) == scale_of(case.model, flat) and len(record.scale) == 16
+    assert record.scale == scale_of(case.model, flat, record.frame) and len(record.scale.scale) == 16
     assert all(torch.equal(a, b) for a, b in zip(record.trajectory.xs, case.record.trajectory.xs, strict=True))
 
 
@@ -364,12 +374,16 @@ def test_flux_without_a_guidance_layer_has_both_branches() -> None:
 
 
 SIX = PromptTokens(tuple(Word(f"word{n}", (n + 1,)) for n in range(3)), 6)
+CONTROL = PromptToPrompt(cross=(0.0, 0.8), self_attention=(0.0, 0.6))
 
 
 @transformers
 def test_prompt_to_prompt_on_transformers(family: Family) -> None:
     """Under the source's own attention an equal prompt gives the source, and another one something of its own."""
-    case, plans = plain(family), Plans((AttentionPlan(Text(SIX), Text(SIX), refine, True, (0.0, 0.8), (0.0, 0.6), {}),))
+    case, plans = (
+        plain(family),
+        Plans((AttentionPlan((Text(SIX), Text(SIX)), CONTROL),)),
+    )
     same = case.edit(same=True, plans=plans)
     torch.testing.assert_close(same.target, same.source[-1], rtol=1e-4, atol=1e-4)
     free, held = (case.edit(plans=p, guidance=3.0).target for p in (None, plans))
@@ -385,8 +399,8 @@ def test_words_say_where_an_edit_of_a_transformer_may_act(name: str) -> None:
     latent = {"samples": torch.randn(shape, generator=torch.Generator().manual_seed(0))}
     record, found = case.invert(latent=latent, method="ddim"), []
     for threshold in (0.999, 0.0):
-        blend = BlendWords(("word1",), ("word1",), (0.0, 1.0), threshold)
-        plan = AttentionPlan(Text(SIX), Text(SIX), refine, False, (0.0, 0.0), (0.0, 0.0), {}, blend)
+        blend = LocalBlend(("word1",), ("word1",), (0.0, 1.0), threshold)
+        plan = AttentionPlan((Text(SIX), Text(SIX)), blend=blend)
         edited = case.edit(record=record, plans=Plans((plan,)), anchor="direct")
         found.append((edited.target == record.trajectory.xs[-1]).float().mean())
     assert found[0] > 0.5 and found[1] < 0.1
@@ -395,14 +409,14 @@ def test_words_say_where_an_edit_of_a_transformer_may_act(name: str) -> None:
 @pytest.mark.parametrize("inject", [True, False], ids=["prompt to prompt", "local blend"])
 def test_attention_edits_out_of_reach_are_refused_before_the_model_runs(inject: bool) -> None:
     case = plain(FAMILIES["hunyuan"])
-    blend = None if inject else BlendWords(("word1",), ("word1",), (0.0, 1.0), 0.3)
-    plan = AttentionPlan(Text(SIX), Text(SIX), refine, inject, (0.0, 0.8), (0.0, 0.6), {}, blend)
+    blend = None if inject else LocalBlend(("word1",), ("word1",), (0.0, 1.0), 0.3)
+    plan = AttentionPlan((Text(SIX), Text(SIX)), CONTROL if inject else None, blend)
     record = case.record
     management.unload_all_models()
     with pytest.raises(ValueError, match=r"this network is HunyuanVideo.*direct.*mask"):
         case.edit(record=record, plans=Plans((plan,)))
     assert not management.loaded_models(), "the model was loaded in vain"
-    only_mask = replace(plan, inject=False, blend=None, mask=torch.zeros(1, 8, 12))
+    only_mask = replace(plan, control=None, blend=None, mask=torch.zeros(1, 8, 12))
     edited = case.edit(record=record, plans=Plans((only_mask,)), anchor="direct")
     assert torch.equal(edited.target, record.trajectory.xs[-1])
 
@@ -420,7 +434,7 @@ def test_merged_tokens_are_merged_alike_in_every_evaluation() -> None:
     before = torch.random.get_rng_state()
     assert case.edit(same=True).target.equal(case.edit(same=True).source[-1])
     assert torch.equal(torch.random.get_rng_state(), before), "ComfyUI's own draws were disturbed"
-    plan = AttentionPlan(Text(words), Text(words), refine, True, (0.0, 0.8), (0.0, 0.6), {})
+    plan = AttentionPlan((Text(words), Text(words)), CONTROL)
     free, held = (case.edit(plans=p, guidance=3.0).target for p in (None, Plans((plan,))))
     assert not torch.equal(free, held) and bool(torch.isfinite(held).all())
     assert not torch.equal(free, plain(family).edit(guidance=3.0, record=case.record).target)

@@ -13,12 +13,13 @@ from safetensors.torch import load_file
 
 from harness import plug_and_play_reference as reference
 from harness import tiny_comfy
+from harness.edits import edit
 from harness.shared_norms import both_normalised
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit, UnmatchedEdit
 from latent_inversion.inversion_core.backends.comfy.denoiser import run
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
-from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.edit import unanchored
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.schedules import window
 from latent_inversion.inversion_core.techniques.plug_and_play import plug_and_play

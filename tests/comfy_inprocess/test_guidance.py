@@ -11,7 +11,7 @@ import torch
 
 from harness.tiny_comfy import FAMILIES, FLUX, Family, tiny_flux
 from latent_inversion.inversion_core.dial import FEW_STEPS
-from latent_inversion.inversion_core.editors import EDITORS
+from latent_inversion.inversion_core.methods import EDITORS
 from latent_inversion.nodes.editing.compare import compared
 from latent_inversion.nodes.editing.edit_sampler import InversionEditSampler
 from latent_inversion.nodes.editing.free_edit import InversionFreeEdit
@@ -22,7 +22,8 @@ from latent_inversion.nodes.editing.method_edit import (
 )
 from latent_inversion.nodes.editing.method_inputs import OWN, PUBLISHED
 from latent_inversion.nodes.editing.video import InversionVideoEdit, InversionVideoInvert
-from latent_inversion.nodes.inverting.ddim_invert import InversionDDIMInvert, invert_latent
+from latent_inversion.nodes.inverting.ddim_invert import InversionDDIMInvert
+from latent_inversion.nodes.inverting.invert_latent import invert_latent
 
 pytestmark = pytest.mark.usefixtures("in_a_node")
 

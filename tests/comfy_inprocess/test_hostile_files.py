@@ -42,7 +42,7 @@ def trajectory(x: torch.Tensor | None = None) -> Trajectory:
 def sound(folders: Path) -> Path:
     """A trajectory's file with everything that one can hold, and a null-text result beside it."""
     frame = sockets.Frame(44, 40, 48, 40)
-    record = sockets.LatentTrajectory(trajectory(), (5.0, 1.0, 2.0, 3.0), (0.1, 0.2, 0.3, 0.4), frame)
+    record = sockets.LatentTrajectory(trajectory(), sockets.Scale((5.0, 1.0, 2.0, 3.0), (0.1, 0.2, 0.3, 0.4), frame))
     null_text = NullText(SIGMAS, (torch.randn(1, 7, 5),) * 2, (0.1, 0.2), (0.1, 0.1), 33)
     made = {
         "prompt": "a bear",
@@ -80,7 +80,7 @@ def loaded() -> None:
     film = Film(record.trajectory, (2, 0), {"noisy latents": torch.zeros(2, 4, 4, 3)})
     picture, sheet = strip(film, facts), noise_sheet(record.trajectory)
     assert torch.isfinite(picture).all() and torch.isfinite(sheet).all() and picture.shape[1] < 3000
-    assert bool(torch.isfinite(record.samples(record.trajectory.xs[0])).all())
+    assert bool(torch.isfinite(record.scale.samples(record.trajectory.xs[0])).all())
     shown = "\n".join(facts.values())
     assert not re.search("[\ud800-\udfff]", shown) and len(shown) < 10_000
     try:
@@ -138,21 +138,23 @@ def test_many_loras_are_cut_in_number(sound: Path) -> None:
     ids=["zeros", "equal", "one place", "video"],
 )
 def test_latents_of_every_kind_are_shown(folders: Path, x: torch.Tensor) -> None:
-    record = sockets.LatentTrajectory(trajectory(x), (1.0,) * 4, (0.0,) * 4)
+    record = sockets.LatentTrajectory(trajectory(x), sockets.Scale((1.0,) * 4, (0.0,) * 4))
     path = folders / "output" / saved.save_files(record, "x", None, None)
     path.rename(folders / "input" / NAME)
     loaded()
 
 
 def test_latents_that_load_refuses_are_not_saved(folders: Path) -> None:
-    for x, words in ((torch.randn(4, 6, 5), "no latents"), (torch.full((1, 4, 6, 5), 1e8), "beyond 1e\\+07")):
-        record = sockets.LatentTrajectory(trajectory(x), (1.0,) * x.shape[1], (0.0,) * x.shape[1])
+    for x, words in ((torch.randn(4, 6, 5), "not latents"), (torch.full((1, 4, 6, 5), 1e8), "beyond 1e\\+07")):
+        record = sockets.LatentTrajectory(trajectory(x), sockets.Scale((1.0,) * x.shape[1], (0.0,) * x.shape[1]))
         with pytest.raises(StorageError, match=f"not written.*{words}"):
             saved.save_files(record, "x", None, torch.rand(1, 8, 8, 3))
     with pytest.raises(ValueError, match=r"its shift is .*3e.38.*one a channel"):
-        saved.save_files(sockets.LatentTrajectory(trajectory(), (1.0,) * 4, (3e38,) * 4), "x", None, None)
+        saved.save_files(
+            sockets.LatentTrajectory(trajectory(), sockets.Scale((1.0,) * 4, (3e38,) * 4)), "x", None, None
+        )
     null_text = sockets.NullTextResult(NullText(SIGMAS, (torch.randn(1, 7, 5),) * 2, (0.1, 0.2), (0.1, 0.1), 33))
-    record = sockets.LatentTrajectory(trajectory(torch.full((1, 4, 6, 5), 1e8)), (1.0,) * 4, (0.0,) * 4)
+    record = sockets.LatentTrajectory(trajectory(torch.full((1, 4, 6, 5), 1e8)), sockets.Scale((1.0,) * 4, (0.0,) * 4))
     with pytest.raises(StorageError, match="beyond"):
         saved.save_files(record, "x", null_text, None)
     assert not list((folders / "output").rglob("*.*"))
@@ -223,7 +225,7 @@ def test_every_answer_says_that_no_other_page_may_show_it(sound: Path, file: str
 def test_a_file_has_the_rights_that_others_have(sound: Path, folders: Path) -> None:
     before = os.umask(0o027)
     try:
-        record = sockets.LatentTrajectory(trajectory(), (1.0,) * 4, (0.0,) * 4)
+        record = sockets.LatentTrajectory(trajectory(), sockets.Scale((1.0,) * 4, (0.0,) * 4))
         path = folders / "output" / saved.save_files(record, "rights", None, None)
     finally:
         os.umask(before)
@@ -232,7 +234,7 @@ def test_a_file_has_the_rights_that_others_have(sound: Path, folders: Path) -> N
 
 def test_width_and_height_in_a_prefix_are_the_pictures(folders: Path) -> None:
     frame = sockets.Frame(44, 40, 48, 40)
-    record = sockets.LatentTrajectory(trajectory(), (1.0,) * 4, (0.0,) * 4, frame)
+    record = sockets.LatentTrajectory(trajectory(), sockets.Scale((1.0,) * 4, (0.0,) * 4, frame))
     assert saved.save_files(record, "a%width%x%height%", None, None).startswith("a40x44_")
 
 

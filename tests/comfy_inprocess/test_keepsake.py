@@ -12,7 +12,7 @@ from latent_inversion.inversion_core.paths import VE
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.nodes.files import file_metadata as keepsake
 from latent_inversion.nodes.files import routes, thumbnails
-from latent_inversion.nodes.sockets import Frame, LatentTrajectory
+from latent_inversion.nodes.sockets import Frame, LatentTrajectory, Scale
 
 
 def hidden(workflow: Any) -> Any:
@@ -47,7 +47,9 @@ def record(form: Any, frame: Frame | None = None) -> LatentTrajectory:
     x[..., :4, :], x[..., 4:, :] = way / way.norm(), -way / way.norm()
     zero, one = (form.process_out(torch.full_like(x, level)).flatten(2)[0, :, 0] for level in (0.0, 1.0))
     sigmas = torch.tensor([1.0, 0.0], dtype=torch.float64)
-    return LatentTrajectory(Trajectory(VE, sigmas, (x, x)), tuple((one - zero).tolist()), tuple(zero.tolist()), frame)
+    return LatentTrajectory(
+        Trajectory(VE, sigmas, (x, x)), Scale(tuple((one - zero).tolist()), tuple(zero.tolist()), frame)
+    )
 
 
 @pytest.mark.parametrize("name", ["SD15", "SDXL", "SD3", "Flux", "Wan21", "HunyuanVideo", "Mochi"])
@@ -63,7 +65,7 @@ def test_a_latents_format_is_known_by_its_scale_and_drawn(name: str) -> None:
 
 def test_a_latent_of_no_known_format_has_no_thumbnail() -> None:
     known = record(comfy.latent_formats.SD15())
-    assert thumbnails.of_latent(LatentTrajectory(known.trajectory, (3.0,) * 4, (0.0,) * 4)) is None
+    assert thumbnails.of_latent(LatentTrajectory(known.trajectory, Scale((3.0,) * 4, (0.0,) * 4))) is None
 
 
 def test_routes_are_added_once_and_only_to_a_server(monkeypatch: pytest.MonkeyPatch) -> None:

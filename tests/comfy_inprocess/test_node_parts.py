@@ -63,9 +63,7 @@ def test_the_mask_travels_at_the_padded_size() -> None:
     assert torch.equal(latent["noise_mask"][0, 0, :10, :20], mask[0])
 
 
-@pytest.mark.parametrize(
-    ("shape", "message"), [((1, 9, 20), "mask is 20 x 9"), ((3, 10, 20), "3 masks for 2 pictures")]
-)
+@pytest.mark.parametrize(("shape", "message"), [((1, 9, 20), "mask is 20 x 9"), ((3, 10, 20), "3 masks for 2 images")])
 def test_masks_that_do_not_fit_are_refused(shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         encode.encode(Halves(), picture(10, 20, batch=2), torch.zeros(shape), 64)
@@ -170,7 +168,7 @@ def test_files_lie_in_the_output_and_input_folders_only(folders: Path) -> None:
     for name in (f"../x{suffix} [output]", f"/etc/x{suffix}", f"link/x{suffix} [output]", f"x{suffix} [temp]"):
         with pytest.raises(ValueError, match=r"leads out|not in ComfyUI's"):
             saved.path_of(name)
-    with pytest.raises(ValueError, match="no trajectory file"):
+    with pytest.raises(ValueError, match="not a trajectory file"):
         saved.path_of("x.safetensors [output]")
 
 
@@ -188,7 +186,7 @@ def test_what_cannot_be_loaded_is_not_offered(folders: Path) -> None:
 
 def test_a_linked_name_is_judged_when_it_runs() -> None:
     assert files.InversionLoadTrajectory.validate_inputs() is True
-    assert "no trajectory file" in files.InversionLoadTrajectory.validate_inputs("x.safetensors [output]")
+    assert "not a trajectory file" in files.InversionLoadTrajectory.validate_inputs("x.safetensors [output]")
 
 
 def test_saving_and_loading_is_bit_for_bit_and_numbered(folders: Path) -> None:
@@ -198,12 +196,12 @@ def test_saving_and_loading_is_bit_for_bit_and_numbered(folders: Path) -> None:
     xs = tuple(torch.randn(1, 4, 3, 5) for _ in range(3))
     trajectory = Trajectory(VE, torch.tensor([2.0, 0.5, 0.0], dtype=torch.float64), xs)
     frame = sockets.Frame(20, 30, 24, 40)
-    record = sockets.LatentTrajectory(trajectory, (5.0, 1.0, 2.0, 3.0), (0.1, 0.2, 0.3, 0.4), frame)
+    record = sockets.LatentTrajectory(trajectory, sockets.Scale((5.0, 1.0, 2.0, 3.0), (0.1, 0.2, 0.3, 0.4), frame))
     names = [saved.save_files(record, "some/kept", None, picture(8, 8)) for _ in range(2)]
     assert names == [f"some/kept_0000{n}_{saved.SUFFIX}" for n in (1, 2)]
     assert sorted(saved.saved_files()) == [f"{name} [output]" for name in names]
     loaded, nothing = saved.load_files(saved.path_of(f"{names[0]} [output]"))
-    assert nothing is None and loaded.frame == frame and loaded.scale == record.scale and loaded.shift == record.shift
+    assert nothing is None and loaded.frame == frame and loaded.scale == record.scale
     assert all(np.array_equal(a, b) for a, b in zip(loaded.trajectory.xs, xs, strict=True))
     with pytest.raises(Exception, match="leads out"):
         saved.save_files(record, "../../kept", None, None)

@@ -28,8 +28,9 @@ from harness.tiny_comfy import FAMILIES, conditioning, tiny_sd2, tiny_sd15
 from latent_inversion.inversion_core.attention.site import Site
 from latent_inversion.inversion_core.backends.comfy.denoiser import path_of, run
 from latent_inversion.nodes.attention.attention_edits import Plans
-from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup
+from latent_inversion.nodes.editing.run_edit import edit_along
+from latent_inversion.nodes.inverting.invert_latent import invert_latent
 
 pytestmark = pytest.mark.usefixtures("in_a_node")
 
@@ -58,8 +59,8 @@ class Patched(Bench):
         """The end of an edit along the trajectory that the model without patches would make."""
         record = Bench.inverted(bench(self.family.name, "none"), "plain", self.clip.encode(SOURCE))
         prompts = {"source": SOURCE, "target": target, "negative": ""}
-        setup = Setup(record, None, plans, None, guidance, "none", NEGATIVE, 0.0)
-        return sample(self.model, setup, {name: self.clip.encode(text) for name, text in prompts.items()}).target
+        encoded = {name: self.clip.encode(text) for name, text in prompts.items()}
+        return edit_along(self.model, record, encoded, Setup(guidance, "none", NEGATIVE, 0.0).on, plans).target
 
 
 @cache

@@ -9,7 +9,6 @@ import torch
 
 from latent_inversion.inversion_core.progress import Part, Progress
 from latent_inversion.nodes.run import progress
-from latent_inversion.nodes.run import progress_texts as words
 
 X = torch.zeros(2, 4, 8, 8)
 
@@ -52,26 +51,22 @@ def test_four_messages_a_second_and_every_new_stage(told: tuple[list[str], list[
     assert said[-1].startswith("direct: editing, step 1 of 10, ") and said[-1].endswith(" s left")
 
 
-def test_tries_are_not_steps_and_what_goes_before_has_none(told: tuple[list[str], list[float]]) -> None:
+def test_tries_are_not_steps(told: tuple[list[str], list[float]]) -> None:
     said, clock = told
     on_step = progress.reporter()
-    on_step(Progress("rehearse", 3, 5, 1.0, X, X, part=Part(0.0, 0.0)))
-    clock[0] = 60.0
     on_step(Progress("null-text", 7, 33, 1.0, X, X, tries=11))
-    clock[0] = 62.0
+    clock[0] += 2.0
     on_step(Progress("null-text", 11, 33, 1.0, X, X, tries=11))
-    assert said[0] == words.WORDS["rehearse"]
-    assert said[1:] == ["optimising, step 1 of 3", "optimising, step 2 of 3, 10 s left"]
+    assert said == ["optimising, step 1 of 3", "optimising, step 2 of 3, 10 s left"]
 
 
-def test_a_rehearsal_within_a_longer_run_moves_no_bar(
+def test_the_parts_of_a_longer_run_share_the_bar(
     told: tuple[list[str], list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved = list[int]()
     monkeypatch.setattr(progress, "plain_bar", lambda: lambda place, *picture: moved.append(place))
     on_step = progress.reporter()
     on_step(Progress("null-text", 0, 1, 1.0, X, X, part=Part(0.0, 0.9)))
-    on_step(Progress("rehearse", 0, 4, 1.0, X, X, part=Part(0.9, 0.0)))
     on_step(Progress("edit", 0, 1, 1.0, X, X, part=Part(0.9, 0.1)))
     assert moved == [899, 999]
 

@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from harness.tiny_comfy import FAMILIES
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, replace
-from latent_inversion.nodes.attention.attention_edits import AttentionPlan, BlendWords, Plans
+from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_replace
+from latent_inversion.inversion_core.techniques.settings import LocalBlend, PromptToPrompt
+from latent_inversion.nodes.attention.attention_edit import AttentionPlan
+from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.editing.edit_sampler import InversionEditSampler
 from latent_inversion.nodes.editing.free_edit import InversionFreeEdit
 from latent_inversion.nodes.editing.method_edit import InversionAnchoredEdit
 from latent_inversion.nodes.editing.method_inputs import OWN, PUBLISHED
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.inverting.invert_latent import invert_latent
 from latent_inversion.nodes.kit.remarks import equal
 from latent_inversion.nodes.run.prompt_places import Text
 
@@ -60,10 +62,11 @@ def words(*texts: str) -> PromptTokens:
 
 
 def plans(
-    cross: float = 0.4, own: float = 0.6, weights: Any = None, blend: BlendWords | None = None, mask: Any = None
+    cross: float = 0.4, own: float = 0.6, weights: Any = None, blend: LocalBlend | None = None, mask: Any = None
 ) -> Plans:
-    source, target = (Text(words("a", word)) for word in ("cat", "dog"))
-    return Plans((AttentionPlan(source, target, replace, True, (0.0, cross), (0.0, own), weights or {}, blend, mask),))
+    texts = Text(words("a", "cat")), Text(words("a", "dog"))
+    control = PromptToPrompt(align_replace, (0.0, cross), (0.0, own), weights or {})
+    return Plans((AttentionPlan(texts, control, blend, mask),))
 
 
 def far_mask() -> torch.Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness import tiny_comfy
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.inverting.invert_latent import invert_latent
 
 pytestmark = pytest.mark.usefixtures("in_a_node")
 

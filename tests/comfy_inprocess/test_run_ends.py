@@ -13,10 +13,11 @@ import torch
 from harness.tiny_comfy import FAMILIES
 from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.editing.edit_mask import MAKERS, Wanted, mask_of
-from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
-from latent_inversion.nodes.editing.run_edit import Request, edit_along, edit_without
-from latent_inversion.nodes.editing.video import Settings, edit_frames, invert_frames
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup
+from latent_inversion.nodes.editing.method_inputs import Request
+from latent_inversion.nodes.editing.run_edit import edit_along, edit_without
+from latent_inversion.nodes.editing.video import ClipSettings, edit_frames, invert_frames
+from latent_inversion.nodes.inverting.invert_latent import invert_latent
 from latent_inversion.nodes.inverting.null_text import optimize
 
 FAMILY = FAMILIES["sd15"]
@@ -61,21 +62,21 @@ class Bench:
         return invert_latent(self.model, self.latent, source, negative, steps, "normal", 1.0, method)
 
     def edit(self) -> Any:
-        return sample(self.model, Setup(self.record, None, None, None, 3.0, "none", NEGATIVE, 0.0), self.prompts)
+        return edit_along(self.model, self.record, self.prompts, Setup(3.0, "none", NEGATIVE, 0.0).on)
 
     def edit_by(self, method: str) -> Any:
         request = Request(method, guidance=3.0, source_guidance=3.0)
-        return edit_along(self.model, self.record, self.prompts, request)
+        return edit_along(self.model, self.record, self.prompts, request.on)
 
     def free(self) -> Any:
-        return edit_without(self.model, self.latent, self.prompts, Request("FlowEdit"), STEPS, "normal")
+        return edit_without(self.model, self.latent, self.prompts, Request("FlowEdit").on, STEPS, "normal")
 
     def null_text(self) -> Any:
         source, negative = (self.prompts[name] for name in ("source", "negative"))
         return optimize(self.model, self.record, source, negative, 3.0, 3, 0.0)
 
     def video(self) -> Any:
-        settings = Settings(guidance=3.0, way="token flow", spacing=2, window=4, together=2)
+        settings = ClipSettings(guidance=3.0, way="token flow", spacing=2, window=4, together=2)
         return edit_frames(self.model, self.frames, self.prompts, Plans(), None, settings)
 
     def mask(self) -> Any:

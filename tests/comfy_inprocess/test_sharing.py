@@ -3,13 +3,14 @@
 import pytest
 import torch
 
+from harness.edits import edit
 from harness.tiny_comfy import FAMILIES, Family
 from latent_inversion.inversion_core.attention.image_tokens import shares
 from latent_inversion.inversion_core.attention.site import AttentionEdit
 from latent_inversion.inversion_core.backends.comfy.denoiser import blocks_of, run, sigmas_of
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
-from latent_inversion.inversion_core.loops.edit import edit, unanchored
+from latent_inversion.inversion_core.loops.edit import unanchored
 from latent_inversion.inversion_core.schedules import window
 from latent_inversion.inversion_core.techniques.injection import inject_keys_values, inject_values
 from latent_inversion.inversion_core.techniques.kv_edit import kv_edit

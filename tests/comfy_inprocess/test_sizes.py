@@ -316,8 +316,8 @@ def test_the_masks_of_image_to_video_nodes_hold_the_frames_that_they_mean(
     in_a_node: None, shape: tuple[int, ...]
 ) -> None:
     """Wan22ImageToVideoLatent and LTXVImgToVideo put 0 where the first frame is given."""
-    from latent_inversion.nodes.editing import edit_setup
-    from latent_inversion.nodes.inverting import ddim_invert as invert
+    from latent_inversion.nodes.editing import edit_setup, run_edit
+    from latent_inversion.nodes.inverting import invert_latent as invert
 
     family = tiny_comfy.FAMILIES["wan"]
     model, mask = family.model(), torch.ones(shape)
@@ -325,8 +325,8 @@ def test_the_masks_of_image_to_video_nodes_hold_the_frames_that_they_mean(
     latent = family.latent() | {"noise_mask": mask}
     prompts = {name: family.conditioning(seed) for seed, name in enumerate(("source", "target", "negative"))}
     record = invert.invert_latent(model, latent, prompts["source"], None, 2, "simple", 1.0, "ddim")
-    setup = edit_setup.Setup(record, None, None, None, 4.0, "none", edit_setup.NEGATIVE, 0.0)
-    edited = edit_setup.sample(model, setup, prompts)
+    setup = edit_setup.Setup(4.0, "none", edit_setup.NEGATIVE, 0.0)
+    edited = run_edit.edit_along(model, record, prompts, setup.on)
     moved = (edited.target - edited.source[-1]).abs().amax((0, 1, 3, 4))
     assert moved.shape == (3,) and moved[0] == 0
     assert bool((moved[1:] > 0).all()) is (shape[2] == 3)
@@ -340,7 +340,7 @@ def test_a_batch_of_a_model_of_pictures_with_a_frame_axis_is_a_clip_for_video_ed
     family = tiny_comfy.FAMILIES["qwen"]
     model, prompts = family.model(), {n: family.conditioning(s) for s, n in enumerate(("source", "target", "negative"))}
     record = video.invert_frames(model, family.latent(), prompts["source"], 2, "simple", 1)
-    settings = video.Settings(4.0, way, 1, 3, 1)
+    settings = video.ClipSettings(4.0, way, 1, 3, 1)
     if way != "each frame":
         with pytest.raises(ValueError, match=f"'{way}' .* UNet .* 'each frame'"):
             video.edit_frames(model, record, prompts, Plans(), None, settings)

@@ -17,11 +17,13 @@ import nodes as host
 from latent_inversion.nodes.attention.attention_edit import InversionAttentionEdit
 from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.attention.kv_edit import InversionKVEdit
+from latent_inversion.nodes.attention.kv_injection import InversionKVInjection
+from latent_inversion.nodes.attention.mutual_attention import InversionMutualAttention
 from latent_inversion.nodes.attention.plug_and_play import InversionPlugAndPlay
-from latent_inversion.nodes.attention.shared_attention import InversionKVInjection, InversionMutualAttention
 from latent_inversion.nodes.attention.style_reference import InversionStyleReference
-from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup, sample
-from latent_inversion.nodes.inverting.ddim_invert import invert_latent
+from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup
+from latent_inversion.nodes.editing.run_edit import edit_along
+from latent_inversion.nodes.inverting.invert_latent import invert_latent
 
 from .tiny_comfy import POOLED, Family
 
@@ -122,8 +124,9 @@ class Bench:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The ends of target and source, the source sampled beside it; a distilled model has its guidance in the prompt."""
         guidance = 1.0 if self.family.distilled else guidance
-        setup = Setup(record, None, plans, None, guidance, "none", NEGATIVE, 0.0)
-        edited = sample(self.model, setup, {"source": source, "target": target, "negative": negative})
+        setup = Setup(guidance, "none", NEGATIVE, 0.0)
+        prompts = {"source": source, "target": target, "negative": negative}
+        edited = edit_along(self.model, record, prompts, setup.on, plans)
         return edited.target, edited.source[-1]
 
 

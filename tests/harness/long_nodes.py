@@ -97,7 +97,6 @@ def _sampled(bench: Bench, steps: int) -> Node:
     return bench.edit("InversionEditSampler", trajectory=bench.invert(steps), attention_edit=mutual)
 
 
-MEASURING = "estimating memory"
 WORKS = (
     _inverted("ddim", "InversionDDIMInvert"),
     _inverted("fixed point", "InversionFixedPointInvert", 20),
@@ -106,7 +105,7 @@ WORKS = (
     _inverted("edit-friendly DDPM", "InversionStochasticInvert"),
     _inverted("RF-Inversion", "InversionRFInvert"),
     Work("null text", lambda b, n: b.null_text(b.invert(n), inner_steps=3, early_stop=0.0), ("optimising",), True, 5),
-    Work("edit sampler", _sampled, (MEASURING, "editing"), True, 4),
+    Work("edit sampler", _sampled, ("editing",), True, 4),
     _edited("h-Edit-D", "InversionAnchoredEdit"),
     Work("edit by null-text", _null_text, ("optimising", "editing"), True, 20),
     _edited("EDICT", "InversionExactEdit", "EDICT", "InversionExactInvert", 3.0),

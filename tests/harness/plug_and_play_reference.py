@@ -17,8 +17,8 @@ CAPTIONS = {"source": "a photo of a white cat in the snow at night", "target": "
 
 def edited(denoiser: Any, xs: Tensor, sigmas: Tensor, cond: Callable[[str], Any], *, inject: bool = True) -> Tensor:
     """The edit along `xs` at `sigmas`; `cond(name)` is a prompt under guidance."""
+    from harness.edits import edit
     from latent_inversion.inversion_core.loops.direct import direct
-    from latent_inversion.inversion_core.loops.edit import edit
     from latent_inversion.inversion_core.schedules import window
     from latent_inversion.inversion_core.techniques.plug_and_play import plug_and_play
     from latent_inversion.inversion_core.trajectory import Trajectory

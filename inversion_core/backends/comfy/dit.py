@@ -26,7 +26,6 @@ Key: TypeAlias = tuple[str, int]
 """A block as ComfyUI's replace patches name it."""
 Calls: TypeAlias = tuple[Kind | None, ...]
 """The attention calls of a block in their order; None for one that no edit applies to."""
-Block: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 NAMES = {"double_block": "double", "single_block": "single"}
 OVERRIDE = "optimized_attention_override"

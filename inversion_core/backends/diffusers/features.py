@@ -52,6 +52,12 @@ def layer_of(name: str, layers: dict[str, int]) -> int | None:
     return layers.get(f"{found['level']}.resnets.{found['number']}") if found else None
 
 
+def attention_layers(unet: nn.Module, blocks: Sequence[str]) -> list[int]:
+    """The decoder's layers that hold one of the `blocks` of self-attention, in order; none in other networks."""
+    layers = decoder_layers(unet)
+    return sorted({layer for name in blocks if (layer := layer_of(name, layers)) is not None})
+
+
 def _edited(
     call: EditedCall, branches: Sequence[Branch], site: Site, module: nn.Module, args: tuple[Any, ...], output: Feature
 ) -> Feature:

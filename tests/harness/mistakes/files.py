@@ -32,7 +32,7 @@ NAMES = [
     named("the temporary folder", f"x{SUFFIX} [temp]", "output or input folder"),
     named("a name that is too long", "x" * 5000 + SUFFIX, "too long"),
     named("a picture instead", "example.png [input]", "example.png", SUFFIX),
-    named("no name", "", "no trajectory file"),
+    named("no name", "", "not a trajectory file"),
     before("a prefix that climbs out", lambda b: b.save("../../out"), "leads out"),
     before("an absolute prefix", lambda b: b.save("/tmp/out"), "leads out"),
     before("a prefix with a drive", lambda b: b.save("C:\\out"), "C:", "leads out"),
