@@ -127,7 +127,7 @@ def test_a_trajectory_of_another_inversion_is_refused(comfy_server: ComfyServer)
     with pytest.raises(ExecutionFailed) as failed:
         comfy_server.run(studio.graph.prompt)
     message = failed.value.result.error["exception_message"]
-    assert "Invert the picture with 'EDICT'" in message
+    assert "Invert the image with 'EDICT'" in message
 
 
 @NEWEST
@@ -150,7 +150,7 @@ def test_an_unknown_method_is_refused_with_those_that_exist(comfy_server: ComfyS
     given = {"model": studio.model, "vae": studio.vae, "image": studio.scene}
     words = {"source": studio.source, "target": studio.target, "negative": studio.negative}
     studio.graph.add("InversionCompare", **given, **words, methods="direct, magic")
-    with pytest.raises(PromptRejected, match=r"no method 'magic'\. The methods are: ddim, "):
+    with pytest.raises(PromptRejected, match=r"no method 'magic'\. Choose from: ddim, "):
         comfy_server.run(studio.graph.prompt)
 
 
