@@ -4,6 +4,7 @@
 #                        front end that it requires, in a Chromium where there is one, and through ComfyUI-Manager
 #   make test-fast       the same without ComfyUI
 #   make test ARGS=...   ARGS go to pytest, e.g. ARGS="-k schedules"
+# LATENT_INVERSION_EVERY_VERSION=1 make test runs on every ComfyUI also what does not depend on its version.
 PYTHON ?= python3
 DEMO := .venv-demo
 TEST := .venv-test

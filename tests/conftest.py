@@ -2,13 +2,17 @@
 
 Tests of ComfyUI ask for `comfy_server` (a running server with this pack) or `comfy_checkout` (a path); each
 such test runs once per checkout found, and is skipped with the reason where none is. Tests that import
-`comfy.*` lie in `tests/comfy_inprocess/`, which `test_comfy_inprocess.py` runs in a process per checkout.
+`comfy.*` lie in `tests/comfy_inprocess/`, which `test_comfy_inprocess.py` runs in processes of their own.
+
+A test marked `newest_only("why")` runs on the newest checkout alone: what it claims does not depend on ComfyUI's
+version. LATENT_INVERSION_EVERY_VERSION=1 runs all tests on all checkouts.
 """
 
 import importlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -18,7 +22,7 @@ import torch
 from jaxtyping import install_import_hook
 
 import harness.typecheck  # noqa: F401  (the hook below finds it as an attribute of harness)
-from harness.checkouts import NOT_FOUND, comfy_checkouts
+from harness.checkouts import EVERY_VERSION, NOT_FOUND, comfy_checkouts, newest
 from harness.graph import Graph
 from harness.server import ComfyServer
 from harness.studio import Studio
@@ -40,11 +44,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs no ComfyUI runs first and the browser last: what breaks soonest is seen soonest."""
-    items.sort(
-        key=lambda item: 2 if "browser" in item.path.parts else int(item.get_closest_marker("comfy") is not None)
-    )
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What breaks soonest is seen soonest: what needs no ComfyUI, servers, the processes that import it, the browser."""
+    repeated = [item for item in items if repeats(item)] if not EVERY_VERSION else []
+    config.hook.pytest_deselected(items=repeated)
+    items[:] = sorted((item for item in items if item not in set(repeated)), key=turn)
+
+
+def repeats(item: pytest.Item) -> bool:
+    """Whether a test that is for the newest checkout alone would run on another here."""
+    return item.get_closest_marker("newest_only") is not None and checkout_of(item) not in (None, newest(CHECKOUTS))
+
+
+def checkout_of(item: pytest.Item) -> Path | None:
+    """The checkout that a test runs on; None for a test of none."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return params.get("comfy_checkout") or (params.get("front_end") or (None,))[0]
+
+
+def turn(item: pytest.Item) -> tuple[int, bool]:
+    """When a test runs; the newest ComfyUI, which has the most tests, before the others."""
+    if item.get_closest_marker("comfy") is None:
+        return 0, False
+    place = 3 if "browser" in item.path.parts else 2 if item.path.stem == "test_comfy_inprocess" else 1
+    return place, checkout_of(item) != newest(CHECKOUTS)
 
 
 def pytest_report_header() -> str:
@@ -86,10 +109,16 @@ def comfy_server(make_comfy_server: Callable[..., ComfyServer]) -> Iterator[Comf
         yield server
 
 
+@pytest.fixture(scope="session")
+def object_info(comfy_server: ComfyServer) -> dict[str, Any]:
+    """What the server told of its nodes when it had started; a test of files that came later asks it again."""
+    return comfy_server.object_info()
+
+
 @pytest.fixture
-def graph(comfy_server: ComfyServer) -> Graph:
+def graph(object_info: dict[str, Any]) -> Graph:
     """An empty prompt for `comfy_server.run(graph.prompt)`."""
-    return Graph(comfy_server.object_info())
+    return Graph(object_info)
 
 
 @pytest.fixture
@@ -99,7 +128,6 @@ def studio(graph: Graph) -> Studio:
 
 
 @pytest.fixture
-def another(comfy_server: ComfyServer) -> Callable[..., Studio]:
+def another(object_info: dict[str, Any]) -> Callable[..., Studio]:
     """Makes studios in prompts of their own: `another(change=..., steps=...)`."""
-    info = comfy_server.object_info()
-    return lambda **settings: Studio(Graph(info), **settings)
+    return lambda **settings: Studio(Graph(object_info), **settings)

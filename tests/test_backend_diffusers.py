@@ -8,6 +8,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 
 from harness import conformance, tiny_diffusion
+from harness.prompts import normal
 from latent_inversion.inversion_core.backends.diffusers.attention import grid_of
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
 from latent_inversion.inversion_core.backends.diffusers.folder import load_pipeline_folder
@@ -19,10 +20,6 @@ from latent_inversion.inversion_core.types import Cond
 from latent_inversion.toybox.weights import WEIGHTS
 
 SIGMA = torch.tensor(2.5, dtype=torch.float64)
-
-
-def normal(*shape: int, seed: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture(scope="module", params=["epsilon", "v_prediction", "sample"])

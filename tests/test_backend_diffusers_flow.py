@@ -11,6 +11,7 @@ from diffusers.models.attention_processor import FusedJointAttnProcessor2_0
 from torch import Tensor
 
 from harness import conformance, tiny_diffusion, tiny_flow
+from harness.prompts import normal
 from harness.tiny_flow import POOLED, TEXT
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
@@ -32,10 +33,6 @@ from latent_inversion.inversion_core.types import Cond, SigmaRange
 
 SIGMA = torch.tensor(0.7, dtype=torch.float64)
 SIGMAS = flow_shift(8, shift=3.0)
-
-
-def normal(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def sd3_by_hand(network, x: Tensor, sigma: Tensor, prompt: Prompt) -> Tensor:

@@ -10,6 +10,10 @@ from harness.graph import Graph, Node
 from harness.server import ComfyServer
 from harness.studio import Studio
 
+NEWEST = pytest.mark.newest_only(
+    "what attention edits meet of ComfyUI is tried on every version in comfy_inprocess, test_dit_attention and test_sharing"
+)
+
 MODELS = ("UNet (v-prediction)", "DiT (rectified flow)")
 SHARING = ("InversionMutualAttention", "InversionKVInjection", "InversionKVEdit")
 both = pytest.mark.parametrize("model", MODELS)
@@ -35,6 +39,7 @@ def failure(server: ComfyServer, studio: Studio, edit: Node) -> str:
     return str(failed.value.result.error["exception_message"])
 
 
+@NEWEST
 @both
 def test_each_changes_the_edit_in_its_window_and_leaves_the_model_alone(comfy_server: ComfyServer, model: str) -> None:
     studio = make(comfy_server, model)
@@ -60,6 +65,7 @@ def test_each_changes_the_edit_in_its_window_and_leaves_the_model_alone(comfy_se
     assert result.outputs[left.id] == first
 
 
+@NEWEST
 @both
 def test_kv_edit_of_next_to_nothing_is_the_picture_and_of_all_is_the_edit(
     comfy_server: ComfyServer, model: str
@@ -74,6 +80,7 @@ def test_kv_edit_of_next_to_nothing_is_the_picture_and_of_all_is_the_edit(
     assert result.outputs[same.id]["error"][0] < 1e-5
 
 
+@NEWEST
 @both
 @pytest.mark.parametrize("node", SHARING)
 def test_beside_prompt_to_prompt_in_either_order(comfy_server: ComfyServer, model: str, node: str) -> None:
@@ -108,6 +115,7 @@ def test_all_three_act_together(comfy_server: ComfyServer, model: str) -> None:
     assert change[:16].mean() < 0.05 * change[inside].mean(), "but for the decoder, which looks at the whole picture"
 
 
+@NEWEST
 @both
 def test_masks_of_an_edit_lie_where_the_true_one_does(comfy_server: ComfyServer, model: str) -> None:
     studio = make(comfy_server, model, steps=10)
@@ -130,6 +138,7 @@ def test_masks_of_an_edit_lie_where_the_true_one_does(comfy_server: ComfyServer,
 MAKERS = (("DiffEdit", {}), ("Uni-Edit", {}), ("Uni-Edit", {"threshold": 0.0, "level": 0.3}))
 
 
+@NEWEST
 @both
 def test_foregrounds_by_words_and_by_masks(comfy_server: ComfyServer, model: str) -> None:
     studio = make(comfy_server, model)
@@ -143,6 +152,7 @@ def test_foregrounds_by_words_and_by_masks(comfy_server: ComfyServer, model: str
     assert all(result.outputs[node.id]["error"][0] > 1e-3 and result.outputs[node.id]["finite"][0] for node in nodes)
 
 
+@NEWEST
 @pytest.mark.parametrize(
     ("node", "settings", "sentence"),
     [
@@ -155,6 +165,7 @@ def test_what_cannot_be_is_said(comfy_server: ComfyServer, node: str, settings: 
     assert sentence in failure(comfy_server, studio, shared(studio, node, **settings))
 
 
+@NEWEST
 def test_masks_that_do_not_fit_are_refused(comfy_server: ComfyServer) -> None:
     studio = make(comfy_server, MODELS[0])
     edit = shared(studio, SHARING[2], mask=solid(studio, 1.0, 64))

@@ -19,6 +19,8 @@ from harness.studio import Studio, pixels
 from latent_inversion.inversion_core.files.file_head import load_header
 from latent_inversion.inversion_core.files.trajectory_file import load_thumbnail
 
+NEWEST = pytest.mark.newest_only("what a strip or a thumbnail shows is the pack's own drawing")
+
 
 def save(server: ComfyServer, studio: Studio, prefix: str, *, workflow: Any = None, **inputs: Any) -> str:
     """Saves, as the front end does with its workflow, and returns the file's name in the output folder."""
@@ -56,6 +58,7 @@ def test_the_strip_goes_from_picture_to_noise(comfy_server: ComfyServer, studio:
     assert facts["model"] == "toybox" and facts["prompt"].startswith("a photo of")
 
 
+@NEWEST
 @pytest.mark.parametrize("show", ["expected pictures", "both"])
 def test_what_the_model_expected_needs_no_model(comfy_server: ComfyServer, studio: Studio, show: str) -> None:
     view = studio.graph.add("InversionTrajectoryView", trajectory=studio.inverted, vae=studio.vae, frames=3, show=show)
@@ -70,6 +73,7 @@ def test_what_the_model_expected_needs_no_model(comfy_server: ComfyServer, studi
         assert errors[1] < np.abs(film[1] - picture).mean(), "it is a picture where the latent is noisy"
 
 
+@NEWEST
 def test_levels_that_were_drawn_one_by_one_have_no_slope(comfy_server: ComfyServer, studio: Studio) -> None:
     drawn = studio.graph.add(
         "InversionStochasticInvert",
@@ -84,6 +88,7 @@ def test_levels_that_were_drawn_one_by_one_have_no_slope(comfy_server: ComfyServ
         comfy_server.run(studio.graph.prompt)
 
 
+@NEWEST
 def test_a_picture_that_is_not_in_the_batch_is_named(comfy_server: ComfyServer, studio: Studio) -> None:
     studio.graph.add("InversionTrajectoryView", trajectory=studio.inverted, vae=studio.vae, index=1)
     with pytest.raises(ExecutionFailed, match="holds 1 image, numbered from 0; there is no image 1"):
@@ -111,6 +116,7 @@ def test_a_file_tells_with_what_it_was_made(comfy_server: ComfyServer, another: 
     assert json.loads(header.texts["workflow"])["marker"] == "the graph that made it"
 
 
+@NEWEST
 def test_without_a_picture_the_thumbnail_is_drawn_from_the_latent(comfy_server: ComfyServer, studio: Studio) -> None:
     name = save(comfy_server, studio, "made/rough")
     thumbnail = load_thumbnail(comfy_server.base / "output" / name)
@@ -126,6 +132,7 @@ def shown(studio: Studio) -> dict[str, Any]:
     return studio.graph.prompt
 
 
+@NEWEST
 def test_a_large_picture_becomes_a_small_thumbnail(comfy_server: ComfyServer, studio: Studio) -> None:
     large = studio.graph.add("EmptyImage", width=1024, height=512)
     name = save(comfy_server, studio, "made/large", image=large)

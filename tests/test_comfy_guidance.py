@@ -8,6 +8,10 @@ from harness.graph import Graph, Node
 from harness.server import ComfyServer
 from harness.studio import Studio
 
+NEWEST = pytest.mark.newest_only(
+    "what nodes say of numbers and prompts is their own; comfy_inprocess/test_guidance.py meets every version"
+)
+
 FLOW = "DiT (rectified flow)"
 
 
@@ -33,6 +37,7 @@ def test_a_distilled_model_is_told_guidance_and_the_node_says_so(comfy_server: C
     assert "RF-Inversion Invert; this trajectory is of 'fixed point'" in said(result, along)
 
 
+@NEWEST
 @pytest.mark.parametrize("loader", [{}, {"model": FLOW}], ids=["unet", "dit"])
 def test_nodes_at_their_defaults_fit_and_few_steps_have_their_choice(
     comfy_server: ComfyServer, graph: Graph, loader: dict
@@ -54,6 +59,7 @@ def test_nodes_at_their_defaults_fit_and_few_steps_have_their_choice(
     assert "direct: guidance 1, source guidance 1, strength 0.8" in said(result, method)
 
 
+@NEWEST
 def test_an_edit_that_cannot_be_is_said(comfy_server: ComfyServer, graph: Graph) -> None:
     studio = Studio(graph)
     same = studio.sample(target=studio.source, guidance=1.0, anchor="none")
@@ -65,6 +71,7 @@ def test_an_edit_that_cannot_be_is_said(comfy_server: ComfyServer, graph: Graph)
     assert "nothing" not in said(result, possible)
 
 
+@NEWEST
 def test_before_after_names_a_picture_that_is_not_held_and_the_truth(comfy_server: ComfyServer, graph: Graph) -> None:
     scene, black = (
         graph.add("InversionToyboxScene", seed=23, change="time: night"),

@@ -6,6 +6,8 @@ from harness.events import ExecutionFailed
 from harness.server import ComfyServer
 from harness.studio import Studio
 
+NEWEST = pytest.mark.newest_only("how much is kept, and what is said of it, is the pack's own")
+
 UNITS = {"kB": 1e3, "MB": 1e6}
 
 
@@ -42,6 +44,7 @@ def test_it_is_told_and_changes_nothing_but_the_precision(comfy_server: ComfySer
     assert half == pytest.approx(recorded / 2, rel=0.01)
 
 
+@NEWEST
 def test_an_edit_without_attention_says_how_it_was_set_and_nothing_of_memory(
     comfy_server: ComfyServer, studio: Studio
 ) -> None:
@@ -51,6 +54,7 @@ def test_an_edit_without_attention_says_how_it_was_set_and_nothing_of_memory(
     assert said.startswith("balanced, strength 0.25: guidance 4.0, the first 25% of the steps")
 
 
+@NEWEST
 def test_beyond_the_budget_it_is_refused_in_its_first_step(comfy_server: ComfyServer, studio: Studio) -> None:
     tight = kept(studio, budget_gb=0.00001, device="the model's")
     plugged = studio.graph.add(

@@ -15,6 +15,10 @@ from harness.server import ComfyServer, PromptRejected
 from harness.studio import STEPS, Studio, error_of, pixels
 from latent_inversion.toybox.weights import WEIGHTS
 
+NEWEST = pytest.mark.newest_only(
+    "a node's own check, or the pack's own arithmetic, on values that do not depend on ComfyUI's version"
+)
+
 
 def failure(server: ComfyServer, studio: Studio, latent: Any) -> str:
     """The sentence that a user reads when this latent is asked for."""
@@ -146,6 +150,7 @@ def test_the_report_measures_and_advises(comfy_server: ComfyServer, studio: Stud
     assert sheet.width > 1000 and sheet.height > 600
 
 
+@NEWEST
 def test_local_blend_keeps_the_rest(comfy_server: ComfyServer, studio: Studio) -> None:
     masked = studio.sample(guidance=4.0, mask=studio.scene[4])
     words = studio.edit(mode="blend only", blend_source_words="shirt", blend_target_words="shirt", blend_start=0.0)
@@ -231,11 +236,13 @@ def test_a_wrong_socket_is_refused(comfy_server: ComfyServer, studio: Studio) ->
     assert any("LATENT_TRAJECTORY" in message for message in refused.value.messages)
 
 
+@NEWEST
 def test_a_trajectory_of_another_model_is_refused(comfy_server: ComfyServer, studio: Studio) -> None:
     other = studio.graph.add("TestModel", kind="sd15")
     assert "made with another model" in failure(comfy_server, studio, studio.sample(model=other))
 
 
+@NEWEST
 def test_a_latent_of_another_model_is_refused(comfy_server: ComfyServer, studio: Studio) -> None:
     other = studio.graph.add("TestModel", kind="sd15")
     assert "has 16 channels, but this model works on 4" in failure(comfy_server, studio, studio.invert(model=other)[1])
@@ -246,6 +253,7 @@ def test_inversions_that_cannot_be_are_refused(comfy_server: ComfyServer, studio
     assert "gives no usable noise levels" in failure(comfy_server, studio, inverted[1])
 
 
+@NEWEST
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -263,6 +271,7 @@ def test_a_null_text_that_does_not_fit_is_refused(
     assert message in failure(comfy_server, studio, studio.sample(null_text=null_text, **settings))
 
 
+@NEWEST
 def test_wrong_sizes_are_refused(comfy_server: ComfyServer, studio: Studio) -> None:
     graph = studio.graph
     mask = graph.add("SolidMask", value=1.0, width=64, height=64)
@@ -273,6 +282,7 @@ def test_wrong_sizes_are_refused(comfy_server: ComfyServer, studio: Studio) -> N
         comfy_server.run(graph.prompt)
 
 
+@NEWEST
 def test_a_word_that_is_not_there_is_named(comfy_server: ComfyServer, studio: Studio) -> None:
     edit = studio.edit(word_weights="zebra: 2")
     assert "no word 'zebra'" in failure(comfy_server, studio, studio.sample(attention_edit=edit))
@@ -329,12 +339,14 @@ def test_files_elsewhere_are_refused(comfy_server: ComfyServer, studio: Studio, 
     assert any("leads out of" in m or "no trajectory file" in m for m in refused.value.messages)
 
 
+@NEWEST
 def test_saving_elsewhere_is_refused(comfy_server: ComfyServer, studio: Studio) -> None:
     studio.graph.add("InversionSaveTrajectory", trajectory=studio.inverted, filename_prefix="../../out")
     with pytest.raises(PromptRejected, match="leads out of ComfyUI's folders"):
         comfy_server.run(studio.graph.prompt)
 
 
+@NEWEST
 def test_a_damaged_file_is_named(comfy_server: ComfyServer, studio: Studio) -> None:
     name = "damaged.trajectory.safetensors"
     (comfy_server.base / "input" / name).write_bytes((WEIGHTS / "vae.safetensors").read_bytes()[:5000])

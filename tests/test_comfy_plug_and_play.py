@@ -8,11 +8,14 @@ from harness.graph import Graph
 from harness.server import ComfyServer
 from harness.studio import Studio
 
+NEWEST = pytest.mark.newest_only("hooks of the network are tried on every version in comfy_inprocess/test_features.py")
+
 
 def plugged(studio: Studio, **settings):
     return studio.graph.add("InversionPlugAndPlay", **{"layer": 3} | settings)
 
 
+@NEWEST
 def test_features_keep_the_picture_and_leave_the_model_alone(comfy_server: ComfyServer, studio: Studio) -> None:
     before = studio.leftovers()
     first = comfy_server.run(studio.graph.prompt).outputs[before.id]
@@ -35,6 +38,7 @@ def test_beside_prompt_to_prompt(comfy_server: ComfyServer, studio: Studio) -> N
     assert comfy_server.run(studio.graph.prompt).outputs[apart.id]["error"][0] > 0
 
 
+@NEWEST
 @pytest.mark.parametrize(
     ("loader", "layer", "sentence"),
     [

@@ -9,6 +9,8 @@ from harness.graph import Graph
 from harness.server import ComfyServer
 from harness.studio import Studio, error_of
 
+NEWEST = pytest.mark.newest_only("both nodes run on every version in the workflows style_from_picture and try_on")
+
 UNET, DIT = "UNet (v-prediction)", "DiT (rectified flow)"
 METHODS = ("StyleAligned", "StyleID")
 PAIR = {"seed": 57, "other_seed": 33, "change": "wears the other's shirt"}
@@ -45,6 +47,7 @@ def difference(studio: Studio, edit: Any, plain: Any) -> Any:
     return studio.compare(studio.sample(attention_edit=edit), plain)
 
 
+@NEWEST
 @pytest.mark.parametrize("model", [UNET, DIT])
 def test_references_change_an_edit_and_neutral_ones_do_not(comfy_server: ComfyServer, model: str) -> None:
     studio = make(comfy_server, model)
@@ -63,6 +66,7 @@ def test_references_change_an_edit_and_neutral_ones_do_not(comfy_server: ComfySe
     assert all(error_of(result, node) == 0 for node in neutral)
 
 
+@NEWEST
 def test_outside_the_region_the_picture_is_kept(comfy_server: ComfyServer) -> None:
     studio = make(comfy_server)
     add = studio.graph.add
@@ -78,6 +82,7 @@ def test_outside_the_region_the_picture_is_kept(comfy_server: ComfyServer) -> No
     assert error_of(result, same) < 1e-6 < error_of(result, changed)
 
 
+@NEWEST
 def test_a_garment_is_brought_to_the_regions_size_and_place(comfy_server: ComfyServer) -> None:
     studio = make(comfy_server)
     region = studio.graph.add("SolidMask", value=1.0, width=96, height=64)
@@ -90,6 +95,7 @@ def test_a_garment_is_brought_to_the_regions_size_and_place(comfy_server: ComfyS
     assert shown is None or shown.id in result.outputs
 
 
+@NEWEST
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from harness import conformance, tiny_diffusion, tiny_flow
 from harness.edits import edit
+from harness.prompts import normal
 from latent_inversion.inversion_core.attention.technique import Pass, Technique
 from latent_inversion.inversion_core.backends.diffusers.control import Control
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
@@ -25,10 +26,6 @@ from latent_inversion.inversion_core.types import Cond
 SIGMA = torch.tensor(2.5, dtype=torch.float64)
 STEPS, SIDE = 4, 12
 TABLE = levels_of(tiny_diffusion.scheduler().alphas_cumprod)
-
-
-def normal(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def hint(seed: int, rows: int = 1, side: int = 2 * SIDE) -> Tensor:

@@ -24,6 +24,7 @@ FIELDS = [
     "evaluations",
     "seconds",
 ]
+STEPS = 2
 NEEDED = ("vae", "unet", "text_encoder", "judge")
 
 
@@ -31,7 +32,7 @@ NEEDED = ("vae", "unet", "text_encoder", "judge")
     not all((WEIGHTS / f"{name}.safetensors").exists() for name in NEEDED), reason="the toybox has not been trained yet"
 )
 def test_the_demo_leaves_sheets_and_figures(tmp_path, capsys):
-    assert main(["demo", "--out", str(tmp_path / "demo"), "--steps", "4"]) == 0
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--steps", str(STEPS)]) == 0
     report = json.loads((tmp_path / "demo" / "report.json").read_text())
     assert list(report) == ["edits"]
     sheets = sorted((tmp_path / "demo").glob("*.png"))
@@ -40,7 +41,7 @@ def test_the_demo_leaves_sheets_and_figures(tmp_path, capsys):
         assert list(edit) == FIELDS
         assert list(edit["reconstruction_psnr"]) == ["ddim", "null_text", "direct"]
         assert edit["reconstruction_psnr"]["direct"] == pytest.approx(edit["ceiling_psnr"], abs=0.01)
-        assert edit["evaluations"] == 4 + 3 * 4, "direct + Prompt-to-Prompt costs three evaluations a step"
+        assert edit["evaluations"] == STEPS + 3 * STEPS, "direct + Prompt-to-Prompt costs three evaluations a step"
         assert Image.open(path).width == 4 * (CELL + GAP) + GAP
     out = capsys.readouterr().out
     assert all(edit["name"] in out for edit in report["edits"])

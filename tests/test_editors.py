@@ -123,10 +123,10 @@ def test_the_source_prompt_gives_the_picture_back_as_well_as_promised(name, fami
 
 @pytest.mark.parametrize(("name", "family"), CASES)
 def test_another_prompt_changes_the_picture_and_more_so_with_more_strength(name, family):
-    weak, strong = (job_for(family, strength=strength) for strength in (0.3, 1.0))
-    changes = [distance(EDITORS[name].edit(job).target, job.x0) for job in (weak, strong)]
-    assert 0 < changes[0] < changes[1]
-    assert all(torch.isfinite(EDITORS[name].edit(job).target).all() for job in (weak, strong))
+    jobs = [job_for(family, strength=strength) for strength in (0.3, 1.0)]
+    edits = [EDITORS[name].edit(job).target for job in jobs]
+    weak, strong = (distance(edited, job.x0) for edited, job in zip(edits, jobs, strict=True))
+    assert 0 < weak < strong and all(torch.isfinite(edited).all() for edited in edits)
 
 
 @pytest.mark.parametrize(("name", "family"), CASES)

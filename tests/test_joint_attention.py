@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from harness.networks import attention_map, explicit_attention
+from harness.prompts import tokens
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.maps import clearest, legible, mean_maps, record_maps, word_maps
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site
 from latent_inversion.inversion_core.loops.edit import edits_of
-from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine, align_replace
+from latent_inversion.inversion_core.prompts.tokens import align_refine, align_replace
 from latent_inversion.inversion_core.techniques.injection import inject_keys_values
 from latent_inversion.inversion_core.techniques.local_blend import local_blend
 from latent_inversion.inversion_core.techniques.prompt_to_prompt import coarse, prompt_to_prompt
@@ -18,15 +19,6 @@ from latent_inversion.inversion_core.types import SigmaRange
 
 ALWAYS, NEVER = SigmaRange(high=1.0, low=0.0), SigmaRange(high=0.0, low=1.0)
 GRID, IMAGE = (1, 4, 9), 36
-
-
-def tokens(text, length, pieces=None):
-    words, column = [], 1
-    for word in text.split():
-        size = (pieces or {}).get(word, 1)
-        words.append(Word(word, tuple(range(column, column + size))))
-        column += size
-    return PromptTokens(tuple(words), length)
 
 
 def site(text, *, text_first, beside=0, **changes):

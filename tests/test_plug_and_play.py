@@ -6,6 +6,7 @@ import torch
 from harness import tiny_diffusion
 from harness.edits import edit
 from harness.networks import AttentionNetwork
+from harness.prompts import normal
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit, UnmatchedEdit
 from latent_inversion.inversion_core.backends.diffusers.denoiser import DiffusersDenoiser, Prompt, levels_of
@@ -22,10 +23,6 @@ LAYER = 3
 TABLE = levels_of(tiny_diffusion.scheduler().alphas_cumprod)
 SIGMAS = leading(TABLE, 4)
 WHOLE, NEVER = window(SIGMAS, 0, 1), window(SIGMAS, 0, 0)
-
-
-def normal(*shape, seed):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 SOURCE, TARGET, EMPTY = (Prompt(normal(1, 7, 32, seed=seed)) for seed in (1, 2, 3))

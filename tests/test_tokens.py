@@ -5,24 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.prompts import tokens
 from latent_inversion.inversion_core.prompts.tokens import (
     PromptTokens,
-    Word,
     align_refine,
     align_replace,
     joined,
     words_of_pieces,
 )
-
-
-def tokens(text, length=16):
-    """Words of `text`; `dog*3` is a word of three tokens."""
-    words, column = [], 1
-    for item in text.split():
-        word, _, size = item.partition("*")
-        words.append(Word(word, tuple(range(column, column + int(size or 1)))))
-        column += int(size or 1)
-    return PromptTokens(tuple(words), length)
 
 
 def answers(alignment, text):

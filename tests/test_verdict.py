@@ -52,7 +52,7 @@ def test_true_edits_are_edits(kind: str) -> None:
 
 @pytest.mark.parametrize("strength", [0, 0.01, 0.02, 0.03])
 def test_grain_leaves_the_same_picture(strength: float) -> None:
-    source, _ = edits()
+    source = edits()[0][::4]
     assert share(judge(source, grained(source, strength)), "same") == 1
 
 

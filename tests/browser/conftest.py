@@ -33,7 +33,7 @@ def front_end_params() -> list[object]:
     found = []
     for path, version in front_ends():
         name = f"{path.name} with {version}" if version == NEWEST_FRONT_END else path.name
-        marks = [pytest.mark.comfy, pytest.mark.xdist_group(name)]
+        marks = [pytest.mark.comfy, pytest.mark.xdist_group(f"browser on {name}")]
         found.append(pytest.param((path, version), id=name, marks=marks))
     return found
 

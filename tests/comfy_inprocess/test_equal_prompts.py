@@ -7,12 +7,14 @@ import pytest
 
 from harness.equal_prompts import (
     CONDITIONINGS,
+    EVERY_VERSION,
     OTHER,
     SOURCE,
     TARGET,
     TECHNIQUES,
     Bench,
     Texts,
+    among,
     apart,
     between,
     concatenated,
@@ -39,27 +41,31 @@ def bench(family: str) -> Bench:
     return Bench(FAMILIES[family])
 
 
+@pytest.mark.parametrize("few", EVERY_VERSION)
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 @pytest.mark.parametrize("family", ["sd15", "sd3", "wan"])
-def test_equal_prompts_give_the_source(family: str, conditioning: str) -> None:
+def test_equal_prompts_give_the_source(family: str, conditioning: str, few: bool) -> None:
     if (family, conditioning) in STOCK_FAILS:
         pytest.skip("ComfyUI cannot build this for a video")
-    names = TECHNIQUES if FAMILIES[family].unet else TRANSFORMERS
+    names = among(TECHNIQUES if FAMILIES[family].unet else TRANSFORMERS, few)
     found = {name: apart(*ends(bench(family), name, conditioning)) for name in names}
     assert {name: far for name, far in found.items() if not far <= EQUAL and TECHNIQUES[name].equal} == {}
 
 
 @pytest.mark.parametrize("family", ["sdxl", "flux", "qwen"])
 @pytest.mark.parametrize("conditioning", ["plain", "concat behind another text", "combine with a longer text"])
-def test_they_do_on_other_families(family: str, conditioning: str) -> None:
-    found = {name: apart(*ends(bench(family), name, conditioning)) for name in TRANSFORMERS}
+@pytest.mark.parametrize("few", EVERY_VERSION)
+def test_they_do_on_other_families(family: str, conditioning: str, few: bool) -> None:
+    names = among(TRANSFORMERS, few)
+    found = {name: apart(*ends(bench(family), name, conditioning)) for name in names}
     assert {name: far for name, far in found.items() if not far <= EQUAL and TECHNIQUES[name].equal} == {}
 
 
 @pytest.mark.parametrize("conditioning", ["plain", "concat", "combine"])
 @pytest.mark.parametrize("family", ["sd15", "sd3"])
-def test_other_prompts_do_not(family: str, conditioning: str) -> None:
-    names = [name for name in TECHNIQUES if FAMILIES[family].unet or name not in UNETS_ONLY]
+@pytest.mark.parametrize("few", EVERY_VERSION)
+def test_other_prompts_do_not(family: str, conditioning: str, few: bool) -> None:
+    names = [name for name in among(TECHNIQUES, few) if FAMILIES[family].unet or name not in UNETS_ONLY]
     found = {name: apart(*ends(bench(family), name, conditioning, SOURCE, TARGET)) for name in names}
     assert {name: far for name, far in found.items() if not far > EQUAL} == {}
 

@@ -9,7 +9,20 @@ import pytest
 import torch
 
 from harness.conformance import pass_on
-from harness.equal_prompts import CONDITIONINGS, SOURCE, STEPS, TARGET, TECHNIQUES, Bench, Conditioning, apart, ends
+from harness.equal_prompts import (
+    CONDITIONINGS,
+    EVERY_VERSION,
+    FEW,
+    SOURCE,
+    STEPS,
+    TARGET,
+    TECHNIQUES,
+    Bench,
+    Conditioning,
+    among,
+    apart,
+    ends,
+)
 from harness.patches import ANY, COUPLE, DIT, REMEMBERING, TABLE, UNET, stock
 from harness.tiny_comfy import FAMILIES, conditioning, tiny_sd2, tiny_sd15
 from latent_inversion.inversion_core.attention.site import Site
@@ -24,7 +37,6 @@ pytestmark = pytest.mark.usefixtures("in_a_node")
 EQUAL = 1e-5
 MANY = ("Prompt-to-Prompt replace", "local blend replace", "MasaCtrl", "KV Injection", "KV-Edit", "Plug-and-Play")
 """A technique of each kind: what it records, on which branches, and whether it reads words."""
-FEW = ("Prompt-to-Prompt replace", "KV Injection")
 EVERY = bool(os.environ.get("LATENT_INVERSION_EVERY_PAIR"))
 """Walks every technique through every form and every node: an hour."""
 NEGATIVE_ALWAYS = {"SelfAttentionGuidance", "NAGuidance", "a prompt of its own", "PerpNeg"}
@@ -72,9 +84,10 @@ def found(family: str, patch: str, form: str, techniques: tuple[str, ...]) -> di
     return {name: apart(*ends(bench(family, patch), name, form)) for name in fit}
 
 
+@pytest.mark.parametrize("few", EVERY_VERSION)
 @pytest.mark.parametrize(("family", "patch"), pairs("sd15", "sd3", "flux", "qwen", "wan"))
-def test_equal_prompts_give_the_source(family: str, patch: str) -> None:
-    names = tuple(TECHNIQUES) if EVERY else MANY
+def test_equal_prompts_give_the_source(family: str, patch: str, few: bool) -> None:
+    names = tuple(among(TECHNIQUES if EVERY else MANY, few))
     if (family, patch) == ("wan", "context windows"):
         for name in (name for name in names if name.startswith("local blend")):
             with pytest.raises(ValueError, match="attention maps show only 2 of 3 frames"):
@@ -84,6 +97,9 @@ def test_equal_prompts_give_the_source(family: str, patch: str) -> None:
     assert {name: d for name, d in far.items() if not d <= EQUAL} == {}
 
 
+@pytest.mark.newest_only(
+    "how forms are built, and how patches act, test_equal_prompts shows on every version, and this file"
+)
 @pytest.mark.parametrize("form", [form for form in CONDITIONINGS if EVERY or form in ("concat", "combine", "area")])
 @pytest.mark.parametrize(("family", "patch"), pairs("sd15", "sd3"))
 def test_so_they_do_for_other_forms_of_a_conditioning(family: str, patch: str, form: str) -> None:

@@ -1,5 +1,7 @@
 """The words on a node: the step, the time left from the second step on, not too often, and for nobody without a server."""
 
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,5 +89,14 @@ def test_a_batch_of_many_goes_through_in_parts(told: tuple[list[str], list[float
     assert said == ["decoding, step 8 of 20", "done in 0.1 s"]
 
 
-def test_without_a_server_nothing_is_said() -> None:
-    progress.say("nobody hears this")
+@pytest.mark.parametrize(("running", "served"), [(True, True), (True, False), (False, True)])
+def test_only_a_node_that_runs_on_a_server_says_anything(
+    monkeypatch: pytest.MonkeyPatch, running: bool, served: bool
+) -> None:
+    sent = []
+    instance = SimpleNamespace(client_id="browser", send_progress_text=lambda *said: sent.append(said))
+    server = SimpleNamespace(instance=instance) if served else SimpleNamespace()
+    monkeypatch.setitem(sys.modules, "server", SimpleNamespace(PromptServer=server))
+    monkeypatch.setattr(progress, "get_executing_context", lambda: SimpleNamespace(node_id="7") if running else None)
+    progress.say("halfway")
+    assert sent == ([("halfway", "7", "browser")] if running and served else [])

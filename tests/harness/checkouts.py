@@ -12,6 +12,8 @@ from pathlib import Path
 NOT_FOUND = "no ComfyUI: COMFYUI_PATH is not set, and there is none at ~/comfy/ComfyUI or ~/comfy/ComfyUI-*"
 SHIMS = Path(__file__).resolve().parent / "shims"
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints.txt"
+EVERY_VERSION = bool(os.environ.get("LATENT_INVERSION_EVERY_VERSION"))
+"""Whether tests run on all checkouts whose claim does not depend on ComfyUI's version."""
 NEWEST_FRONT_END = "1.58.1"
 """Newer than any checkout here requires: who starts ComfyUI with the latest front end has it."""
 
@@ -34,11 +36,17 @@ def required_front_end(requirements: Path) -> str | None:
     return found[1] if found else None
 
 
+def newest(checkouts: list[Path]) -> Path | None:
+    """The checkout of the highest version."""
+    return max(checkouts, key=version_of, default=None)
+
+
 def front_ends() -> list[tuple[Path, str]]:
     """Each checkout with the front end that it requires, and the newest checkout with the newest front end."""
     found = comfy_checkouts()
     own = [(path, required_front_end(path / "requirements.txt") or "") for path in found]
-    return own + [(path, NEWEST_FRONT_END) for path in sorted(found, key=version_of)[-1:]]
+    latest = newest(found)
+    return own + ([(latest, NEWEST_FRONT_END)] if latest else [])
 
 
 def version_of(checkout: Path) -> tuple[int, ...]:

@@ -4,11 +4,12 @@ It needs ComfyUI in the process. A patch of the model is a third axis: `Bench(fa
 """
 
 import zlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from comfy_extras.nodes_hooks import ConditioningSetDefaultAndCombine
 
@@ -301,6 +302,21 @@ CONDITIONINGS: dict[str, Form] = {
     ),
 }
 """Every way in which ComfyUI's own nodes build a conditioning from texts."""
+
+
+FEW = ("Prompt-to-Prompt replace", "KV Injection")
+"""One that reads words, and one that reads the picture."""
+EVERY_VERSION = [
+    pytest.param(True, id="few"),
+    pytest.param(
+        False, id="others", marks=pytest.mark.newest_only("all see the same parts of a conditioning as the few")
+    ),
+]
+"""Whether the techniques are the few that show how this ComfyUI builds conditionings, or all the others."""
+
+
+def among(names: Iterable[str], few: bool) -> list[str]:
+    return [name for name in names if (name in FEW) == few]
 
 
 def ends(

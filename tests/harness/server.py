@@ -22,6 +22,7 @@ from typing import Any
 from PIL import Image
 
 from .checkouts import SHIMS
+from .children import TIED
 from .events import Event, Listener, Result
 
 FOLDERS = ("custom_nodes", "input", "output", "temp", "user", "models")
@@ -66,7 +67,7 @@ class ComfyServer:
         self._lay_out_base()
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                self._command(), cwd=self.checkout, env=environment(), stdout=log, stderr=subprocess.STDOUT
+                self._command(), cwd=self.checkout, env=environment(), stdout=log, stderr=subprocess.STDOUT, **TIED
             )
         try:
             self._wait_until_ready(timeout)
