@@ -168,5 +168,5 @@ def test_what_cannot_be_is_said(comfy_server: ComfyServer, node: str, settings: 
 @NEWEST
 def test_masks_that_do_not_fit_are_refused(comfy_server: ComfyServer) -> None:
     studio = make(comfy_server, MODELS[0])
-    edit = shared(studio, SHARING[2], mask=solid(studio, 1.0, 64))
+    edit = shared(studio, SHARING[2], mask=solid(studio, 0.5, 64))
     assert "The mask is 64 x 64, but the image is 128 x 128" in failure(comfy_server, studio, edit)

@@ -115,7 +115,7 @@ def test_the_mask_of_a_word_goes_into_every_node_that_takes_one(comfy_server: Co
     [
         ({"blocks": "absent"}, "No block name contains 'absent'. Use this network's blocks: "),
         ({"start": 0.5, "end": 0.5}, "0 of the trajectory's 5 steps lie in the range"),
-        ({"image": "small"}, "The image is 64 x 64, but the trajectory is of a picture of 128 x 128"),
+        ({"image": "small"}, "The image is 64 x 64, but the trajectory is of an image of 128 x 128"),
     ],
     ids=str,
 )
