@@ -29,11 +29,7 @@ DDIM_CURRENT_SIGMA = Inversion(
     Ode(from_slope(euler), "euler"),
     "the ddim rule, run at the current noise level instead of the next; one evaluation per step",
 )
-UNI_INV = Inversion(
-    "Uni-Inv",
-    Ode(uni_inv, "euler"),
-    "retraces DDIM (Euler) closely, one evaluation per step",
-)
+UNI_INV = Inversion("Uni-Inv", Ode(uni_inv, "euler"), "retraces DDIM (Euler) closely, one evaluation per step")
 
 # These undo DDIM exactly where they converge; the trajectory keeps what they left.
 FIXED_POINT = Inversion(

@@ -60,8 +60,5 @@ def drawn_to(noise: Latent, *, gamma: float = GAMMA) -> Step:
 
 
 RF_INVERSION = Inversion(
-    "RF-Inversion",
-    RfInversion(),
-    "for RF-Inversion in Flow Control Edit, one evaluation per step",
-    draws_noise=True,
+    "RF-Inversion", RfInversion(), "for RF-Inversion in Flow Control Edit, one evaluation per step", draws_noise=True
 )

@@ -39,8 +39,5 @@ def turbo_edit(
 
 
 TURBO_EDIT = Inversion(
-    "TurboEdit",
-    turbo_edit,
-    "for models distilled to 3 or 4 steps; set as many steps, and guidance 1",
-    draws_noise=True,
+    "TurboEdit", turbo_edit, "for models distilled to 3 or 4 steps; set as many steps, and guidance 1", draws_noise=True
 )

@@ -54,12 +54,7 @@ def check_layer(layer: int, layers: Sequence[int]) -> None:
 
 
 def style_id(
-    trajectory: Trajectory,
-    cond: Cond,
-    *,
-    active: SigmaRange,
-    injection: Injection = PUBLISHED,
-    layer: int = LAYER,
+    trajectory: Trajectory, cond: Cond, *, active: SigmaRange, injection: Injection = PUBLISHED, layer: int = LAYER
 ) -> Technique:
     """The style's keys and values in the place of the image's own, in the steps of `active` (arXiv:2312.09008, eq. 4-6).
 
