@@ -85,8 +85,6 @@ def garment_attention(
     name = name_for("garment", worn.trajectory)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma not in active:
-            return attend(q, k, v)
         masks = [share_inside(m, site, len(q)) >= 0.5 for m in (worn.mask, worn.region)]
         if not bool(masks[0].any()):
             return attend(q, k, v)
@@ -101,7 +99,7 @@ def garment_attention(
         return image_rows(attend, q, k, v, site, torch.cat(shared))
 
     reference = reference_of(name, worn.trajectory, worn.cond, where)
-    return Technique(inject=Pass("garment", where, inject), reference=reference)
+    return Technique(inject=Pass("garment", where, inject, active=active), reference=reference)
 
 
 def _shared(

@@ -59,7 +59,7 @@ def style_aligned(
         return site.kind == "norm" or where(site)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma not in active or math.isinf(sharing.shift):
+        if math.isinf(sharing.shift):
             return attend(q, k, v)
         if site.kind == "norm":
             shared = torch.cat([v, stand_in(v, *bank.recall(name, site.on("cond")))], 2)
@@ -76,7 +76,8 @@ def style_aligned(
         return image_rows(attend, q, k, v, site, image)
 
     reference = reference_of(name, trajectory, cond, chosen, norms=sharing.norms)
-    return Technique(inject=Pass("StyleAligned", chosen, inject, norms=sharing.norms), reference=reference)
+    shared = Pass("StyleAligned", chosen, inject, norms=sharing.norms, active=active)
+    return Technique(inject=shared, reference=reference)
 
 
 def stand_in(values: Heads, mean: Moments, spread: Moments) -> Heads:

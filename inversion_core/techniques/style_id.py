@@ -68,8 +68,6 @@ def style_id(
         return site.kind == "joint" or (site.kind == "self" and site.layer is not None and site.layer >= layer)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma not in active:
-            return attend(q, k, v)
         q_image = q[:, :, site.image]
         q_content = q_image if injection.query == 0 else recall_image(bank, content, site, len(q))[0]
         _, k_style, v_style = recall_image(bank, style, site, len(q))
@@ -83,7 +81,7 @@ def style_id(
 
     return Technique(
         record=record_image(content, where),
-        inject=Pass("StyleID", where, inject),
+        inject=Pass("StyleID", where, inject, active=active),
         reference=reference_of(style, trajectory, cond, where),
         begin=begin if injection.start else None,
     )
