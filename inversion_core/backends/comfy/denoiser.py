@@ -13,43 +13,14 @@ from ...attention.site import AttentionEdit, EditedCall
 from ...paths import NoisePath
 from ...shapes import Embedding, Latent, Sigma, Sigmas
 from ...types import Cond, Prompt
-from .attention import blocks_of, check_editable, is_unet, with_edits
-from .entries import acts, check_alike, embedding_of, only
+from .attention import with_edits
+from .entries import acts, only
 from .features import features_reached
 from .gradients import gradients_through, plain
-from .guider import check_prompts, guider_of, naming_what_lacks, own_guidance, same_draws
-from .model import (
-    ModelPatcher,
-    fingerprint_of,
-    identity_of,
-    is_guidance_distilled,
-    is_of_pictures,
-    latent_of,
-    path_of,
-    resident,
-    sigmas_of,
-)
+from .guider import check_prompts, guider_of, naming_what_lacks, same_draws
+from .model import ModelPatcher, is_guidance_distilled, latent_of, path_of, resident
 from .patches import Around, Memory, check_negative, needs_negative, negative_among, without_caches
 from .sites import Edits
-
-__all__ = [
-    "ComfyDenoiser",
-    "Prompts",
-    "blocks_of",
-    "check_alike",
-    "check_editable",
-    "embedding_of",
-    "fingerprint_of",
-    "identity_of",
-    "is_guidance_distilled",
-    "is_of_pictures",
-    "is_unet",
-    "latent_of",
-    "own_guidance",
-    "path_of",
-    "run",
-    "sigmas_of",
-]
 
 T = TypeVar("T")
 
