@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import comfy.model_management
@@ -150,11 +151,7 @@ class _Walk(comfy.samplers.Sampler):
         x, seed = latent_image, extra_args.get("seed")
         if not x.any():  # ComfyUI leaves a latent of zeros as it is
             x = model_wrap.inner_model.process_latent_in(x)
-        path = path_of(model_wrap.model_patcher)
-
-        def prompts(name: str, uncond: str | None = None, guidance: float = 1.0, own: bool = True) -> Cond:
-            return model_wrap.processed(x, seed, name, uncond, guidance, own)
-
+        path, prompts = path_of(model_wrap.model_patcher), partial(model_wrap.processed, x, seed)
         away = negative_among(model_wrap.unprocessed) if needs_negative(model_wrap.model_patcher) else None
         around = self.around if away is None else replace(self.around, beside=prompts(away, away).uncond)
         denoiser = ComfyDenoiser(model_wrap, extra_args["model_options"], path, x.device, around, seed or 0)
