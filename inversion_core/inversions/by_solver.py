@@ -64,3 +64,6 @@ O_BELM = Inversion(
     Ode(SOLVERS["o-belm"].step, "o-belm", finest),
     "looks one step back, second order, one evaluation per step",
 )
+
+PLAIN = (DDIM, DDIM_CURRENT_SIGMA, UNI_INV, FIXED_POINT, HEUN, MIDPOINT, FIREFLOW, DPMPP_2M)
+"""Those that one thinks of first, in the order in which nodes show them."""

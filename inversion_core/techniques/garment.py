@@ -22,10 +22,10 @@ from ..attention.reference import (
     name_for,
     on_latent,
     recall_image,
-    reference_of,
+    record_image,
 )
 from ..attention.site import Attend, Site
-from ..attention.technique import Pass, Technique
+from ..attention.technique import Pass, Reference, Technique
 from ..attention.weighted import weighted
 from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
@@ -98,7 +98,7 @@ def garment_attention(
         ]
         return image_rows(attend, q, k, v, site, torch.cat(shared))
 
-    reference = reference_of(name, worn.trajectory, worn.cond, where)
+    reference = Reference(worn.trajectory, worn.cond, record_image(name, where))
     return Technique(inject=Pass("garment", where, inject, active=active), reference=reference)
 
 
