@@ -120,12 +120,7 @@ def tensors_of(head: Mapping[str, Any], layout: Layout, size: int) -> dict[str, 
         if tensor.dtype == "U8" or not fits:
             raise ValueError(f"its {name} are {_describe(tensor)}, which are not {KINDS.get(name, LATENTS)}")
     picture = tensors.get("thumbnail", Stored("U8", (1, 1, 3), 0, 0))
-    if (
-        picture.dtype != "U8"
-        or len(picture.shape) != 3
-        or picture.shape[2] != 3
-        or not all(0 < side <= SIDE for side in picture.shape)
-    ):
+    if picture.dtype != "U8" or len(picture.shape) != 3 or picture.shape[2] != 3 or not _small(picture.shape):
         raise ValueError(
             f"its thumbnail is {_describe(picture)}; expected U8, [height, width, 3] of 1 to {SIDE} pixels"
         )
@@ -160,6 +155,10 @@ def _read_entry(name: str, entry: Any) -> Stored:
 
 def _counts(values: Any) -> bool:
     return isinstance(values, list) and all(type(number) is int and 0 <= number < 2**48 for number in values)
+
+
+def _small(shape: tuple[int, ...]) -> bool:
+    return all(0 < side <= SIDE for side in shape)
 
 
 def _describe(tensor: Stored) -> str:

@@ -66,4 +66,4 @@ O_BELM = Inversion(
 )
 
 PLAIN = (DDIM, DDIM_CURRENT_SIGMA, UNI_INV, FIXED_POINT, HEUN, MIDPOINT, FIREFLOW, DPMPP_2M)
-"""Those that one thinks of first, in the order in which nodes show them."""
+"""The group of all uses, in the order in which nodes show it."""

@@ -76,8 +76,8 @@ def style_aligned(
         return image_rows(attend, q, k, v, site, image)
 
     reference = Reference(trajectory, cond, record_image(name, chosen, norms=sharing.norms))
-    shared = Pass("StyleAligned", chosen, inject, norms=sharing.norms, active=active)
-    return Technique(inject=shared, reference=reference)
+    attending = Pass("StyleAligned", chosen, inject, norms=sharing.norms, active=active)
+    return Technique(inject=attending, reference=reference)
 
 
 def stand_in(values: Heads, mean: Moments, spread: Moments) -> Heads:
