@@ -28,7 +28,7 @@ def name_for(technique: str, trajectory: Trajectory) -> str:
 
 
 def record_image(name: str, where: Callable[[Site], bool], *, norms: bool = False) -> Pass:
-    """A pass that changes nothing and records queries, keys and values of the conditional branch's image tokens as `name`.
+    """A pass that changes nothing and records q, k and v of the conditional branch's image tokens as `name`.
 
     At normalisations, where `norms` asks for them, it records mean and spread of every channel.
     """
