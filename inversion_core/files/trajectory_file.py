@@ -81,14 +81,11 @@ class OpenFile:
         """The trajectory. Raises StorageError as `load_trajectory`."""
         tensors, facts = self.tensors(), self.header.facts
         try:
-            if facts["solver"] not in SOLVERS:
-                known = ", ".join(SOLVERS)
-                raise ValueError(f"it needs the solver {quoted(facts['solver'])}, and this version knows {known}")
             return Trajectory(
                 path=PATHS[facts["path"]],
                 sigmas=tensors["sigmas"],
                 xs=tuple(tensors["xs"]),
-                solver=facts["solver"],
+                solver=facts["solver"] if facts["solver"] in SOLVERS else _unknown(facts["solver"]),
                 **{name: tuple(tensors[name]) for name in SECONDARY if name in tensors},
                 residuals=None if facts["residuals"] is None else tuple(map(float, facts["residuals"])),
                 provenance=self.header.provenance,
@@ -195,3 +192,7 @@ def _check_values(failed: str, tensors: Mapping[str, Tensor], facts: Mapping[str
         raise StorageError(
             f"{failed}: its {name} hold {values}. The inversion failed, or the file was changed. Invert the image again."
         )
+
+
+def _unknown(solver: str) -> str:
+    raise ValueError(f"it needs the solver {quoted(solver)}, and this version knows {', '.join(SOLVERS)}")
