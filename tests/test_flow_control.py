@@ -42,10 +42,12 @@ def test_gamma_1_ends_at_the_noise_and_gamma_0_is_plain_inversion(family):
     path, sigmas = GRIDS[family]
     noise = torch.randn(picture().shape, generator=torch.Generator().manual_seed(5)).double()
     whole = RfInversion(gamma=1.0)(
-        Mixture(path), picture(), sigmas, Cond(EMPTY), generator=torch.Generator().manual_seed(5)
+        Mixture(path), picture(), sigmas, Cond(EMPTY), generator=torch.Generator().manual_seed(5), on_step=None
     )
     assert largest(path.noise(whole.xs[0], picture(), sigmas[0]) - noise) < 1e-12
-    free = RfInversion(gamma=0.0)(Mixture(path), picture(), sigmas, Cond(EMPTY), generator=torch.Generator())
+    free = RfInversion(gamma=0.0)(
+        Mixture(path), picture(), sigmas, Cond(EMPTY), generator=torch.Generator(), on_step=None
+    )
     plain = invert(INVERSIONS["ddim current sigma"], Mixture(path), picture(), sigmas, Cond(EMPTY))
     assert all(torch.equal(a, b) for a, b in zip(free.xs, plain.xs, strict=True))
 

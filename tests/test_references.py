@@ -26,7 +26,6 @@ from latent_inversion.inversion_core.techniques.style_id import (
     Injection,
     check_layer,
     first_layer,
-    match_style,
     style_id,
 )
 from latent_inversion.inversion_core.types import Cond
@@ -115,13 +114,13 @@ def test_the_picture_itself_as_style_with_its_own_queries_is_the_source():
 
 
 def test_style_id_starts_from_the_styles_statistics():
-    moved = match_style(PICTURE.xs[0], ANOTHER.xs[0])
+    moved = latent_adain(PICTURE.xs[0], ANOTHER.xs[0])
     for row in moved:
         assert torch.allclose(row.mean((1, 2)), ANOTHER.xs[0][0].mean((1, 2)), atol=1e-4)
         assert torch.allclose(row.std((1, 2)), ANOTHER.xs[0][0].std((1, 2)), rtol=1e-3)
-    assert torch.allclose(match_style(PICTURE.xs[0], PICTURE.xs[0]), PICTURE.xs[0], atol=1e-5)
+    assert torch.allclose(latent_adain(PICTURE.xs[0], PICTURE.xs[0]), PICTURE.xs[0], atol=1e-5)
     begun = style_id(ANOTHER, Cond(OTHER), active=NEVER, layer=0)
-    assert torch.equal(begun.begin(PICTURE.xs[2], float(SIGMAS[2])), match_style(PICTURE.xs[2], ANOTHER.xs[2]))
+    assert torch.equal(begun.begin(PICTURE.xs[2], float(SIGMAS[2])), latent_adain(PICTURE.xs[2], ANOTHER.xs[2]))
     assert not torch.allclose(edited(begun), edited(), atol=1e-3)
 
 

@@ -87,12 +87,10 @@ def _entries(
         for strength in strengths:
             editor = EDITORS[name]
             settings = editor.settings_on(job.denoiser, few_steps)
-            settings = replace(
-                settings,
-                guidance=settings.guidance if guidance is None else guidance,
-                source_guidance=settings.source_guidance if guidance is None else guidance,
-                strength=settings.strength if strength is None else strength,
-            )
+            if guidance is not None:
+                settings = replace(settings, guidance=guidance, source_guidance=guidance)
+            if strength is not None:
+                settings = replace(settings, strength=strength)
             key = _key(editor, settings, job.denoiser.distilled)
             inverting = 0.0 if editor.inversion is None or key in known else INVERTING
             entries.append(_Entry(name, settings, key, done, inverting, OPTIMISING if editor.gradients else EDITING))

@@ -27,14 +27,13 @@ def diff_edit_mask(
     target: Cond,
     *,
     noisings: int = NOISINGS,
-    clamp: float = CLAMP,
     threshold: float = THRESHOLD,
     generator: torch.Generator | None = None,
     on_step: OnStep | None = None,
 ) -> LatentMask:
     """1 where the prompts' clean predictions differ, else 0: for `local_blend.mask_blend`; frames side by side in the batch.
 
-    `mean |D_target(x) - D_source(x)|` over channels and noisings x of the picture at `sigma`, divided by `clamp` times its
+    `mean |D_target(x) - D_source(x)|` over channels and noisings x of the picture at `sigma`, divided by `CLAMP` times its
     mean over the picture, at least `threshold`; 0 everywhere where the prompts agree. Guidance cancels out and is not
     used: two evaluations a noising. Raises ValueError if `noisings` is below 1.
     """
@@ -50,7 +49,7 @@ def diff_edit_mask(
         if on_step is not None:
             on_step(Progress("mask", index, noisings, float(sigma), x, after, source=before))
     change = torch.stack(changes).mean(0)
-    level = clamp * threshold * change.flatten(1).mean(1).view(-1, *[1] * (change.ndim - 1))
+    level = CLAMP * threshold * change.flatten(1).mean(1).view(-1, *[1] * (change.ndim - 1))
     mask = ((change >= level) & (change > 0)).to(change)
     return mask if mask.ndim == 4 else mask.movedim(1, 2).flatten(0, 1)
 

@@ -9,10 +9,9 @@ from torch.nn.functional import interpolate
 
 from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
-from ..types import Cond
 from .bank import Bank
 from .site import Attend, Site
-from .technique import Pass, Reference
+from .technique import Pass
 
 EPSILON = 1e-5
 """Added to a variance before its root, as in the published code of StyleAligned (arXiv:2312.02133)."""
@@ -28,15 +27,8 @@ def name_for(technique: str, trajectory: Trajectory) -> str:
     return f"{technique}, image {id(trajectory):x}"
 
 
-def reference_of(
-    name: str, trajectory: Trajectory, cond: Cond, where: Callable[[Site], bool], *, norms: bool = False
-) -> Reference:
-    """A reference that records queries, keys and values of its image tokens as `name` at the sites of `where`."""
-    return Reference(trajectory, cond, record_image(name, where, norms=norms))
-
-
 def record_image(name: str, where: Callable[[Site], bool], *, norms: bool = False) -> Pass:
-    """A pass that changes nothing and records the image tokens of the conditional branch as `name`.
+    """A pass that changes nothing and records q, k and v of the conditional branch's image tokens as `name`.
 
     At normalisations, where `norms` asks for them, it records mean and spread of every channel.
     """

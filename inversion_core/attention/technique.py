@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
-from ..types import Cond
+from ..types import Cond, SigmaRange
 from .bank import Bank
 from .site import Attend, AttentionEdit, Site
 
@@ -23,7 +23,10 @@ Begin: TypeAlias = Callable[[Latent, float], Latent]
 
 @dataclass(frozen=True)
 class Pass:
-    """What a technique does to attention while the network is shown one picture: an `AttentionEdit` that lacks its bank."""
+    """What a technique does to attention while the network is shown one picture: an `AttentionEdit` that lacks its bank.
+
+    It changes nothing at noise levels outside of `active` (None: it acts at all).
+    """
 
     name: str
     where: Callable[[Site], bool]
@@ -31,11 +34,16 @@ class Pass:
     features: bool = False
     norms: bool = False
     reads: bool = False
+    active: SigmaRange | None = None
 
     def __call__(self, bank: Bank) -> AttentionEdit:
         """Bind the pass to the bank of a step."""
-        apply = partial(self.apply, bank)
-        return AttentionEdit(self.name, self.where, apply, self.features, self.norms, self.reads)
+        return AttentionEdit(self.name, self.where, partial(self._act, bank), self.features, self.norms, self.reads)
+
+    def _act(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        if self.active is not None and site.sigma not in self.active:
+            return attend(q, k, v)
+        return self.apply(bank, attend, q, k, v, site)
 
 
 @dataclass(frozen=True)

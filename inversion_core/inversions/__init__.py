@@ -8,16 +8,7 @@ from .rf_inversion import RF_INVERSION
 from .turbo_edit import TURBO_EDIT
 
 _LISTED: dict[str, tuple[Inversion, ...]] = {
-    "ode": (
-        ode.DDIM,
-        ode.DDIM_CURRENT_SIGMA,
-        ode.UNI_INV,
-        ode.FIXED_POINT,
-        ode.HEUN,
-        ode.MIDPOINT,
-        ode.FIREFLOW,
-        ode.DPMPP_2M,
-    ),
+    "ode": ode.PLAIN,
     "fixed point": (ode.AIDI, ode.RENOISE, ode.FIXED_POINT),
     "exact": (EDICT, ode.BDIA, ode.O_BELM),
     "stochastic": (EDIT_FRIENDLY, TURBO_EDIT, LEDITS),

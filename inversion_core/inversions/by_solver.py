@@ -29,11 +29,7 @@ DDIM_CURRENT_SIGMA = Inversion(
     Ode(from_slope(euler), "euler"),
     "the ddim rule, run at the current noise level instead of the next; one evaluation per step",
 )
-UNI_INV = Inversion(
-    "Uni-Inv",
-    Ode(uni_inv, "euler"),
-    "retraces DDIM (Euler) closely, one evaluation per step",
-)
+UNI_INV = Inversion("Uni-Inv", Ode(uni_inv, "euler"), "retraces DDIM (Euler) closely, one evaluation per step")
 
 # These undo DDIM exactly where they converge; the trajectory keeps what they left.
 FIXED_POINT = Inversion(
@@ -68,3 +64,6 @@ O_BELM = Inversion(
     Ode(SOLVERS["o-belm"].step, "o-belm", finest),
     "looks one step back, second order, one evaluation per step",
 )
+
+PLAIN = (DDIM, DDIM_CURRENT_SIGMA, UNI_INV, FIXED_POINT, HEUN, MIDPOINT, FIREFLOW, DPMPP_2M)
+"""The group of all uses, in the order in which nodes show it."""

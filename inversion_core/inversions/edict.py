@@ -1,6 +1,6 @@
 """EDICT's inversion: two states from the picture up, both kept."""
 
-import torch
+from torch import Generator
 
 from ..loops.integrate import finest, integrate
 from ..progress import OnStep
@@ -12,13 +12,7 @@ from .inversion import Inversion
 
 
 def edict_inversion(
-    denoiser: Denoiser,
-    x0: Latent,
-    sigmas: Sigmas,
-    cond: Cond,
-    *,
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
+    denoiser: Denoiser, x0: Latent, sigmas: Sigmas, cond: Cond, generator: Generator, on_step: OnStep | None
 ) -> Trajectory:
     """Both states, which start as `x0`, walked up by the inverse of EDICT's step (arXiv:2211.12446).
 

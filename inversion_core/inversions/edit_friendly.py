@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
+from torch import Generator
 
 from ..loops.integrate import stepped, working
 from ..progress import OnStep, Progress
@@ -28,14 +29,7 @@ class EditFriendly:
     solver: str = "ddpm"
 
     def __call__(
-        self,
-        denoiser: Denoiser,
-        x0: Latent,
-        sigmas: Sigmas,
-        cond: Cond,
-        *,
-        generator: torch.Generator | None = None,
-        on_step: OnStep | None = None,
+        self, denoiser: Denoiser, x0: Latent, sigmas: Sigmas, cond: Cond, generator: Generator, on_step: OnStep | None
     ) -> Trajectory:
         """The trajectory of `x0` through independent noisings (arXiv:2304.06140, alg. 1).
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
+from torch import Generator
 
 from ..progress import OnStep
 from ..shapes import Latent, Sigmas
@@ -16,14 +17,7 @@ class Inverter(Protocol):
     """Makes the trajectory of the clean latent `x0` over a decreasing grid; `generator` serves those that draw noise."""
 
     def __call__(
-        self,
-        denoiser: Denoiser,
-        x0: Latent,
-        sigmas: Sigmas,
-        cond: Cond,
-        *,
-        generator: torch.Generator | None = None,
-        on_step: OnStep | None = None,
+        self, denoiser: Denoiser, x0: Latent, sigmas: Sigmas, cond: Cond, generator: Generator, on_step: OnStep | None
     ) -> Trajectory: ...
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
+from torch import Generator
 
 from ..loops.integrate import integrate, working
 from ..progress import OnStep
@@ -25,14 +25,7 @@ class Ode:
     precision: Callable[[Latent, Denoiser], Latent] = working
 
     def __call__(
-        self,
-        denoiser: Denoiser,
-        x0: Latent,
-        sigmas: Sigmas,
-        cond: Cond,
-        *,
-        generator: torch.Generator | None = None,
-        on_step: OnStep | None = None,
+        self, denoiser: Denoiser, x0: Latent, sigmas: Sigmas, cond: Cond, generator: Generator, on_step: OnStep | None
     ) -> Trajectory:
         """The trajectory of `x0` (arXiv:2105.05233, app. F); nothing is drawn at random."""
         x = self.precision(x0, denoiser)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Generator
 
 from ..loops.integrate import integrate, working
 from ..progress import OnStep
@@ -24,14 +25,7 @@ class RfInversion:
     gamma: float = GAMMA
 
     def __call__(
-        self,
-        denoiser: Denoiser,
-        x0: Latent,
-        sigmas: Sigmas,
-        cond: Cond,
-        *,
-        generator: torch.Generator | None = None,
-        on_step: OnStep | None = None,
+        self, denoiser: Denoiser, x0: Latent, sigmas: Sigmas, cond: Cond, generator: Generator, on_step: OnStep | None
     ) -> Trajectory:
         """The trajectory of `x0` towards a noise from `generator`, on the CPU (arXiv:2410.10792).
 
@@ -60,8 +54,5 @@ def drawn_to(noise: Latent, *, gamma: float = GAMMA) -> Step:
 
 
 RF_INVERSION = Inversion(
-    "RF-Inversion",
-    RfInversion(),
-    "for RF-Inversion in Flow Control Edit, one evaluation per step",
-    draws_noise=True,
+    "RF-Inversion", RfInversion(), "for RF-Inversion in Flow Control Edit, one evaluation per step", draws_noise=True
 )

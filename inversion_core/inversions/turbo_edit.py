@@ -1,6 +1,7 @@
 """TurboEdit (arXiv:2408.00735): edit-friendly noise for models of three or four steps."""
 
 import torch
+from torch import Generator
 
 from ..loops.integrate import working
 from ..progress import OnStep
@@ -12,13 +13,7 @@ from .inversion import Inversion
 
 
 def turbo_edit(
-    denoiser: Denoiser,
-    x0: Latent,
-    sigmas: Sigmas,
-    cond: Cond,
-    *,
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
+    denoiser: Denoiser, x0: Latent, sigmas: Sigmas, cond: Cond, generator: Generator, on_step: OnStep | None
 ) -> Trajectory:
     """The trajectory of `x0` through independent noisings, each one level too clean (`Inverter`; arXiv:2408.00735).
 
@@ -39,8 +34,5 @@ def turbo_edit(
 
 
 TURBO_EDIT = Inversion(
-    "TurboEdit",
-    turbo_edit,
-    "for models distilled to 3 or 4 steps; set as many steps, and guidance 1",
-    draws_noise=True,
+    "TurboEdit", turbo_edit, "for models distilled to 3 or 4 steps; set as many steps, and guidance 1", draws_noise=True
 )

@@ -154,14 +154,12 @@ def check_references(edit: Edit) -> None:
     for reference in (t.reference for target in edit.targets for t in target.techniques if t.reference is not None):
         check_usable(reference.trajectory, edit.denoiser, edit.start)
         if not torch.equal(reference.trajectory.sigmas, edit.trajectory.sigmas):
-            grids = (
+            grid, own = (
                 f"{t.steps} step{'s' * (t.steps != 1)} from sigma {t.sigmas[0]:.4g}"
                 for t in (reference.trajectory, edit.trajectory)
             )
             raise ValueError(
-                "The reference was inverted on {}, the image on {}. Invert both on the same noise levels.".format(
-                    *grids
-                )
+                f"The reference was inverted on {grid}, the image on {own}. Invert both on the same noise levels."
             )
 
 

@@ -13,18 +13,15 @@ def _by_inversion(inversion: str, about: str, *, name: str = "", distilled: Sett
     return Editor(name or inversion, edit_along, about, inversion, solvers=solvers, settings=settings)
 
 
+# Settings as advised for Flux: github.com/wangjiangshan0725/RF-Solver-Edit, github.com/HolmesShuan/FireFlow.
 EDITORS = (
     _by_inversion("heun", "second order from the slopes at both ends; two evaluations per step"),
     _by_inversion(
         "midpoint",
         "second order from the slope half-way: RF-Solver, without its injection of values",
-        distilled=Settings(2.0, 1.0, 1.0, 30),  # as advised for Flux, github.com/wangjiangshan0725/RF-Solver-Edit
+        distilled=Settings(2.0, 1.0, 1.0, 30),
     ),
-    _by_inversion(
-        "fireflow",
-        "midpoint at one evaluation per step",
-        distilled=Settings(2.0, 1.0, 1.0, 8),  # as advised for Flux, github.com/HolmesShuan/FireFlow
-    ),
+    _by_inversion("fireflow", "midpoint at one evaluation per step", distilled=Settings(2.0, 1.0, 1.0, 8)),
     _by_inversion("dpmpp_2m", "second order from the last prediction, at one evaluation per step"),
     _by_inversion("Uni-Inv", "undoes Euler at one evaluation per step; sampled by Euler"),
     _by_inversion(

@@ -21,10 +21,6 @@ EDITOR = Editor(
     "DDCM",
     lambda job, _: edit_freely(job, ddcm),
     about="adds the difference between the clean predictions at every noise level, without inversion (InfEdit's sampler)",
-    settings={
-        "ve": Settings(
-            guidance=2.3, source_guidance=1.0, strength=1.0, steps=12
-        ),  # published code, on a consistency model of SD1
-        "rf": Settings(guidance=2.3, source_guidance=1.0, strength=1.0, steps=12),  # the toybox's
-    },
+    # Published code, on a consistency model of SD1; those on `rf` are the toybox's.
+    settings=dict.fromkeys(("ve", "rf"), Settings(2.3, 1.0, 1.0, 12)),
 )

@@ -195,12 +195,7 @@ def anchored(anchor: Anchor, start: int) -> Editor:
 
 
 def edit_freely(
-    job: EditJob,
-    rule: Rule,
-    *,
-    sigmas: Sigmas | None = None,
-    source: Cond | None = None,
-    target: Cond | None = None,
+    job: EditJob, rule: Rule, *, sigmas: Sigmas | None = None, source: Cond | None = None, target: Cond | None = None
 ) -> Edited:
     """The job done by `rule` without a trajectory; what is None is the job's, its grid from where the edit starts."""
     return delta_edit(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -112,24 +113,16 @@ def _edit(job: EditJob, trajectory: Trajectory) -> Edited:
 
 
 # Published on Stable Diffusion 1; on `rf` the same, as tried on the toybox.
-_SETTINGS = dict.fromkeys(("ve", "rf"), Settings(TARGET_GUIDANCE, 1.0, 1.0, 50))
+_editor = partial(
+    Editor, run=_edit, uncond=True, settings=dict.fromkeys(("ve", "rf"), Settings(TARGET_GUIDANCE, 1.0, 1.0, 50))
+)
 
 EDITORS = (
-    Editor(
-        "h-Edit-D",
-        _edit,
-        inversion="ddim",
-        uncond=True,
-        about="follows the source, then moves towards the target",
-        settings=_SETTINGS,
-    ),
-    Editor(
+    _editor("h-Edit-D", inversion="ddim", about="follows the source, then moves towards the target"),
+    _editor(
         "h-Edit-R",
-        _edit,
         inversion="edit-friendly DDPM",
         solvers=("ddpm",),
-        uncond=True,
         about="follows the source along noise maps, then moves towards the target; freer than h-Edit-D",
-        settings=_SETTINGS,
     ),
 )

@@ -56,11 +56,7 @@ def ledits(concepts: Sequence[Concept]) -> Callable[[EditableDenoiser], Editable
     """
     if not concepts:
         raise ValueError("LEDITS++ needs at least one concept to add or remove.")
-
-    def wrap(denoiser: EditableDenoiser) -> EditableDenoiser:
-        return _Ledits(denoiser, denoiser, tuple(concepts))
-
-    return wrap
+    return lambda denoiser: _Ledits(denoiser, denoiser, tuple(concepts))
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,6 @@ def optimize_null_text(
     *,
     inner_steps: int = INNER_STEPS,
     early_stop: float = EARLY_STOP,
-    learning_rate: float = LEARNING_RATE,
     provenance: Provenance | None = None,
     on_step: OnStep | None = None,
 ) -> NullText:
@@ -121,7 +120,7 @@ def optimize_null_text(
                 conditional = network(x, sigma, cond.alone())
             step = _GuidedStep(network, cond, x, sigma, sigma_next, goal, conditional)
             level = index * PUBLISHED_STEPS / max(PUBLISHED_STEPS, trajectory.steps)
-            rate, stop = learning_rate * (1 - level / 100), early_stop * (1 + 2 * level)
+            rate, stop = LEARNING_RATE * (1 - level / 100), early_stop * (1 + 2 * level)
             on_try = partial(_report, on_step, trajectory, index, inner_steps + 1)
             descents.append(_descend(step, embedding, inner_steps, rate, stop, on_try))
             x, embedding = descents[-1].x, descents[-1].embedding

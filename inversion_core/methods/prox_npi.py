@@ -40,14 +40,13 @@ def prox_npi(
     quantile: float = QUANTILE,
     proximal: Proximal = soft_threshold,
     rate: float = RATE,
-    pull_below: float = PULL_BELOW,
     widened: int = WIDENED,
 ) -> Callable[[EditableDenoiser], EditableDenoiser]:
     """A `Target.wrap` for a cond whose unconditional prompt is the source's (`negative_prompt`; arXiv:2306.05414, its code).
 
     `D = D_source + guidance * prox(D_target - D_source)`. The threshold is the `quantile` of the absolute difference over
     source and target together, the source's being nothing: 0.7 zeroes 0.4 of the target's; at quantile 0 there is none.
-    While sigma / alpha is below `pull_below`, each DDIM step along the trajectory's grid ends with the clean latent moved
+    While sigma / alpha is below `PULL_BELOW`, each DDIM step along the trajectory's grid ends with the clean latent moved
     by `rate` of the way to the picture and the noise as it was, where prox left no more than the threshold, `widened`
     cells away from where it left more. Attention edits act on D_target alone. Raises ValueError unless quantile and rate
     lie in 0..1, and at the first step if the cond has no unconditional prompt.
@@ -55,10 +54,7 @@ def prox_npi(
     if not (0 <= quantile <= 1 and 0 <= rate <= 1):
         raise ValueError(f"ProxNPI's quantile and rate lie between 0 and 1; got {quantile} and {rate}.")
 
-    def wrap(denoiser: EditableDenoiser) -> EditableDenoiser:
-        return _ProxNpi(denoiser, denoiser, trajectory, quantile, proximal, rate, pull_below, widened)
-
-    return wrap
+    return lambda denoiser: _ProxNpi(denoiser, denoiser, trajectory, quantile, proximal, rate, widened)
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,6 @@ class _ProxNpi(Wrapper):
     quantile: float
     proximal: Proximal
     rate: float
-    pull_below: float
     widened: int
 
     def __call__(self, x: Latent, sigma: Sigma, cond: Cond) -> Latent:
@@ -81,12 +76,9 @@ class _ProxNpi(Wrapper):
         threshold = self.threshold(difference)
         kept = self.proximal(difference, threshold)
         clean = source + cond.guidance * kept
-        if sigma < self.pull_below * self.path.alpha(sigma):
-            clean = clean + self.reach(sigma) * self.untouched(kept, threshold) * (self.picture(x) - clean)
+        if sigma < PULL_BELOW * self.path.alpha(sigma):
+            clean = clean + self.reach(sigma) * self.untouched(kept, threshold) * (self.trajectory.xs[-1].to(x) - clean)
         return clean
-
-    def picture(self, x: Latent) -> Latent:
-        return self.trajectory.xs[-1].to(x)
 
     def threshold(self, difference: Latent) -> Tensor:
         size = difference.abs().flatten(1)

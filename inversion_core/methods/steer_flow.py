@@ -20,19 +20,11 @@ CLOSED = 2  # places to each side over which the mask's gaps are closed
 EPSILON = 1e-8  # keeps the mask finite where the velocities differ equally everywhere
 
 
-def steer_flow(
-    trajectory: Trajectory,
-    denoiser: EditableDenoiser,
-    *,
-    decay: float = DECAY,
-    sharpness: float = SHARPNESS,
-    quantile: float = QUANTILE,
-    closed: int = CLOSED,
-) -> Step:
+def steer_flow(trajectory: Trajectory, denoiser: EditableDenoiser) -> Step:
     """A step for the target (arXiv:2604.01715, published code for SD3); it calls `denoiser`, without attention edits, unguided.
 
     `x' = x + h (v_s + m k (v_t - v_s))` with v_s the trajectory's velocity, `(x_s' - x_s) / h`, so the source is not asked,
-    `k = (1 - t'^decay) cos(v_t, v_s)` over the whole picture, t' the share of the noise at the next level, and m
+    `k = (1 - t'^DECAY) cos(v_t, v_s)` over the whole picture, t' the share of the noise at the next level, and m
     `difference_mask` of the target's conditional velocity and v_s. Published on rectified flow. Where m or k is 0 it
     follows the trajectory exactly.
     """
@@ -48,30 +40,26 @@ def steer_flow(
             unguided = denoiser(x, sigma, Cond(cond.uncond))
             clean = unguided + cond.guidance * (conditional - unguided)
         target = velocity(x, clean, sigma)
-        mask = difference_mask(
-            velocity(x, conditional, sigma) - source, sharpness=sharpness, quantile=quantile, closed=closed
-        )
+        mask = difference_mask(velocity(x, conditional, sigma) - source)
         noise_next = sigma_next / (sigma_next + denoise.path.alpha(sigma_next))
         agreement = cosine_similarity(target.flatten(1), source.flatten(1)).view(-1, *[1] * (x.ndim - 1))
-        return x + length * (source + mask * (1 - noise_next**decay) * agreement * (target - source)), state
+        return x + length * (source + mask * (1 - noise_next**DECAY) * agreement * (target - source)), state
 
     return step
 
 
-def difference_mask(
-    difference: Latent, *, sharpness: float = SHARPNESS, quantile: float = QUANTILE, closed: int = CLOSED
-) -> Float[Tensor, "batch 1 *space"]:
-    """`sigmoid(sharpness (n - 1/2))`, n the norm of the channels brought to 0..1 between its `1 - quantile` and `quantile`.
+def difference_mask(difference: Latent) -> Float[Tensor, "batch 1 *space"]:
+    """`sigmoid(SHARPNESS (n - 1/2))`, n the norm of the channels brought to 0..1 between its `1 - QUANTILE` and `QUANTILE`.
 
-    Of each picture by itself, and closed: the largest value within `closed` places, then the least of those.
+    Of each picture by itself, and closed: the largest value within `CLOSED` places, then the least of those.
     """
     norm = difference.norm(dim=1, keepdim=True)
     low, high = (
-        norm.flatten(1).quantile(share, 1).view(-1, *[1] * (norm.ndim - 1)) for share in (1 - quantile, quantile)
+        norm.flatten(1).quantile(share, 1).view(-1, *[1] * (norm.ndim - 1)) for share in (1 - QUANTILE, QUANTILE)
     )
-    mask = torch.sigmoid(sharpness * ((norm - low) / (high - low + EPSILON) - 0.5)).flatten(0, -3)
+    mask = torch.sigmoid(SHARPNESS * ((norm - low) / (high - low + EPSILON) - 0.5)).flatten(0, -3)
     for sign in (1, -1):
-        mask = sign * max_pool2d(sign * mask, 2 * closed + 1, 1, closed)
+        mask = sign * max_pool2d(sign * mask, 2 * CLOSED + 1, 1, CLOSED)
     return mask.view_as(norm)
 
 

@@ -22,10 +22,10 @@ from ..attention.reference import (
     name_for,
     on_latent,
     recall_image,
-    reference_of,
+    record_image,
 )
 from ..attention.site import Attend, Site
-from ..attention.technique import Pass, Technique
+from ..attention.technique import Pass, Reference, Technique
 from ..attention.weighted import weighted
 from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
@@ -85,8 +85,6 @@ def garment_attention(
     name = name_for("garment", worn.trajectory)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma not in active:
-            return attend(q, k, v)
         masks = [share_inside(m, site, len(q)) >= 0.5 for m in (worn.mask, worn.region)]
         if not bool(masks[0].any()):
             return attend(q, k, v)
@@ -100,8 +98,8 @@ def garment_attention(
         ]
         return image_rows(attend, q, k, v, site, torch.cat(shared))
 
-    reference = reference_of(name, worn.trajectory, worn.cond, where)
-    return Technique(inject=Pass("garment", where, inject), reference=reference)
+    reference = Reference(worn.trajectory, worn.cond, record_image(name, where))
+    return Technique(inject=Pass("garment", where, inject, active=active), reference=reference)
 
 
 def _shared(

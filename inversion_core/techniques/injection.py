@@ -23,7 +23,7 @@ def inject_keys_values(
     branches take what the source has on theirs, or on its conditional one. Put it outside of edits that split the
     values (Prompt-to-Prompt, word maps). Applying it raises UnmatchedEdit if no site matches.
     """
-    return _Injection("keys and values of the source", slice(0, 2), active, mask).at(where)
+    return _Injection("keys and values of the source", slice(0, 2), mask).technique(where, active)
 
 
 def inject_values(
@@ -34,7 +34,7 @@ def inject_values(
     With `text` the text tokens take the source's values too where they are as many, as in the published code; that takes
     all from the way up, a level cleaner.
     """
-    return _Injection("values of the source", slice(1, 2), active, mask, text).at(where)
+    return _Injection("values of the source", slice(1, 2), mask, text).technique(where, active)
 
 
 @dataclass(frozen=True)
@@ -43,26 +43,23 @@ class _Injection:
 
     name: str
     taken: slice
-    active: SigmaRange
     mask: LatentMask | None
     text: bool = False
 
-    def at(self, where: Callable[[Site], bool]) -> Technique:
+    def technique(self, where: Callable[[Site], bool], active: SigmaRange) -> Technique:
         there = shares(where)
         return Technique(
-            Pass(f"{self.name}, recorded", there, self.record), Pass(f"{self.name}, injected", there, self.inject)
+            Pass(f"{self.name}, recorded", there, self.record, active=active),
+            Pass(f"{self.name}, injected", there, self.inject, active=active),
         )
 
     def record(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma in self.active:
-            bank.record(self.name, site, *(t[:, :, site.image] for t in (k, v)[self.taken]))
-            if self.text:
-                bank.record(f"{self.name}, text", site, v[:, :, site.text.start : site.text.stop])
+        bank.record(self.name, site, *(t[:, :, site.image] for t in (k, v)[self.taken]))
+        if self.text:
+            bank.record(f"{self.name}, text", site, v[:, :, site.text.start : site.text.stop])
         return attend(q, k, v)
 
     def inject(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma not in self.active:
-            return attend(q, k, v)
         source, spared = recall_source(bank, self.name, site), self.spared(q, site)
         mixed = [with_source(t, s, site, spared) for t, s in zip((k, v)[self.taken], source, strict=True)]
         if self.text:

@@ -1,7 +1,6 @@
 """KV-Edit (arXiv:2502.17363): only the tokens of a mask are made anew, the background is the source's own, bit for bit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 
@@ -26,32 +25,25 @@ def kv_edit(mask: LatentMask, *, active: SigmaRange, where: Callable[[Site], boo
     mask of 1 injects nothing. Both guidance branches take what the source has on theirs, or on its conditional one.
     Put it outside of all other edits. Raises ValueError if the mask leaves 0..1; applying it UnmatchedEdit if no site matches.
     """
-    edit, there = _KVEdit(mask, active), shares(where)
-    return Technique(
-        Pass(f"{NAME}, source", there, edit.record), Pass(f"{NAME}, target", there, edit.inject), mask_blend(mask).blend
-    )
 
-
-@dataclass(frozen=True)
-class _KVEdit:
-    mask: LatentMask
-    active: SigmaRange
-
-    def record(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+    def record(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
         out = attend(q, k, v)
-        if site.sigma in self.active:
-            bank.record(NAME, site, *(t[:, :, site.image] for t in (k, v, out)))
+        bank.record(NAME, site, *(t[:, :, site.image] for t in (k, v, out)))
         return out
 
-    def inject(self, bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        inside = share_inside(self.mask, site, len(q)) > 0
-        if site.sigma not in self.active or bool(inside.all()):
+    def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
+        inside = share_inside(mask, site, len(q)) > 0
+        if bool(inside.all()):
             return attend(q, k, v)
         k_source, v_source, out_source = recall_source(bank, NAME, site)
         k, v = with_source(k, k_source, site, inside), with_source(v, v_source, site, inside)
         if not bare(attend):
             return with_source(attend(q, k, v), out_source, site, inside)
         return attend_inside(attend, q, k, v, site, inside, out_source)
+
+    there, (source, target) = shares(where), (f"{NAME}, {role}" for role in ("source", "target"))
+    passes = Pass(source, there, record, active=active), Pass(target, there, inject, active=active)
+    return Technique(*passes, mask_blend(mask).blend)
 
 
 def attend_inside(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, inside: Inside, out_source: Heads) -> Heads:

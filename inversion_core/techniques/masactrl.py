@@ -94,13 +94,10 @@ def _level(maps: Tensor) -> Tensor:
 
 def _mutual(where: Callable[[Site], bool], active: SigmaRange, regions: Regions | None) -> Technique:
     def record(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma in active:
-            bank.record(NAME, site, k[:, :, site.image], v[:, :, site.image])
+        bank.record(NAME, site, k[:, :, site.image], v[:, :, site.image])
         return attend(q, k, v)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma not in active:
-            return attend(q, k, v)
         k, v = (with_image(t, site, source) for t, source in zip((k, v), recall_source(bank, NAME, site), strict=True))
         if regions is None:
             return attend(q, k, v)
@@ -109,7 +106,8 @@ def _mutual(where: Callable[[Site], bool], active: SigmaRange, regions: Regions 
         return (attend_regions if alike else attend_weighted_regions)(attend, q, k, v, site, *masks)
 
     there = shares(where)
-    return Technique(Pass(f"{NAME}, source", there, record), Pass(f"{NAME}, target", there, inject))
+    source, target = (f"{NAME}, {role}" for role in ("source", "target"))
+    return Technique(Pass(source, there, record, active=active), Pass(target, there, inject, active=active))
 
 
 def attend_regions(attend: Attend, q: Heads, k: Heads, v: Heads, site: Site, source: Inside, target: Inside) -> Heads:

@@ -31,41 +31,31 @@ def plug_and_play(*, features: SigmaRange, attention: SigmaRange, layer: int = L
     def self_attention(site: Site) -> bool:
         return site.kind == "self" and site.layer is not None and site.layer >= layer
 
-    return [_features(features, feature), _maps(attention, self_attention)]
+    return [
+        _from_source("features", slice(2, 3), "features", feature, features, is_feature=True),
+        _from_source("self-attention", slice(0, 2), "decoder maps", self_attention, attention),
+    ]
 
 
-def _features(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
+def _from_source(
+    name: str, taken: slice, key: str, where: Callable[[Site], bool], active: SigmaRange, is_feature: bool = False
+) -> Technique:
+    """The source's `taken` of queries, keys and values, recorded as `key`; its unconditional branch is not recorded."""
+
     def record(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma in active:
-            bank.record("features", site, v)
+        bank.record(key, site, *(q, k, v)[taken])
         return attend(q, k, v)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        return attend(q, k, recall_source(bank, "features", site)[0] if site.sigma in active else v)
+        qkv = [q, k, v]
+        qkv[taken] = recall_source(bank, key, site)
+        return attend(*qkv)
 
+    def of_prompt(site: Site) -> bool:
+        return site.branch == "cond" and where(site)
+
+    source, target = f"plug-and-play, {name}, source", f"plug-and-play, {name}, target"
     return Technique(
-        Pass("plug-and-play, features, source", _of_prompt(where), record, features=True),
-        Pass("plug-and-play, features, target", where, inject, features=True),
+        Pass(source, of_prompt, record, is_feature, active=active),
+        Pass(target, where, inject, is_feature, active=active),
     )
-
-
-def _maps(active: SigmaRange, where: Callable[[Site], bool]) -> Technique:
-    def record(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma in active:
-            bank.record("decoder maps", site, q, k)
-        return attend(q, k, v)
-
-    def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma in active:
-            q, k = recall_source(bank, "decoder maps", site)
-        return attend(q, k, v)
-
-    return Technique(
-        Pass("plug-and-play, self-attention, source", _of_prompt(where), record),
-        Pass("plug-and-play, self-attention, target", where, inject),
-    )
-
-
-def _of_prompt(where: Callable[[Site], bool]) -> Callable[[Site], bool]:
-    """Those of the sites that the source's own prompt has: its unconditional branch is not recorded."""
-    return lambda site: site.branch == "cond" and where(site)

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..attention.bank import Bank
-from ..attention.reference import adain, image_rows, image_tokens, name_for, recall_image, reference_of, with_image
+from ..attention.reference import adain, image_rows, image_tokens, name_for, recall_image, record_image, with_image
 from ..attention.site import Attend, Site
-from ..attention.technique import Pass, Technique
+from ..attention.technique import Pass, Reference, Technique
 from ..attention.weighted import weighted
 from ..shapes import Heads
 from ..trajectory import Trajectory
@@ -59,7 +59,7 @@ def style_aligned(
         return site.kind == "norm" or where(site)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma not in active or math.isinf(sharing.shift):
+        if math.isinf(sharing.shift):
             return attend(q, k, v)
         if site.kind == "norm":
             shared = torch.cat([v, stand_in(v, *bank.recall(name, site.on("cond")))], 2)
@@ -75,8 +75,9 @@ def style_aligned(
         image = attend(q_image, keys, values) if sharing.shift == 0 else weighted(attend, q_image, keys, values, counts)
         return image_rows(attend, q, k, v, site, image)
 
-    reference = reference_of(name, trajectory, cond, chosen, norms=sharing.norms)
-    return Technique(inject=Pass("StyleAligned", chosen, inject, norms=sharing.norms), reference=reference)
+    reference = Reference(trajectory, cond, record_image(name, chosen, norms=sharing.norms))
+    attending = Pass("StyleAligned", chosen, inject, norms=sharing.norms, active=active)
+    return Technique(inject=attending, reference=reference)
 
 
 def stand_in(values: Heads, mean: Moments, spread: Moments) -> Heads:

@@ -3,21 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jaxtyping import Float
-from torch import Tensor
-
 from ..attention.bank import Bank
-from ..attention.reference import (
-    image_rows,
-    latent_adain,
-    name_for,
-    recall_image,
-    record_image,
-    reference_of,
-    with_image,
-)
+from ..attention.reference import image_rows, latent_adain, name_for, recall_image, record_image, with_image
 from ..attention.site import Attend, Site
-from ..attention.technique import Pass, Technique
+from ..attention.technique import Pass, Reference, Technique
 from ..shapes import Heads, Latent
 from ..trajectory import Trajectory
 from ..types import Cond, SigmaRange
@@ -54,18 +43,13 @@ def check_layer(layer: int, layers: Sequence[int]) -> None:
 
 
 def style_id(
-    trajectory: Trajectory,
-    cond: Cond,
-    *,
-    active: SigmaRange,
-    injection: Injection = PUBLISHED,
-    layer: int = LAYER,
+    trajectory: Trajectory, cond: Cond, *, active: SigmaRange, injection: Injection = PUBLISHED, layer: int = LAYER
 ) -> Technique:
     """The style's keys and values in the place of the image's own, in the steps of `active` (arXiv:2312.09008, eq. 4-6).
 
-    `softmax(T (g Q_content + (1 - g) Q) K_style^T) V_style`, and the target starts at `match_style(x, x_style)`. The content
-    is what the source pass records; both branches of guidance see the conditional ones. Published without any prompts. In UNets it acts from the decoder's
-    `layer` on, in transformers on all joint attention.
+    `softmax(T (g Q_content + (1 - g) Q) K_style^T) V_style`, and the target starts at `latent_adain(x, x_style)`
+    (eq. 8). The content is what the source pass records; both branches of guidance see the conditional ones. Published
+    without any prompts. In UNets it acts from the decoder's `layer` on, in transformers on all joint attention.
     """
     style, content = name_for("StyleID", trajectory), "StyleID, content"
 
@@ -73,8 +57,6 @@ def style_id(
         return site.kind == "joint" or (site.kind == "self" and site.layer is not None and site.layer >= layer)
 
     def inject(bank: Bank, attend: Attend, q: Heads, k: Heads, v: Heads, site: Site) -> Heads:
-        if site.sigma not in active:
-            return attend(q, k, v)
         q_image = q[:, :, site.image]
         q_content = q_image if injection.query == 0 else recall_image(bank, content, site, len(q))[0]
         _, k_style, v_style = recall_image(bank, style, site, len(q))
@@ -84,16 +66,11 @@ def style_id(
         return image_rows(attend, q, k, v, site, image)
 
     def begin(x: Latent, sigma: float) -> Latent:
-        return match_style(x, trajectory.xs[trajectory.sigmas.tolist().index(sigma)])
+        return latent_adain(x, trajectory.xs[trajectory.sigmas.tolist().index(sigma)])
 
     return Technique(
         record=record_image(content, where),
-        inject=Pass("StyleID", where, inject),
-        reference=reference_of(style, trajectory, cond, where),
+        inject=Pass("StyleID", where, inject, active=active),
+        reference=Reference(trajectory, cond, record_image(style, where)),
         begin=begin if injection.start else None,
     )
-
-
-def match_style(content: Latent, style: Float[Tensor, "pictures channels *other"]) -> Latent:
-    """The noisy latent of the content with the style's mean and spread in every channel: AdaIN (arXiv:2312.09008, eq. 8)."""
-    return latent_adain(content, style)

@@ -47,22 +47,18 @@ def as_changed(edited: Keys, source: Keys, own: One) -> Keys:
     return own + (edited - source)
 
 
-def two_nearest(frame: int, keys: Sequence[int]) -> list[float]:
-    """The key frames before and after, by nearness in time."""
-    return _between(frame, keys, lambda share: share)
-
-
 def two_nearest_as_published(frame: int, keys: Sequence[int]) -> list[float]:
     """The key frames before and after, as published code weighs its two; a key frame itself.
 
-    The nearer has the sigmoid of the other's share of the distance, 0.62 to 0.73.
+    The nearer has the sigmoid of the other's share of the distance, 0.62 to 0.73. Before the first key frame and after
+    the last it is that one's.
     """
-
-    def published(share: float) -> float:
-        nearer = 1 / (1 + math.exp(-max(share, 1 - share)))
-        return nearer if share >= 0.5 else 1 - nearer
-
-    return _between(frame, keys, lambda share: published(share) if share else 0.0)
+    before = max((key for key in keys if key <= frame), default=min(keys))
+    after = min((key for key in keys if key >= frame), default=max(keys))
+    share = (frame - before) / (after - before) if after > before else 0.0
+    nearer = 1 / (1 + math.exp(-max(share, 1 - share)))
+    part = 0.0 if share == 0 else nearer if share >= 0.5 else 1 - nearer
+    return [(key == before) * (1 - part) + (key == after) * part for key in keys]
 
 
 def all_alike(frame: int, keys: Sequence[int]) -> list[float]:
@@ -139,11 +135,3 @@ def matches(q: Heads, keys: Keys, size: Sequence[int], nearness: float = NEARNES
         far = nearness * torch.cdist(grid[part], grid).square()
         nearest.append(torch.stack([(row[part] @ key_directions.mT - far).argmax(-1) for row in directions]))
     return torch.cat(nearest, -1)
-
-
-def _between(frame: int, keys: Sequence[int], share: Callable[[float], float]) -> list[float]:
-    """The weights of two neighbours in time; before the first key frame and after the last it is that one's."""
-    before = max((key for key in keys if key <= frame), default=min(keys))
-    after = min((key for key in keys if key >= frame), default=max(keys))
-    part = share((frame - before) / (after - before)) if after > before else 0.0
-    return [(key == before) * (1 - part) + (key == after) * part for key in keys]

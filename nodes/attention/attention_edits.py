@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ...inversion_core.attention.kept import Storage
 from ...inversion_core.attention.technique import Technique
-from ...inversion_core.backends.comfy.denoiser import blocks_of, check_alike, check_editable
+from ...inversion_core.backends.comfy.attention import blocks_of, check_editable
+from ...inversion_core.backends.comfy.entries import check_alike
 from ...inversion_core.dial import AS_SET, Turned
 from ...inversion_core.prompts.tokens import PromptTokens
 from ...inversion_core.techniques.local_blend import mask_blend

@@ -5,7 +5,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ...inversion_core.backends.comfy.denoiser import blocks_of
+from ...inversion_core.backends.comfy.attention import blocks_of
 from ...inversion_core.techniques.injection import inject_keys_values, inject_values
 from ...inversion_core.techniques.presets import LATE, PRESETS, by_depth, preset_for
 from ...inversion_core.techniques.settings import KVInjection

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...inversion_core.applications.style import STYLINGS, Style
 from ...inversion_core.attention.technique import Technique
-from ...inversion_core.backends.comfy.denoiser import blocks_of
+from ...inversion_core.backends.comfy.attention import blocks_of
 from ...inversion_core.techniques.style_aligned import PUBLISHED as SHARING
 from ...inversion_core.techniques.style_id import LAYER, Injection, check_layer
 from ...inversion_core.techniques.style_id import PUBLISHED as INJECTION

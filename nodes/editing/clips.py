@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from ...inversion_core.applications.video import WAYS
-from ...inversion_core.backends.comfy.denoiser import is_unet
+from ...inversion_core.backends.comfy.attention import is_unet
 from ...inversion_core.loops.clip import Window
 from ..sockets import LatentTrajectory
 

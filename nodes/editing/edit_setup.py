@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ...inversion_core.backends.comfy.denoiser import identity_of, is_guidance_distilled
+from ...inversion_core.backends.comfy.model import identity_of, is_guidance_distilled
 from ...inversion_core.dial import AS_SET, FEW_STEPS, Turned, turned
 from ...inversion_core.files.trajectory_file import require_same_model
 from ...inversion_core.loops.direct import ANCHORS

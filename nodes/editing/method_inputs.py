@@ -6,7 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ...inversion_core.backends.comfy.denoiser import is_guidance_distilled, path_of
+from ...inversion_core.backends.comfy.model import is_guidance_distilled, path_of
 from ...inversion_core.dial import FEW_STEPS
 from ...inversion_core.methods import EDITORS, GROUPS, Editor, Settings, kind_of
 from ...inversion_core.trajectory import Trajectory

@@ -9,7 +9,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...inversion_core.backends.comfy.denoiser import identity_of, is_guidance_distilled
+from ...inversion_core.backends.comfy.model import identity_of, is_guidance_distilled
 from ...inversion_core.files.trajectory_file import require_same_model
 from ...inversion_core.fingerprint import without_hooks
 from ..sockets import Frame, LatentTrajectory

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ...inversion_core.backends.comfy.denoiser import is_of_pictures, latent_of
+from ...inversion_core.backends.comfy.model import is_of_pictures, latent_of
 from ..sockets import Frame
 from .checks import check_finite
 from .common import padded

@@ -19,7 +19,7 @@ from ...inversion_core.attention.regions import (
     word_masks,
 )
 from ...inversion_core.attention.site import Site
-from ...inversion_core.backends.comfy.denoiser import blocks_of, check_editable
+from ...inversion_core.backends.comfy.attention import blocks_of, check_editable
 from ...inversion_core.prompts.reading import label
 from ...inversion_core.schedules import window
 from ..kit.checks import span

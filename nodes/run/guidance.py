@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...inversion_core.backends.comfy.denoiser import is_guidance_distilled, own_guidance, path_of
+from ...inversion_core.backends.comfy.guider import own_guidance
+from ...inversion_core.backends.comfy.model import is_guidance_distilled, path_of
 from ...inversion_core.methods import EDITORS, kind_of
 from ...inversion_core.trajectory import Trajectory
 from ..kit.remarks import of_prompts

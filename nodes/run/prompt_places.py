@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...inversion_core.backends.comfy.denoiser import embedding_of
+from ...inversion_core.backends.comfy.entries import embedding_of
 from ...inversion_core.prompts.tokens import PromptTokens, Word
 from .prompt_tokens import prompt_tokens
 

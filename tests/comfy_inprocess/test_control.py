@@ -21,7 +21,8 @@ from harness import conformance, control_reference, tiny_comfy
 from harness.control_reference import INDEX, STRENGTH, normal
 from harness.edits import edit
 from latent_inversion.inversion_core.attention.technique import Pass, Technique
-from latent_inversion.inversion_core.backends.comfy.denoiser import run, sigmas_of
+from latent_inversion.inversion_core.backends.comfy.denoiser import run
+from latent_inversion.inversion_core.backends.comfy.model import sigmas_of
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
 from latent_inversion.nodes.editing.edit_sampler import InversionEditSampler

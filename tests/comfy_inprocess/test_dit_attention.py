@@ -16,7 +16,8 @@ from harness.conformance import check_edited_leaves_model_untouched, doubled, pa
 from harness.tiny_comfy import FAMILIES, FLUX, SD3, WAN, Family, conditioning, model_of, tiny_sd15
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
-from latent_inversion.inversion_core.backends.comfy.denoiser import check_editable, run
+from latent_inversion.inversion_core.backends.comfy.attention import check_editable
+from latent_inversion.inversion_core.backends.comfy.denoiser import run
 from latent_inversion.inversion_core.backends.comfy.dit import _Call
 from latent_inversion.inversion_core.backends.comfy.patches import Memory
 from latent_inversion.inversion_core.backends.comfy.sites import Edits

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from harness import tiny_comfy
-from latent_inversion.inversion_core.backends.comfy.denoiser import run, sigmas_of
+from latent_inversion.inversion_core.backends.comfy.denoiser import run
+from latent_inversion.inversion_core.backends.comfy.model import sigmas_of
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.quality.metrics import drift

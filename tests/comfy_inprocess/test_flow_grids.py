@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from harness import tiny_comfy
-from latent_inversion.inversion_core.backends.comfy.denoiser import sigmas_of
+from latent_inversion.inversion_core.backends.comfy.model import sigmas_of
 from latent_inversion.inversion_core.schedules import flow_match_euler, flow_shift
 
 GRIDS = {"normal": flow_match_euler, "simple": flow_shift}

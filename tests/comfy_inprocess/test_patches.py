@@ -26,7 +26,8 @@ from harness.equal_prompts import (
 from harness.patches import ANY, COUPLE, DIT, REMEMBERING, TABLE, UNET, stock
 from harness.tiny_comfy import FAMILIES, conditioning, tiny_sd2, tiny_sd15
 from latent_inversion.inversion_core.attention.site import Site
-from latent_inversion.inversion_core.backends.comfy.denoiser import path_of, run
+from latent_inversion.inversion_core.backends.comfy.denoiser import run
+from latent_inversion.inversion_core.backends.comfy.model import path_of
 from latent_inversion.nodes.attention.attention_edits import Plans
 from latent_inversion.nodes.editing.edit_setup import NEGATIVE, Setup
 from latent_inversion.nodes.editing.run_edit import edit_along

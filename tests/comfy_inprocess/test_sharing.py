@@ -7,7 +7,9 @@ from harness.edits import edit
 from harness.tiny_comfy import FAMILIES, Family
 from latent_inversion.inversion_core.attention.image_tokens import shares
 from latent_inversion.inversion_core.attention.site import AttentionEdit
-from latent_inversion.inversion_core.backends.comfy.denoiser import blocks_of, run, sigmas_of
+from latent_inversion.inversion_core.backends.comfy.attention import blocks_of
+from latent_inversion.inversion_core.backends.comfy.denoiser import run
+from latent_inversion.inversion_core.backends.comfy.model import sigmas_of
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
 from latent_inversion.inversion_core.loops.edit import unanchored

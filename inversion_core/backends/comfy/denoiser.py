@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import comfy.model_management
@@ -13,43 +14,14 @@ from ...attention.site import AttentionEdit, EditedCall
 from ...paths import NoisePath
 from ...shapes import Embedding, Latent, Sigma, Sigmas
 from ...types import Cond, Prompt
-from .attention import blocks_of, check_editable, is_unet, with_edits
-from .entries import acts, check_alike, embedding_of, only
+from .attention import with_edits
+from .entries import acts, only
 from .features import features_reached
 from .gradients import gradients_through, plain
-from .guider import check_prompts, guider_of, naming_what_lacks, own_guidance, same_draws
-from .model import (
-    ModelPatcher,
-    fingerprint_of,
-    identity_of,
-    is_guidance_distilled,
-    is_of_pictures,
-    latent_of,
-    path_of,
-    resident,
-    sigmas_of,
-)
+from .guider import check_prompts, guider_of, naming_what_lacks, same_draws
+from .model import ModelPatcher, is_guidance_distilled, latent_of, path_of, resident
 from .patches import Around, Memory, check_negative, needs_negative, negative_among, without_caches
 from .sites import Edits
-
-__all__ = [
-    "ComfyDenoiser",
-    "Prompts",
-    "blocks_of",
-    "check_alike",
-    "check_editable",
-    "embedding_of",
-    "fingerprint_of",
-    "identity_of",
-    "is_guidance_distilled",
-    "is_of_pictures",
-    "is_unet",
-    "latent_of",
-    "own_guidance",
-    "path_of",
-    "run",
-    "sigmas_of",
-]
 
 T = TypeVar("T")
 
@@ -179,11 +151,7 @@ class _Walk(comfy.samplers.Sampler):
         x, seed = latent_image, extra_args.get("seed")
         if not x.any():  # ComfyUI leaves a latent of zeros as it is
             x = model_wrap.inner_model.process_latent_in(x)
-        path = path_of(model_wrap.model_patcher)
-
-        def prompts(name: str, uncond: str | None = None, guidance: float = 1.0, own: bool = True) -> Cond:
-            return model_wrap.processed(x, seed, name, uncond, guidance, own)
-
+        path, prompts = path_of(model_wrap.model_patcher), partial(model_wrap.processed, x, seed)
         away = negative_among(model_wrap.unprocessed) if needs_negative(model_wrap.model_patcher) else None
         around = self.around if away is None else replace(self.around, beside=prompts(away, away).uncond)
         denoiser = ComfyDenoiser(model_wrap, extra_args["model_options"], path, x.device, around, seed or 0)

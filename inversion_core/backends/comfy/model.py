@@ -142,15 +142,15 @@ def is_guidance_distilled(model: ModelPatcher) -> bool:
 
 
 def fingerprint_of(model: ModelPatcher) -> str:
-    """The fingerprint of the unpatched weights, and of what else changes predictions: LoRAs and other weight patches, and
-    a patched sampling of another kind or with other levels (v-prediction, zero terminal SNR)."""
+    """The fingerprint of the unpatched weights, and of what else changes predictions: LoRAs and other weight patches
+    `(strength, weights, strength of the model, ...)`, and a patched sampling of another kind or with other levels
+    (v-prediction, zero terminal SNR)."""
     base = fingerprint(_weights(model))
-    patches = sorted(
-        b for key, entries in model.patches.items() for entry in entries for b in _patch_sample(key, entry)
-    )
+    entries = ((key, entry) for key, patches in model.patches.items() for entry in patches)
+    samples = sorted(repr((key, float(one[0]), float(one[2]), _numbers(one[1]))).encode() for key, one in entries)
     own, used = (_sampling_sample(sampling) for sampling in _samplings(model))
-    patches += [] if used == own else [used]
-    return f"{base}+{digest(patches)[:8]}" if patches else base
+    samples += [] if used == own else [used]
+    return f"{base}+{digest(samples)[:8]}" if samples else base
 
 
 def identity_of(model: ModelPatcher, source: Any = None) -> str:
@@ -186,11 +186,6 @@ def _sampling_sample(sampling: Any) -> bytes:
     """How the network's input and output are scaled, and what it is told of some noise levels; a shift alone is no difference."""
     told = [float(sampling.timestep(torch.tensor([sigma]))) for sigma in (0.05, 0.3, 1.0, 3.0, 10.0)]
     return repr((sampling.calculate_input.__qualname__, sampling.calculate_denoised.__qualname__, told)).encode()
-
-
-def _patch_sample(key: Any, entry: Any) -> Iterator[bytes]:
-    """The facts of one weight patch `(strength, weights, strength of the model, ...)`."""
-    yield repr((key, float(entry[0]), float(entry[2]), _numbers(entry[1]))).encode()
 
 
 def _numbers(weights: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...attention.site import EditedCall
-from ...paths import VE, NoisePath
+from ...paths import VE
 from ...schedules import abar_to_sigmas
 from ...shapes import Latent, Sigma, Sigmas
 from .attention import reached, unet_attention, unet_blocks
@@ -35,6 +35,8 @@ class DiffusersDenoiser(NetworkDenoiser):
     `table` holds the levels that the network was trained on, increasing; `prediction` is a name of `PREDICTIONS`.
     """
 
+    path = VE
+    controllable = True
     table: Sigmas
     prediction: str
 
@@ -47,20 +49,12 @@ class DiffusersDenoiser(NetworkDenoiser):
             raise ValueError("The levels of a model must be finite and increase; take them from its scheduler.")
 
     @property
-    def path(self) -> NoisePath:
-        return VE
-
-    @property
     def features(self) -> int:
         return int(self.network.config.cross_attention_dim)
 
     @property
     def blocks(self) -> Sequence[str]:
         return unet_blocks(self.network)
-
-    @property
-    def controllable(self) -> bool:
-        return True
 
     def check_latent(self, x: Latent) -> None:
         channels = self.network.config.in_channels

@@ -28,15 +28,11 @@ def features_reached(unet: nn.Module, call: EditedCall, branches: Sequence[Branc
             site = Site(name, "feature", "cond", sigma, (1, 1, 1), range(0), layer=number)
             last = unet.get_submodule(f"{name}.conv2")
             stack.callback(last.register_forward_hook(partial(_edited, call, branches, site)).remove)
-        for name, norm in group_norms(unet) if call.wants_norms else ():
-            site = Site(name, "norm", "cond", sigma, (1, 1, 1), range(0))
-            stack.callback(norm.register_forward_hook(partial(_normed, call, branches, site)).remove)
+        for name, norm in unet.named_modules() if call.wants_norms else ():
+            if isinstance(norm, nn.GroupNorm):
+                site = Site(name, "norm", "cond", sigma, (1, 1, 1), range(0))
+                stack.callback(norm.register_forward_hook(partial(_normed, call, branches, site)).remove)
         yield
-
-
-def group_norms(network: nn.Module) -> list[tuple[str, nn.GroupNorm]]:
-    """The group normalisations of a UNet by their names; none in transformers."""
-    return [(name, module) for name, module in network.named_modules() if isinstance(module, nn.GroupNorm)]
 
 
 def decoder_layers(unet: nn.Module) -> dict[str, int]:

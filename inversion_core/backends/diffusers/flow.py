@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ...attention.site import EditedCall
-from ...paths import RF, NoisePath
+from ...paths import RF
 from ...shapes import Latent, Sigma
 from .attention import Describe, reached
 from .families import FAMILIES, Family
@@ -22,6 +22,8 @@ class FlowDenoiser(NetworkDenoiser):
     a guided `Cond` on top of that is a second guidance, of two evaluations.
     """
 
+    path = RF
+
     def __post_init__(self) -> None:
         if type(self.network).__name__ not in FAMILIES:
             raise ValueError(
@@ -31,10 +33,6 @@ class FlowDenoiser(NetworkDenoiser):
     @property
     def family(self) -> Family:
         return FAMILIES[type(self.network).__name__]
-
-    @property
-    def path(self) -> NoisePath:
-        return RF
 
     @property
     def features(self) -> int:

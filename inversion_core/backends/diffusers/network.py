@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -38,13 +38,13 @@ class Prompt:
 class NetworkDenoiser(ABC):
     """`D(x, sigma)` from a network of diffusers; a guided call is one batch, unconditional rows first, or two if the prompts' lengths differ."""
 
+    path: ClassVar[NoisePath]
+    controllable: ClassVar[bool] = False
+    """Whether a prompt may carry a control."""
+
     network: Any
     edits: tuple[AttentionEdit, ...] = field(default=(), kw_only=True)
     grad: bool = field(default=False, kw_only=True)
-
-    @property
-    @abstractmethod
-    def path(self) -> NoisePath: ...
 
     @property
     @abstractmethod
@@ -69,11 +69,6 @@ class NetworkDenoiser(ABC):
     def most(self) -> int | None:
         """How many tokens the network knows places for in height and in width; None if there is no such limit."""
         return None
-
-    @property
-    def controllable(self) -> bool:
-        """Whether a prompt may carry a control."""
-        return False
 
     @property
     def device(self) -> torch.device:
