@@ -12,8 +12,8 @@ from ...inversion_core.techniques.local_blend import START, THRESHOLD
 from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
 from ...inversion_core.techniques.settings import LocalBlend, PromptToPrompt, Setting, Steps
 from ..kit.checks import check_words, require_painted, span
-from ..kit.common import advanced, fraction, schema
 from ..kit.prompt_text import weights_of, word_list
+from ..kit.schema import advanced, choice, fraction, optional_input, output, schema, text_input
 from ..run.prompt_places import Text, text_of
 from ..run.prompt_tokens import look_up
 from ..sockets import LatentTrajectory, all_edits, another_edit
@@ -46,7 +46,7 @@ class InversionAttentionEdit(io.ComfyNode):
                     multiline=True,
                     tooltip="Prompt that describes the edited image. Change only a few words of the source prompt.",
                 ),
-                io.Combo.Input("mode", options=list(MODES), default="replace", tooltip=WHAT_MODES_DO),
+                choice("mode", MODES, WHAT_MODES_DO, default="replace"),
                 advanced(
                     fraction("cross_start", 0.0, "Start controlling cross-attention after this fraction of the steps.")
                 ),
@@ -69,22 +69,19 @@ class InversionAttentionEdit(io.ComfyNode):
                     "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the original shapes. "
                     "Use less with transformers (SD3, Flux, Qwen-Image, Wan): 0.4.",
                 ),
-                io.String.Input(
+                text_input(
                     "word_weights",
-                    default="",
-                    multiline=True,
-                    tooltip="Strengthens or weakens words of the target prompt, one per line: 'smiling: 2.5'. Weights act while "
+                    "Strengthens or weakens words of the target prompt, one per line: 'smiling: 2.5'. Weights act while "
                     "cross-attention is controlled.",
+                    multiline=True,
                 ),
-                io.String.Input(
+                text_input(
                     "blend_source_words",
-                    default="",
-                    tooltip="Local blend: comma-separated words of the source prompt whose region may change.",
+                    "Local blend: comma-separated words of the source prompt whose region may change.",
                 ),
-                io.String.Input(
+                text_input(
                     "blend_target_words",
-                    default="",
-                    tooltip="Local blend: comma-separated words of the target prompt whose region may change.",
+                    "Local blend: comma-separated words of the target prompt whose region may change.",
                 ),
                 advanced(
                     fraction(
@@ -100,17 +97,17 @@ class InversionAttentionEdit(io.ComfyNode):
                         "Local blend: threshold relative to a word's strongest attention. Lower gives a larger region.",
                     )
                 ),
-                io.Mask.Input(
+                optional_input(
+                    io.Mask,
                     "mask",
-                    optional=True,
-                    tooltip="Region that may change, at the size of the image, besides the words of local blend.",
+                    "Region that may change, at the size of the image, besides the words of local blend.",
                 ),
                 another_edit(),
             ],
             outputs=[
                 all_edits(),
-                io.Conditioning.Output("source", display_name="source", tooltip="The encoded source prompt."),
-                io.Conditioning.Output("target", display_name="target", tooltip="The encoded target prompt."),
+                output(io.Conditioning, "source", "The encoded source prompt."),
+                output(io.Conditioning, "target", "The encoded target prompt."),
             ],
         )
 

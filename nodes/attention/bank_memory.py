@@ -11,7 +11,7 @@ from comfy_api.latest import io
 
 from ...inversion_core.attention.budget import Memory
 from ...inversion_core.attention.kept import Storage
-from ..kit.common import schema
+from ..kit.schema import choice, number, schema
 from ..sockets import AttentionEditSocket, all_edits
 from .attention_edits import Plans
 
@@ -45,27 +45,26 @@ class InversionAttentionMemory(io.ComfyNode):
             search_aliases=["out of memory", "vram", "attention bank"],
             inputs=[
                 AttentionEditSocket.Input("attention_edit", tooltip="Attention edits to set the memory for."),
-                io.Float.Input(
+                number(
                     "budget_gb",
-                    default=0.0,
-                    min=0.0,
-                    max=1024.0,
-                    step=0.1,
-                    tooltip="Gigabytes of graphics card memory that recorded attention may use. 0 uses what is free.",
+                    0.0,
+                    (0.0, 1024.0),
+                    0.1,
+                    "Gigabytes of graphics card memory that recorded attention may use. 0 uses what is free.",
                 ),
-                io.Combo.Input(
+                choice(
                     "precision",
-                    options=list(PRECISIONS),
-                    default="as recorded",
-                    tooltip="Precision of recorded attention. 'as recorded' keeps every bit; the others need half or a quarter of "
+                    PRECISIONS,
+                    "Precision of recorded attention. 'as recorded' keeps every bit; the others need half or a quarter of "
                     "the memory and change the edit a little. 'half if it must be' lowers the precision only beyond the budget.",
+                    default="as recorded",
                 ),
-                io.Combo.Input(
+                choice(
                     "device",
-                    options=list(DEVICES),
-                    default=AUTOMATIC,
-                    tooltip="Where recorded attention is kept. 'automatic' moves to the CPU beyond the budget, which is slower and changes "
+                    DEVICES,
+                    "Where recorded attention is kept. 'automatic' moves to the CPU beyond the budget, which is slower and changes "
                     "nothing in the edit.",
+                    default=AUTOMATIC,
                 ),
             ],
             outputs=[all_edits()],

@@ -13,7 +13,8 @@ from ...inversion_core.applications.try_on import DEFAULT, Fit, dressed
 from ...inversion_core.attention.technique import Technique
 from ...inversion_core.techniques.garment import Worn
 from ..kit.checks import require_painted, rgb
-from ..kit.common import blend_mask, check_model, fraction, latent_mask_for, schema
+from ..kit.common import blend_mask, check_model, latent_mask_for
+from ..kit.schema import fraction, number, output, schema
 from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
 from .attention_edits import Plan, Ready, add_edit
 
@@ -34,10 +35,8 @@ class InversionGarmentPlace(io.ComfyNode):
                 io.Mask.Input("region", tooltip="Region of the clothing, at the size of the person's image."),
             ],
             outputs=[
-                io.Image.Output(
-                    "image", display_name="image", tooltip="The garment in place, at the size of the person's image."
-                ),
-                io.Mask.Output("mask", display_name="mask", tooltip="Region of the garment in the placed image."),
+                output(io.Image, "image", "The garment in place, at the size of the person's image."),
+                output(io.Mask, "mask", "Region of the garment in the placed image."),
             ],
         )
 
@@ -90,13 +89,12 @@ class InversionGarmentReference(io.ComfyNode):
                     tooltip="Starts the region from the garment's noise, which keeps pattern and tint. Needs a garment that Garment "
                     "Place has put in place.",
                 ),
-                io.Float.Input(
+                number(
                     "beta",
-                    default=round(DEFAULT.beta, 6),
-                    min=-10.0,
-                    max=10.0,
-                    step=0.05,
-                    tooltip="How much more the region attends to the garment: added to the attention logits of the garment. Higher takes "
+                    round(DEFAULT.beta, 6),
+                    (-10.0, 10.0),
+                    0.05,
+                    "How much more the region attends to the garment: added to the attention logits of the garment. Higher takes "
                     "more of the garment.",
                 ),
                 fraction(

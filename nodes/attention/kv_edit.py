@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ...inversion_core.techniques.settings import KVEdit
 from ..kit.checks import require_painted, span
-from ..kit.common import fraction, schema
+from ..kit.schema import fraction, schema
 from ..sockets import all_edits, another_edit
 from .attention_edits import SettingPlan, add_edit
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from ...inversion_core.techniques import masactrl
 from ...inversion_core.techniques.settings import MutualAttention
 from ..kit.checks import NOT_CONNECTED, check_foreground, check_words, require_painted, span
-from ..kit.common import fraction, schema
 from ..kit.prompt_text import word_list
+from ..kit.schema import fraction, optional_input, schema, text_input
 from ..run.prompt_places import Text, text_of
 from ..run.prompt_tokens import look_up
 from ..sockets import all_edits, another_edit
@@ -40,35 +40,27 @@ class InversionMutualAttention(io.ComfyNode):
                     "Start attending to the original after this fraction of the self-attention layers. The published value is 0.63 "
                     "for SD 1 and SDXL. Lower keeps more of the image.",
                 ),
-                io.Mask.Input(
+                optional_input(
+                    io.Mask,
                     "source_mask",
-                    optional=True,
-                    tooltip="Foreground of the original image, at the size of the image. Foreground attends only to foreground, "
+                    "Foreground of the original image, at the size of the image. Foreground attends only to foreground, "
                     "background only to background.",
                 ),
-                io.Mask.Input(
-                    "target_mask",
-                    optional=True,
-                    tooltip="Foreground of the edited image, if elsewhere than in the source mask.",
+                optional_input(
+                    io.Mask, "target_mask", "Foreground of the edited image, if elsewhere than in the source mask."
                 ),
-                io.Clip.Input("clip", optional=True, tooltip="Text encoder, for foregrounds given by words."),
-                io.String.Input(
-                    "source_prompt", default="", optional=True, tooltip="Source prompt, for foregrounds given by words."
-                ),
-                io.String.Input(
-                    "target_prompt", default="", optional=True, tooltip="Target prompt, for foregrounds given by words."
-                ),
-                io.String.Input(
+                optional_input(io.Clip, "clip", "Text encoder, for foregrounds given by words."),
+                text_input("source_prompt", "Source prompt, for foregrounds given by words.", optional=True),
+                text_input("target_prompt", "Target prompt, for foregrounds given by words.", optional=True),
+                text_input(
                     "source_words",
-                    default="",
+                    "Comma-separated words of the source prompt that name the foreground, instead of masks.",
                     optional=True,
-                    tooltip="Comma-separated words of the source prompt that name the foreground, instead of masks.",
                 ),
-                io.String.Input(
+                text_input(
                     "target_words",
-                    default="",
+                    "Comma-separated words of the target prompt that name the foreground, instead of masks.",
                     optional=True,
-                    tooltip="Comma-separated words of the target prompt that name the foreground, instead of masks.",
                 ),
                 another_edit(),
             ],

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ...inversion_core.backends.comfy.features import check_layer
 from ...inversion_core.techniques.plug_and_play import ATTENTION_END, FEATURE_END, LAYER
 from ...inversion_core.techniques.settings import PlugAndPlay
-from ..kit.common import fraction, schema
+from ..kit.schema import fraction, integer, schema
 from ..sockets import LatentTrajectory, all_edits, another_edit
 from .attention_edits import SettingPlan, add_edit
 
@@ -33,12 +33,11 @@ class InversionPlugAndPlay(io.ComfyNode):
                     ATTENTION_END,
                     "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the layout.",
                 ),
-                io.Int.Input(
+                integer(
                     "layer",
-                    default=LAYER,
-                    min=0,
-                    max=32,
-                    tooltip="Decoder layer whose features are taken, counted from the coarsest; self-attention is taken from this "
+                    LAYER,
+                    (0, 32),
+                    "Decoder layer whose features are taken, counted from the coarsest; self-attention is taken from this "
                     "layer on. The published layer is 4 of the 12 of SD 1. Higher keeps more of the image.",
                 ),
                 another_edit(),

@@ -14,7 +14,8 @@ from ...inversion_core.backends.comfy.denoiser import blocks_of
 from ...inversion_core.techniques.style_aligned import PUBLISHED as SHARING
 from ...inversion_core.techniques.style_id import LAYER, Injection, check_layer
 from ...inversion_core.techniques.style_id import PUBLISHED as INJECTION
-from ..kit.common import check_model, fraction, schema
+from ..kit.common import check_model
+from ..kit.schema import choice, fraction, integer, number, schema
 from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
 from .attention_edits import Plan, Ready, add_edit
 
@@ -32,46 +33,43 @@ class InversionStyleReference(io.ComfyNode):
             inputs=[
                 TrajectorySocket.Input("style", tooltip="Trajectory of the style image."),
                 io.Conditioning.Input("style_prompt", tooltip="Prompt that the style image was inverted with."),
-                io.Combo.Input(
+                choice(
                     "method",
-                    options=list(STYLINGS),
-                    default="StyleAligned",
-                    tooltip="StyleAligned: the edit attends to both images. StyleID: the edit attends to the keys and values of the "
+                    STYLINGS,
+                    "StyleAligned: the edit attends to both images. StyleID: the edit attends to the keys and values of the "
                     "style image instead of its own, with the queries of the content.",
+                    default="StyleAligned",
                 ),
                 fraction("end", 1.0, "Stop applying the style after this fraction of the steps. Higher: more style."),
-                io.Float.Input(
+                number(
                     "weight",
-                    default=round(math.exp(SHARING.shift), 6),
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="StyleAligned: weight of the style keys. Higher takes more of the style; 0 changes nothing.",
+                    round(math.exp(SHARING.shift), 6),
+                    (0.0, 100.0),
+                    0.1,
+                    "StyleAligned: weight of the style keys. Higher takes more of the style; 0 changes nothing.",
                 ),
                 fraction(
                     "content_queries",
                     INJECTION.query,
                     "StyleID: fraction of the content's own queries. Lower takes more of the style.",
                 ),
-                io.Float.Input(
+                number(
                     "temperature",
-                    default=INJECTION.temperature,
-                    min=0.1,
-                    max=10.0,
-                    step=0.05,
-                    tooltip="StyleID: factor for the attention logits. Higher makes attention sharper.",
+                    INJECTION.temperature,
+                    (0.1, 10.0),
+                    0.05,
+                    "StyleID: factor for the attention logits. Higher makes attention sharper.",
                 ),
                 io.Boolean.Input(
                     "start_statistics",
                     default=INJECTION.start,
                     tooltip="StyleID: start from noise with the mean and spread of the style image in every channel.",
                 ),
-                io.Int.Input(
+                integer(
                     "layer",
-                    default=LAYER,
-                    min=0,
-                    max=32,
-                    tooltip="StyleID: first decoder layer that is changed, counted from the coarsest. The published layer is 6 of "
+                    LAYER,
+                    (0, 32),
+                    "StyleID: first decoder layer that is changed, counted from the coarsest. The published layer is 6 of "
                     "the 12 of SD 1; the toybox has 6 layers. Transformers are changed in all blocks.",
                 ),
                 io.Boolean.Input(

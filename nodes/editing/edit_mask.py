@@ -12,8 +12,9 @@ from ...inversion_core.applications.diff_edit import GROWN, LEVEL, NOISINGS, THR
 from ...inversion_core.methods.uni_edit import uni_edit_mask
 from ...inversion_core.progress import OnStep
 from ...inversion_core.trajectory import Trajectory
-from ..kit.common import check_model, fraction, schema
+from ..kit.common import check_model
 from ..kit.noise import seeded
+from ..kit.schema import choice, fraction, integer, output, schema, seed_input
 from ..run.along import along
 from ..run.progress import reporter
 from ..sockets import Frame, LatentTrajectory, TrajectorySocket
@@ -37,12 +38,12 @@ class InversionEditMask(io.ComfyNode):
                 TrajectorySocket.Input("trajectory", tooltip="Trajectory of the image, from DDIM Invert."),
                 io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
                 io.Conditioning.Input("target", tooltip="Prompt that describes the edited image."),
-                io.Combo.Input(
+                choice(
                     "method",
-                    options=list(MAKERS),
-                    default="DiffEdit",
-                    tooltip="DiffEdit: adds fresh noise to the image several times and compares the predictions of both prompts. "
+                    MAKERS,
+                    "DiffEdit: adds fresh noise to the image several times and compares the predictions of both prompts. "
                     "Uni-Edit: compares the predictions along the trajectory, without added noise.",
+                    default="DiffEdit",
                 ),
                 fraction(
                     "level",
@@ -55,27 +56,19 @@ class InversionEditMask(io.ComfyNode):
                     THRESHOLD,
                     "Difference that counts as changed. Lower gives a larger region. At 0, Uni-Edit's mask stays soft.",
                 ),
-                io.Int.Input(
+                integer(
                     "grow",
-                    default=GROWN,
-                    min=0,
-                    max=64,
-                    tooltip="Widens the region by this many latent pixels (8 image pixels in most models).",
+                    GROWN,
+                    (0, 64),
+                    "Widens the region by this many latent pixels (8 image pixels in most models).",
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**64 - 1,
-                    control_after_generate=True,
-                    tooltip="Seed for the noise of DiffEdit.",
-                ),
+                seed_input("Seed for the noise of DiffEdit.", changes=True),
             ],
             outputs=[
-                io.Mask.Output(
+                output(
+                    io.Mask,
                     "mask",
-                    display_name="mask",
-                    tooltip="The region, at the size of the image: for KV-Edit, KV Injection, MasaCtrl, Attention Edit and the samplers.",
+                    "The region, at the size of the image: for KV-Edit, KV Injection, MasaCtrl, Attention Edit and the samplers.",
                 ),
             ],
         )

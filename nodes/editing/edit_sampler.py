@@ -5,8 +5,8 @@ from comfy_api.latest import io
 from ...inversion_core.dial import FEW_STEPS, PRESETS
 from ...inversion_core.loops.direct import ANCHORS
 from ..kit.checks import require_painted
-from ..kit.common import advanced, fraction, schema
 from ..kit.outputs import outcome, outcomes
+from ..kit.schema import advanced, choice, fraction, number, optional_input, schema
 from ..run.guidance import GUIDANCE
 from ..sockets import AttentionEditSocket, NullTextSocket, TrajectorySocket
 from .edit_setup import NEGATIVE, SOURCE, Setup
@@ -32,14 +32,12 @@ class InversionEditSampler(io.ComfyNode):
                 io.Conditioning.Input("negative", tooltip="Negative prompt, usually empty."),
                 *dial(),
                 *rarer(),
-                NullTextSocket.Input(
-                    "null_text", optional=True, tooltip="Null text, from Null-Text Optimize at the same guidance."
-                ),
-                AttentionEditSocket.Input("attention_edit", optional=True, tooltip="Attention edit to apply."),
-                io.Mask.Input(
+                optional_input(NullTextSocket, "null_text", "Null text, from Null-Text Optimize at the same guidance."),
+                optional_input(AttentionEditSocket, "attention_edit", "Attention edit to apply."),
+                optional_input(
+                    io.Mask,
                     "mask",
-                    optional=True,
-                    tooltip="Region that may change, at the size of the image. Replaces a mask from Inversion Encode.",
+                    "Region that may change, at the size of the image. Replaces a mask from Inversion Encode.",
                 ),
             ],
             outputs=outcomes(
@@ -61,14 +59,14 @@ class InversionEditSampler(io.ComfyNode):
 def dial() -> list[io.Input]:
     """The dial, and guidance, which it turns."""
     return [
-        io.Combo.Input(
+        choice(
             "preset",
-            options=[*PRESETS, OWN],
-            default=next(iter(PRESETS)),
-            tooltip="How strength acts. balanced: for most edits. keep the shape: colours and materials change, outlines stay "
+            [*PRESETS, OWN],
+            "How strength acts. balanced: for most edits. keep the shape: colours and materials change, outlines stay "
             f"longer. new style or scene: more may change at once. {FEW_STEPS}: for models distilled to few steps (Lightning, LCM, "
             "DMD, Turbo, schnell, klein), at guidance 1. as set below: ignores strength; guidance and start act as set here, "
             "attention windows as set in the attention nodes.",
+            default=next(iter(PRESETS)),
         ),
         io.Float.Input(
             "strength",
@@ -80,13 +78,12 @@ def dial() -> list[io.Input]:
             tooltip="How much may change. Higher: more guidance, shorter attention windows, an earlier start. Lower: closer to the "
             "image. At 0.5, 'balanced' leaves guidance and windows as they are set.",
         ),
-        io.Float.Input(
+        number(
             "guidance",
-            default=GUIDANCE,
-            min=1.0,
-            max=30.0,
-            step=0.1,
-            tooltip="Guidance scale of both prompts at the middle of strength. Models that take guidance as an input (Flux dev, "
+            GUIDANCE,
+            (1.0, 30.0),
+            0.1,
+            "Guidance scale of both prompts at the middle of strength. Models that take guidance as an input (Flux dev, "
             "HunyuanVideo) receive this value there, unless FluxGuidance on a prompt sets another; the default is then the model's "
             "usual value. With null text, guidance stays as set.",
         ),
@@ -97,20 +94,19 @@ def rarer() -> list[io.Input]:
     """What most people leave as it is."""
     return [
         advanced(
-            io.Combo.Input(
+            choice(
                 "anchor",
-                options=list(ANCHORS),
-                default="direct",
-                tooltip="direct: the source is the stored trajectory itself, exact at any guidance. none: the source is sampled "
+                ANCHORS,
+                "direct: the source is the stored trajectory itself, exact at any guidance. none: the source is sampled "
                 "too, and drifts under guidance unless null text or the source prompt as unconditional holds the source.",
+                default="direct",
             )
         ),
         advanced(
-            io.Combo.Input(
+            choice(
                 "unconditional",
-                options=[NEGATIVE, SOURCE],
-                default=NEGATIVE,
-                tooltip="What guidance leads away from. 'source prompt' is negative-prompt inversion, which holds an unanchored "
+                [NEGATIVE, SOURCE],
+                "What guidance leads away from. 'source prompt' is negative-prompt inversion, which holds an unanchored "
                 "source without any optimisation.",
             )
         ),

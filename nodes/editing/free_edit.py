@@ -1,10 +1,9 @@
 """Inversion-Free Edit: the difference of two prompts, straight from the picture."""
 
-import comfy.samplers
 from comfy_api.latest import io
 
 from ...inversion_core.dial import FEW_STEPS
-from ..kit.common import schema
+from ..kit.schema import output, scheduler_input, schema, steps_input
 from ..run.guidance import few_steps_for
 from .method_inputs import choices, drawing, methods, prompts, request_of
 from .run_edit import edit_without
@@ -32,24 +31,14 @@ class InversionFreeEdit(io.ComfyNode):
                 *prompts(),
                 *choices(methods("delta", "few steps", free=True)),
                 drawing(),
-                io.Int.Input(
-                    "steps",
-                    default=STEPS,
-                    min=1,
-                    max=1000,
-                    tooltip="Number of noise levels. Strength says how many of them act. The default becomes the method's own value "
+                steps_input(
+                    STEPS,
+                    "Number of noise levels. Strength says how many of them act. The default becomes the method's own value "
                     f"with '{FEW_STEPS}'.",
                 ),
-                io.Combo.Input(
-                    "scheduler",
-                    options=comfy.samplers.SCHEDULER_NAMES,
-                    default="normal",
-                    tooltip="How the noise levels are spaced.",
-                ),
+                scheduler_input("normal"),
             ],
-            outputs=[
-                io.Latent.Output("edited", display_name="edited", tooltip="The edited latent, for Inversion Decode.")
-            ],
+            outputs=[output(io.Latent, "edited", "The edited latent, for Inversion Decode.")],
         )
 
     @classmethod

@@ -3,8 +3,8 @@
 from comfy_api.latest import io
 
 from ..kit.checks import require_painted
-from ..kit.common import schema
 from ..kit.outputs import outcome, outcomes
+from ..kit.schema import optional_input, schema
 from ..sockets import AttentionEditSocket, TrajectorySocket
 from .method_inputs import choices, methods, prompts, request_of
 from .run_edit import edit_along
@@ -32,11 +32,11 @@ class AlongTrajectory(io.ComfyNode):
                 ),
                 *prompts(),
                 *choices(methods(*cls.GROUPS)),
-                AttentionEditSocket.Input("attention_edit", optional=True, tooltip="Attention edit to apply."),
-                io.Mask.Input(
+                optional_input(AttentionEditSocket, "attention_edit", "Attention edit to apply."),
+                optional_input(
+                    io.Mask,
                     "mask",
-                    optional=True,
-                    tooltip="Region that may change, at the size of the image. Replaces a mask from Inversion Encode.",
+                    "Region that may change, at the size of the image. Replaces a mask from Inversion Encode.",
                 ),
             ],
             outputs=outcomes("Latent of the reconstruction: the source branch without edit."),

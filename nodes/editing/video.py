@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -19,9 +18,10 @@ from ..attention.attention_edits import Plans
 from ..attention.bank_memory import Tell, memory_of, unheard
 from ..inverting.invert_latent import inverted
 from ..kit.checks import require_painted
-from ..kit.common import check_model, schema
+from ..kit.common import check_model
 from ..kit.latents import taken
 from ..kit.outputs import outcome
+from ..kit.schema import choice, integer, number, optional_input, output, scheduler_input, schema, steps_input
 from ..run.along import along
 from ..run.guidance import suited
 from ..run.progress import reporter
@@ -32,9 +32,9 @@ from .method_inputs import prompts as prompt_inputs
 FRAMES = 999
 
 
-def number(name: str, default: int, tooltip: str) -> Any:
+def frame_count(name: str, default: int, tooltip: str) -> Any:
     """A whole number of frames."""
-    return io.Int.Input(name, default=default, min=1, max=FRAMES, tooltip=tooltip)
+    return integer(name, default, (1, FRAMES), tooltip)
 
 
 class InversionVideoEdit(io.ComfyNode):
@@ -54,36 +54,27 @@ class InversionVideoEdit(io.ComfyNode):
                     "trajectory", tooltip="Trajectory of the clip, from Video Invert or DDIM Invert."
                 ),
                 *prompt_inputs(),
-                io.Float.Input(
-                    "guidance",
-                    default=7.5,
-                    min=1.0,
-                    max=30.0,
-                    step=0.1,
-                    tooltip="Guidance scale. Higher follows the target prompt more closely.",
+                number(
+                    "guidance", 7.5, (1.0, 30.0), 0.1, "Guidance scale. Higher follows the target prompt more closely."
                 ),
-                io.Combo.Input(
+                choice(
                     "way",
-                    options=list(WAYS),
-                    default="token flow",
-                    tooltip=" ".join(f"{name}: {way.about}." for name, way in WAYS.items())
+                    WAYS,
+                    " ".join(f"{name}: {way.about}." for name, way in WAYS.items())
                     + " All but the last need a UNet (Stable Diffusion 1, 2, XL).",
+                    default="token flow",
                 ),
-                number("spacing", SPACING, "Frames from one key frame to the next. Higher is faster."),
-                number("window", WINDOW, "Frames edited in one window. Memory grows with the window, not the clip."),
-                number("together", TOGETHER, "Number of frames per run of the network, beside the key frames."),
-                AttentionEditSocket.Input(
-                    "attention_edit", optional=True, tooltip="Attention edit to apply in every frame."
+                frame_count("spacing", SPACING, "Frames from one key frame to the next. Higher is faster."),
+                frame_count(
+                    "window", WINDOW, "Frames edited in one window. Memory grows with the window, not the clip."
                 ),
-                io.Mask.Input(
-                    "mask", optional=True, tooltip="Region of the clip that may change: one mask, or one per frame."
-                ),
+                frame_count("together", TOGETHER, "Number of frames per run of the network, beside the key frames."),
+                optional_input(AttentionEditSocket, "attention_edit", "Attention edit to apply in every frame."),
+                optional_input(io.Mask, "mask", "Region of the clip that may change: one mask, or one per frame."),
             ],
             outputs=[
-                io.Latent.Output("edited", display_name="edited", tooltip="The edited latents, for Inversion Decode."),
-                io.Latent.Output(
-                    "reconstructed", display_name="reconstructed", tooltip="Latents of the reconstructed clip."
-                ),
+                output(io.Latent, "edited", "The edited latents, for Inversion Decode."),
+                output(io.Latent, "reconstructed", "Latents of the reconstructed clip."),
             ],
         )
 
@@ -157,17 +148,12 @@ class InversionVideoInvert(io.ComfyNode):
                 io.Model.Input("model", tooltip="The image model that inverts. Edit with the same model and LoRAs."),
                 io.Latent.Input("latent", tooltip="Latents of the frames, from Inversion Encode."),
                 io.Conditioning.Input("source", tooltip="Prompt that describes the clip as it is."),
-                io.Int.Input("steps", default=50, min=1, max=1000, tooltip="Number of steps of the trajectory."),
-                io.Combo.Input(
-                    "scheduler",
-                    options=comfy.samplers.SCHEDULER_NAMES,
-                    default="ddim_uniform",
-                    tooltip="How the noise levels are spaced.",
-                ),
-                number("together", TOGETHER, "Number of frames per run of the network."),
+                steps_input(50, "Number of steps of the trajectory."),
+                scheduler_input("ddim_uniform"),
+                frame_count("together", TOGETHER, "Number of frames per run of the network."),
             ],
             outputs=[
-                TrajectorySocket.Output("trajectory", display_name="trajectory", tooltip="Trajectory for Video Edit."),
+                output(TrajectorySocket, "trajectory", "Trajectory for Video Edit."),
             ],
         )
 

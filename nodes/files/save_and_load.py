@@ -5,7 +5,7 @@ from dataclasses import replace
 from comfy_api.latest import io
 
 from ...inversion_core.wording import quoted
-from ..kit.common import schema
+from ..kit.schema import optional_input, output, schema
 from ..sockets import NullTextSocket, TrajectorySocket
 from .file_metadata import metadata_of
 from .trajectory_folder import PREFIX, beside, check_name, load_files, path_of, save_files, saved_files
@@ -33,17 +33,15 @@ class InversionSaveTrajectory(io.ComfyNode):
                     default="inversion/trajectory",
                     tooltip="Folder and file name inside ComfyUI's output folder. A number is added.",
                 ),
-                NullTextSocket.Input("null_text", optional=True, tooltip="Null text, saved in the same file."),
-                io.Image.Input(
+                optional_input(NullTextSocket, "null_text", "Null text, saved in the same file."),
+                optional_input(
+                    io.Image,
                     "image",
-                    optional=True,
-                    tooltip="Image to save in the file as a small thumbnail. Without an image, a rough preview of the latent is "
+                    "Image to save in the file as a small thumbnail. Without an image, a rough preview of the latent is "
                     "saved where ComfyUI can draw the colours of the latent.",
                 ),
             ],
-            outputs=[
-                io.String.Output("file", display_name="file", tooltip="Name of the file inside the output folder.")
-            ],
+            outputs=[output(io.String, "file", "Name of the file inside the output folder.")],
         )
 
     @classmethod
@@ -81,14 +79,8 @@ class InversionLoadTrajectory(io.ComfyNode):
                 )
             ],
             outputs=[
-                TrajectorySocket.Output(
-                    "trajectory", display_name="trajectory", tooltip="Trajectory for Inversion Edit Sampler."
-                ),
-                NullTextSocket.Output(
-                    "null_text",
-                    display_name="null text",
-                    tooltip="Null text saved with the trajectory. Empty if none was saved.",
-                ),
+                output(TrajectorySocket, "trajectory", "Trajectory for Inversion Edit Sampler."),
+                output(NullTextSocket, "null_text", "Null text saved with the trajectory. Empty if none was saved."),
             ],
         )
 

@@ -5,6 +5,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..kit.noise import InvertedNoise
+from ..kit.schema import output
 from ..sockets import LatentTrajectory
 from .invert_node import InvertNode
 
@@ -31,11 +32,11 @@ class InversionDDIMInvert(InvertNode):
     @classmethod
     def more_outputs(cls) -> list[io.Output]:
         return [
-            io.Sigmas.Output("sigmas", display_name="sigmas", tooltip="The noise levels, for SamplerCustomAdvanced."),
-            io.Noise.Output(
+            output(io.Sigmas, "sigmas", "The noise levels, for SamplerCustomAdvanced."),
+            output(
+                io.Noise,
                 "noise",
-                display_name="noise",
-                tooltip="The inverted noise for SamplerCustomAdvanced, with any latent of the same size as latent_image. Starts "
+                "The inverted noise for SamplerCustomAdvanced, with any latent of the same size as latent_image. Starts "
                 "every kind of model exactly at the top of the trajectory.",
             ),
         ]

@@ -7,8 +7,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..kit.checks import NOT_CONNECTED, decoding, rgb
-from ..kit.common import blend_mask, schema
+from ..kit.common import blend_mask
 from ..kit.latents import frame_of
+from ..kit.schema import optional_input, output, schema
 from ..run.progress import by_parts
 
 BOTH = "Keeping the original outside a mask needs both the original image and the mask. Connect both, or neither."
@@ -27,12 +28,10 @@ class InversionDecode(io.ComfyNode):
             inputs=[
                 io.Latent.Input("latent", tooltip="Latent from DDIM Invert or Inversion Edit Sampler."),
                 io.Vae.Input("vae", tooltip="The VAE that encoded the image."),
-                io.Image.Input("original", optional=True, tooltip="The original image, shown outside the mask."),
-                io.Mask.Input(
-                    "mask", optional=True, tooltip="Region that shows the decoded image. The rest shows the original."
-                ),
+                optional_input(io.Image, "original", "The original image, shown outside the mask."),
+                optional_input(io.Mask, "mask", "Region that shows the decoded image. The rest shows the original."),
             ],
-            outputs=[io.Image.Output("image", display_name="image", tooltip="The image at its original size.")],
+            outputs=[output(io.Image, "image", "The image at its original size.")],
         )
 
     @classmethod

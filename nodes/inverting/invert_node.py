@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-import comfy.samplers
 from comfy_api.latest import io
 
 from ...inversion_core.inversions import GROUPS, Inversion
 from ...inversion_core.inversions.rf_inversion import RfInversion
 from ..kit.checks import NOT_CONNECTED
-from ..kit.common import method_choice, schema
+from ..kit.schema import method_choice, number, optional_input, output, scheduler_input, schema, seed_input, steps_input
 from ..run.guidance import acting
 from ..sockets import LatentTrajectory, TrajectorySocket
 from .invert_latent import GUIDANCE, invert_latent, mistaken_guidance
@@ -39,10 +38,8 @@ class InvertNode(io.ComfyNode):
             search_aliases=["unsampler", "noise inversion", "invert", *cls.ALIASES],
             inputs=[inputs[name] for name in cls.ORDER],
             outputs=[
-                TrajectorySocket.Output(
-                    "trajectory", display_name="trajectory", tooltip="Every latent from noise to image."
-                ),
-                io.Latent.Output("noise_latent", display_name="noise latent", tooltip=cls.NOISE_LATENT),
+                output(TrajectorySocket, "trajectory", "Every latent from noise to image."),
+                output(io.Latent, "noise_latent", cls.NOISE_LATENT),
                 *cls.more_outputs(),
             ],
         )
@@ -55,29 +52,19 @@ class InvertNode(io.ComfyNode):
             io.Latent.Input("latent", tooltip="Latent of the image, from Inversion Encode (or any VAE Encode)."),
             io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
             method_choice(cls.METHODS),
-            io.Int.Input("steps", default=50, min=1, max=1000, tooltip=cls.STEPS),
-            io.Combo.Input(
-                "scheduler",
-                options=comfy.samplers.SCHEDULER_NAMES,
-                default=cls.SCHEDULER,
-                tooltip=cls.ABOUT_SCHEDULER,
-            ),
-            io.Float.Input(
-                "guidance", default=cls.GUIDANCE, min=0.0, max=GUIDANCE, step=0.1, tooltip=cls.ABOUT_GUIDANCE
-            ),
-            io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="Seed of the random noise."),
-            io.Conditioning.Input(
-                "negative", optional=True, tooltip="Negative prompt. Needed only if guidance is not 1."
-            ),
-            io.Float.Input(
+            steps_input(50, cls.STEPS),
+            scheduler_input(cls.SCHEDULER, cls.ABOUT_SCHEDULER),
+            number("guidance", cls.GUIDANCE, (0.0, GUIDANCE), 0.1, cls.ABOUT_GUIDANCE),
+            seed_input("Seed of the random noise."),
+            optional_input(io.Conditioning, "negative", "Negative prompt. Needed only if guidance is not 1."),
+            number(
                 "gamma",
-                default=RfInversion.gamma,
-                min=0.0,
-                max=1.0,
-                step=0.05,
-                optional=True,
-                tooltip="RF-Inversion: how strongly the random noise pulls. The published value is 0.5. Lower ends nearer to the "
+                RfInversion.gamma,
+                (0.0, 1.0),
+                0.05,
+                "RF-Inversion: how strongly the random noise pulls. The published value is 0.5. Lower ends nearer to the "
                 "image, and the edit then changes less: 0.35 corresponds to the pipeline of diffusers.",
+                optional=True,
             ),
         ]
 

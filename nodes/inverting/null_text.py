@@ -7,7 +7,8 @@ from comfy_api.latest import io
 from ...inversion_core.methods import null_text as published
 from ...inversion_core.methods.null_text import optimize_null_text
 from ...inversion_core.trajectory import NullText, Provenance
-from ..kit.common import check_model, check_unconditional, schema
+from ..kit.common import check_model, check_unconditional
+from ..kit.schema import integer, number, output, schema
 from ..run.along import along
 from ..run.progress import reporter
 from ..sockets import LatentTrajectory, NullTextResult, NullTextSocket, TrajectorySocket
@@ -30,20 +31,18 @@ class InversionNullTextOptimize(io.ComfyNode):
                 io.Conditioning.Input(
                     "empty", tooltip="Prompt to start from, usually empty. The result becomes the negative prompt."
                 ),
-                io.Float.Input(
+                number(
                     "guidance",
-                    default=published.GUIDANCE,
-                    min=1.1,
-                    max=30.0,
-                    step=0.1,
-                    tooltip="Guidance scale that the edit will use. The result fits this guidance only.",
+                    published.GUIDANCE,
+                    (1.1, 30.0),
+                    0.1,
+                    "Guidance scale that the edit will use. The result fits this guidance only.",
                 ),
-                io.Int.Input(
+                integer(
                     "inner_steps",
-                    default=published.INNER_STEPS,
-                    min=0,
-                    max=500,
-                    tooltip="Maximum number of gradient steps for each noise level. The published value is 10.",
+                    published.INNER_STEPS,
+                    (0, 500),
+                    "Maximum number of gradient steps for each noise level. The published value is 10.",
                 ),
                 io.Float.Input(
                     "early_stop",
@@ -57,12 +56,8 @@ class InversionNullTextOptimize(io.ComfyNode):
                 ),
             ],
             outputs=[
-                NullTextSocket.Output(
-                    "null_text", display_name="null text", tooltip="Null text for Inversion Edit Sampler."
-                ),
-                io.String.Output(
-                    "report", display_name="report", tooltip="The losses before and after, one noise level per line."
-                ),
+                output(NullTextSocket, "null_text", "Null text for Inversion Edit Sampler."),
+                output(io.String, "report", "The losses before and after, one noise level per line."),
             ],
         )
 

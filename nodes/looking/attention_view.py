@@ -5,8 +5,8 @@ from comfy_api.latest import io
 from ...inversion_core.applications.attention_view import LOOKS, SPREADS
 from ...inversion_core.attention.regions import THRESHOLD
 from ..kit.checks import require_words
-from ..kit.common import advanced, fraction, schema
 from ..kit.prompt_text import word_list
+from ..kit.schema import advanced, choice, fraction, integer, output, schema, text_input
 from ..sockets import TrajectorySocket
 from .attention_view_looks import ALL, COARSE, USUAL, WAYS, Looks, look
 from .attention_view_page import page
@@ -30,36 +30,29 @@ class InversionAttentionView(io.ComfyNode):
                 io.Clip.Input("clip", tooltip="Text encoder of the model."),
                 io.Image.Input("image", tooltip="The image that was inverted, as background of the attention maps."),
                 io.String.Input("prompt", multiline=True, tooltip="Prompt that the image was inverted with."),
-                io.String.Input(
-                    "words",
-                    default="",
-                    tooltip="Comma-separated words or phrases of the prompt to show. Empty shows every word.",
-                ),
-                io.String.Input(
+                text_input("words", "Comma-separated words or phrases of the prompt to show. Empty shows every word."),
+                text_input(
                     "mask_words",
-                    default="",
-                    tooltip="Comma-separated words or phrases of the prompt whose regions together make the mask. Empty uses all of "
+                    "Comma-separated words or phrases of the prompt whose regions together make the mask. Empty uses all of "
                     "'words', or the first word of the prompt. Choosing words below the image fills this field.",
                 ),
                 *map(advanced, reading()),
                 *showing(),
             ],
             outputs=[
-                io.Image.Output("grid", display_name="grid", tooltip="The image, and each word's map over the image."),
-                io.Mask.Output(
+                output(io.Image, "grid", "The image, and each word's map over the image."),
+                output(
+                    io.Mask,
                     "masks",
-                    display_name="masks",
-                    tooltip="One mask per word, in the order of the words. Only the first image of a batch is used.",
+                    "One mask per word, in the order of the words. Only the first image of a batch is used.",
                 ),
-                io.Mask.Output(
+                output(
+                    io.Mask,
                     "mask",
-                    display_name="mask",
-                    tooltip="The regions of 'mask_words' together, one mask per image: for Attention Edit, Inversion Encode, or any "
+                    "The regions of 'mask_words' together, one mask per image: for Attention Edit, Inversion Encode, or any "
                     "node that takes a mask.",
                 ),
-                io.String.Output(
-                    "shown", display_name="words", tooltip="The words that are shown, in order, one per line."
-                ),
+                output(io.String, "shown", "The words that are shown, in order, one per line.", "words"),
             ],
         )
 
@@ -80,28 +73,25 @@ class InversionAttentionView(io.ComfyNode):
 def reading() -> list[io.Input]:
     """The inputs that say which attention is read."""
     return [
-        io.Combo.Input(
+        choice(
             "layers",
-            options=[USUAL, COARSE, ALL],
-            default=USUAL,
-            tooltip="Which attention layers are read, by their number of image tokens. UNets: layers of 8 x 8 to 32 x 32, layers of "
+            [USUAL, COARSE, ALL],
+            "Which attention layers are read, by their number of image tokens. UNets: layers of 8 x 8 to 32 x 32, layers of "
             "8 x 8 to 16 x 16, or all. Flux and Stable Diffusion 3: the five layers that are known to show words, or all. Other "
             "transformers: all.",
         ),
-        io.String.Input(
+        text_input(
             "blocks",
-            default="",
-            tooltip="Comma-separated parts of block names; only matching layers are read: 'output' or 'middle' in UNets, 'double.3' "
+            "Comma-separated parts of block names; only matching layers are read: 'output' or 'middle' in UNets, 'double.3' "
             "in transformers. Empty reads all layers.",
         ),
         fraction("start", 0.0, "Start reading attention maps after this fraction of the steps, from the noisiest on."),
         fraction("end", 1.0, "Stop reading attention maps after this fraction of the steps, from the noisiest on."),
-        io.Int.Input(
+        integer(
             "looks",
-            default=LOOKS,
-            min=1,
-            max=1000,
-            tooltip="Number of steps at which the network runs, evenly spaced from start to end. More changes little.",
+            LOOKS,
+            (1, 1000),
+            "Number of steps at which the network runs, evenly spaced from start to end. More changes little.",
         ),
     ]
 
@@ -109,19 +99,17 @@ def reading() -> list[io.Input]:
 def showing() -> list[io.Input]:
     """The inputs that say how maps are drawn and when a place counts as a word's."""
     return [
-        io.Int.Input(
+        integer(
             "spread",
-            default=SPREADS,
-            min=0,
-            max=5,
-            tooltip="How often attention maps are spread along the self-attention of the image, which fills objects up to their "
+            SPREADS,
+            (0, 5),
+            "How often attention maps are spread along the self-attention of the image, which fills objects up to their "
             "edges. 0 shows cross-attention as it is and runs the network half as often.",
         ),
-        io.Combo.Input(
+        choice(
             "show",
-            options=list(WAYS),
-            default=next(iter(WAYS)),
-            tooltip="against the other words: where a word draws more attention than the others. alone: the attention of each word, "
+            WAYS,
+            "against the other words: where a word draws more attention than the others. alone: the attention of each word, "
             "from least to most.",
         ),
         fraction(

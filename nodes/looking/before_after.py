@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...inversion_core.quality.verdict import Verdict
 from ..kit.checks import counted, require_painted, rgb
-from ..kit.common import schema
+from ..kit.schema import optional_input, output, schema
 from .report_truth import against_truth
 from .report_verdict import message, sentence, verdicts
 
@@ -37,35 +37,31 @@ class InversionBeforeAfter(io.ComfyNode):
                 io.Image.Input(
                     "after", tooltip="The edited image. Resized to the image before the edit when the sizes differ."
                 ),
-                io.Image.Input(
+                optional_input(
+                    io.Image,
                     "reconstruction",
-                    optional=True,
-                    tooltip="The reconstruction of the unedited image, from 'reconstructed' of Inversion Edit Sampler. What the "
+                    "The reconstruction of the unedited image, from 'reconstructed' of Inversion Edit Sampler. What the "
                     "reconstruction loses does not count as changed.",
                 ),
-                io.Mask.Input(
+                optional_input(
+                    io.Mask,
                     "mask",
-                    optional=True,
-                    tooltip="Region where the edit was meant to act. Changes are measured inside, likeness outside.",
+                    "Region where the edit was meant to act. Changes are measured inside, likeness outside.",
                 ),
-                io.Image.Input(
+                optional_input(
+                    io.Image,
                     "truth",
-                    optional=True,
-                    tooltip="The true result of the edit, where known: 'true edit' of Toybox Scene or Toybox Pair. The verdict then "
+                    "The true result of the edit, where known: 'true edit' of Toybox Scene or Toybox Pair. The verdict then "
                     "says how close the edit came.",
                 ),
             ],
             outputs=[
-                io.Image.Output(
-                    "side_by_side",
-                    display_name="side by side",
-                    tooltip="Both images with a thin line between them, to save.",
-                ),
-                io.String.Output("verdict", display_name="verdict", tooltip="What the edit did, one line per image."),
-                io.Float.Output(
+                output(io.Image, "side_by_side", "Both images with a thin line between them, to save."),
+                output(io.String, "verdict", "What the edit did, one line per image."),
+                output(
+                    io.Float,
                     "changed",
-                    display_name="changed",
-                    tooltip="Visibly changed fraction of the image, or of the mask, 0 to 1: mean over the batch.",
+                    "Visibly changed fraction of the image, or of the mask, 0 to 1: mean over the batch.",
                 ),
             ],
         )

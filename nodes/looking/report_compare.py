@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...pictures.files import to_pixels
 from ...pictures.sheet import Cell, sheet
+from ..kit.schema import optional_input
 from ..sockets import LatentTrajectory, TrajectorySocket
 from .report_figures import Figures, channels_first, figures_of
 
@@ -20,11 +21,9 @@ def other_inputs() -> list[Any]:
     inputs = []
     for number in OTHERS:
         about = f"Another reconstruction of the original, to compare ({number}). Connect trajectory_{number} too."
-        inputs.append(io.Image.Input(f"reconstruction_{number}", optional=True, tooltip=about))
+        inputs.append(optional_input(io.Image, f"reconstruction_{number}", about))
         inputs.append(
-            TrajectorySocket.Input(
-                f"trajectory_{number}", optional=True, tooltip=f"Trajectory of reconstruction {number}."
-            )
+            optional_input(TrajectorySocket, f"trajectory_{number}", f"Trajectory of reconstruction {number}.")
         )
     return inputs
 

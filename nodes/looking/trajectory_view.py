@@ -3,7 +3,7 @@
 from comfy_api.latest import io, ui
 
 from ..files.workflow_origin import complete
-from ..kit.common import schema
+from ..kit.schema import choice, integer, output, schema
 from ..sockets import TrajectorySocket
 from .trajectory_facts import facts_of
 from .trajectory_frames import BOTH, EXPECTED, NOISY, shot
@@ -26,38 +26,35 @@ class InversionTrajectoryView(io.ComfyNode):
             inputs=[
                 TrajectorySocket.Input("trajectory", tooltip="Trajectory from an inversion node or Load Trajectory."),
                 io.Vae.Input("vae", tooltip="The VAE that encoded the image."),
-                io.Int.Input(
+                integer(
                     "frames",
-                    default=8,
-                    min=2,
-                    max=64,
-                    tooltip="Number of frames to show, evenly spaced over the steps. Always includes image and noise.",
+                    8,
+                    (2, 64),
+                    "Number of frames to show, evenly spaced over the steps. Always includes image and noise.",
                 ),
-                io.Combo.Input(
+                choice(
                     "show",
-                    options=[NOISY, EXPECTED, BOTH],
-                    default=NOISY,
-                    tooltip="noisy latents: the trajectory itself, scaled to the strength of an image and decoded. expected "
+                    [NOISY, EXPECTED, BOTH],
+                    "noisy latents: the trajectory itself, scaled to the strength of an image and decoded. expected "
                     "pictures: the image that the model expected at each noise level, read from the slope between neighbouring "
                     "levels; exact for DDIM, close for other solvers. both: one above the other.",
                 ),
-                io.Int.Input(
-                    "index", default=0, min=0, max=9999, tooltip="Which image of the batch to show. 0 is the first."
-                ),
+                integer("index", 0, (0, 9999), "Which image of the batch to show. 0 is the first."),
             ],
             outputs=[
-                io.Image.Output("strip", display_name="strip", tooltip="The film strip as one image."),
-                io.Image.Output(
+                output(io.Image, "strip", "The film strip as one image."),
+                output(
+                    io.Image,
                     "pictures",
-                    display_name="frames",
-                    tooltip="The frames, from image to noise. With 'both', first the noisy, then the expected ones.",
+                    "The frames, from image to noise. With 'both', first the noisy, then the expected ones.",
+                    "frames",
                 ),
-                io.Image.Output(
+                output(
+                    io.Image,
                     "histogram",
-                    display_name="histogram",
-                    tooltip="The inverted noise against white noise, all channels together and one by one.",
+                    "The inverted noise against white noise, all channels together and one by one.",
                 ),
-                io.String.Output("facts", display_name="facts", tooltip="How the trajectory was made."),
+                output(io.String, "facts", "How the trajectory was made."),
             ],
         )
 

@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..kit.checks import rgb
-from ..kit.common import schema
+from ..kit.schema import output, schema
 
 
 class InversionToyboxControlNet(io.ComfyNode):
@@ -18,10 +18,10 @@ class InversionToyboxControlNet(io.ComfyNode):
             search_aliases=["load controlnet", "toybox controlnet"],
             inputs=[],
             outputs=[
-                io.ControlNet.Output(
+                output(
+                    io.ControlNet,
                     "control_net",
-                    display_name="control net",
-                    tooltip="For Apply ControlNet. Hints come from Edges (ComfyUI's Canny at 0.1 and 0.2 also works).",
+                    "For Apply ControlNet. Hints come from Edges (ComfyUI's Canny at 0.1 and 0.2 also works).",
                 ),
             ],
         )
@@ -44,7 +44,7 @@ class InversionEdges(io.ComfyNode):
             "painting. Use as the hint of the toybox's ControlNet.",
             search_aliases=["sobel", "soft edge", "hed", "canny"],
             inputs=[io.Image.Input("image", tooltip="Image to draw edges from, usually the image that is inverted.")],
-            outputs=[io.Image.Output("edges", display_name="edges", tooltip="The hint for Apply ControlNet.")],
+            outputs=[output(io.Image, "edges", "The hint for Apply ControlNet.")],
         )
 
     @classmethod
