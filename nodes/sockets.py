@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..inversion_core.shapes import Latent
 from ..inversion_core.trajectory import NullText, Trajectory
-from .kit.schema import optional_input, output
+from .kit.schema import output, socket
 
 TrajectorySocket = io.Custom("LATENT_TRAJECTORY")
 NullTextSocket = io.Custom("NULL_TEXT")
@@ -17,15 +17,15 @@ AttentionEditSocket = io.Custom("ATTENTION_EDIT")
 
 def another_edit() -> io.Input:
     """Where a node takes the attention edits that its own joins."""
-    return optional_input(
-        AttentionEditSocket, "attention_edit", "Another attention edit to apply together with this one."
+    return socket(AttentionEditSocket, "attention_edit", optional=True).about(
+        "Another attention edit to apply together with this one."
     )
 
 
 def all_edits() -> io.Output:
     """Where a node gives its attention edit, and those that came in."""
-    return output(
-        AttentionEditSocket, "edit", "Attention edit, for a sampler or another attention edit.", "attention edit"
+    return output(AttentionEditSocket, "edit", "attention edit").about(
+        "Attention edit, for a sampler or another attention edit."
     )
 
 

@@ -10,7 +10,7 @@ from ...inversion_core.techniques import masactrl
 from ...inversion_core.techniques.settings import MutualAttention
 from ..kit.checks import NOT_CONNECTED, check_foreground, check_words, require_painted, span
 from ..kit.prompt_text import word_list
-from ..kit.schema import fraction, optional_input, schema, text_input
+from ..kit.schema import fraction, schema, socket, text_input
 from ..run.prompt_places import Text, text_of
 from ..run.prompt_tokens import look_up
 from ..sockets import all_edits, another_edit
@@ -28,39 +28,29 @@ class InversionMutualAttention(io.ComfyNode):
             "kept, while shape and pose may follow the target prompt.",
             search_aliases=["masactrl", "mutual self-attention", "pose"],
             inputs=[
-                fraction(
-                    "start",
-                    masactrl.START,
-                    "Start attending to the original after this fraction of the steps. Higher leaves more freedom.",
+                fraction("start", masactrl.START).about(
+                    "Start attending to the original after this fraction of the steps. Higher leaves more freedom."
                 ),
-                fraction("end", 1.0, "Stop attending to the original after this fraction of the steps."),
-                fraction(
-                    "depth",
-                    masactrl.DEPTH,
+                fraction("end", 1.0).about("Stop attending to the original after this fraction of the steps."),
+                fraction("depth", masactrl.DEPTH).about(
                     "Start attending to the original after this fraction of the self-attention layers. The published value is 0.63 "
-                    "for SD 1 and SDXL. Lower keeps more of the image.",
+                    "for SD 1 and SDXL. Lower keeps more of the image."
                 ),
-                optional_input(
-                    io.Mask,
-                    "source_mask",
+                socket(io.Mask, "source_mask", optional=True).about(
                     "Foreground of the original image, at the size of the image. Foreground attends only to foreground, "
-                    "background only to background.",
+                    "background only to background."
                 ),
-                optional_input(
-                    io.Mask, "target_mask", "Foreground of the edited image, if elsewhere than in the source mask."
+                socket(io.Mask, "target_mask", optional=True).about(
+                    "Foreground of the edited image, if elsewhere than in the source mask."
                 ),
-                optional_input(io.Clip, "clip", "Text encoder, for foregrounds given by words."),
-                text_input("source_prompt", "Source prompt, for foregrounds given by words.", optional=True),
-                text_input("target_prompt", "Target prompt, for foregrounds given by words.", optional=True),
-                text_input(
-                    "source_words",
-                    "Comma-separated words of the source prompt that name the foreground, instead of masks.",
-                    optional=True,
+                socket(io.Clip, "clip", optional=True).about("Text encoder, for foregrounds given by words."),
+                text_input("source_prompt", optional=True).about("Source prompt, for foregrounds given by words."),
+                text_input("target_prompt", optional=True).about("Target prompt, for foregrounds given by words."),
+                text_input("source_words", optional=True).about(
+                    "Comma-separated words of the source prompt that name the foreground, instead of masks."
                 ),
-                text_input(
-                    "target_words",
-                    "Comma-separated words of the target prompt that name the foreground, instead of masks.",
-                    optional=True,
+                text_input("target_words", optional=True).about(
+                    "Comma-separated words of the target prompt that name the foreground, instead of masks."
                 ),
                 another_edit(),
             ],

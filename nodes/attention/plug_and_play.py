@@ -23,22 +23,15 @@ class InversionPlugAndPlay(io.ComfyNode):
             "source. The target prompt may differ from the source prompt in every word. For UNets (SD 1, 2 and XL).",
             search_aliases=["pnp", "feature injection", "image to image translation"],
             inputs=[
-                fraction(
-                    "feature_end",
-                    FEATURE_END,
-                    "Stop taking features from the source after this fraction of the steps. Higher keeps more shapes.",
+                fraction("feature_end", FEATURE_END).about(
+                    "Stop taking features from the source after this fraction of the steps. Higher keeps more shapes."
                 ),
-                fraction(
-                    "attention_end",
-                    ATTENTION_END,
-                    "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the layout.",
+                fraction("attention_end", ATTENTION_END).about(
+                    "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the layout."
                 ),
-                integer(
-                    "layer",
-                    LAYER,
-                    (0, 32),
+                integer("layer", LAYER, 0, 32).about(
                     "Decoder layer whose features are taken, counted from the coarsest; self-attention is taken from this "
-                    "layer on. The published layer is 4 of the 12 of SD 1. Higher keeps more of the image.",
+                    "layer on. The published layer is 4 of the 12 of SD 1. Higher keeps more of the image."
                 ),
                 another_edit(),
             ],

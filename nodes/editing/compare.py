@@ -18,7 +18,7 @@ from ..inverting.encode import encode
 from ..inverting.invert_latent import decreasing, scale_of
 from ..kit.latents import taken
 from ..kit.prompt_text import word_list
-from ..kit.schema import choice, output, scheduler_input, schema, seed_input, steps_input, text_input
+from ..kit.schema import choice, output, scheduler_input, schema, seed_input, socket, steps_input, text_input
 from ..looking.report_figures import channels_first
 from ..run.control_hints import pad_hints
 from ..run.guidance import few_steps_for
@@ -41,32 +41,28 @@ class InversionCompare(io.ComfyNode):
             search_aliases=["all methods", "benchmark", "xy plot"],
             is_output_node=True,
             inputs=[
-                io.Model.Input("model", tooltip="The model that inverts and edits."),
-                io.Vae.Input("vae", tooltip="The VAE of the model."),
-                io.Image.Input("image", tooltip="The image to edit. Only the first image of a batch is used."),
-                io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
-                io.Conditioning.Input("target", tooltip="Prompt that describes the edited image."),
-                io.Conditioning.Input("negative", tooltip="Negative prompt, usually empty."),
-                steps_input(STEPS, f"Number of steps for every method. The default becomes 4 or 8 with '{FEW_STEPS}'."),
-                scheduler_input("normal"),
-                text_input(
-                    "methods",
-                    "Comma-separated methods to run. Empty runs all that fit the model. Methods:\n"
-                    + ", ".join(EDITORS),
-                    multiline=True,
+                socket(io.Model, "model").about("The model that inverts and edits."),
+                socket(io.Vae, "vae").about("The VAE of the model."),
+                socket(io.Image, "image").about("The image to edit. Only the first image of a batch is used."),
+                socket(io.Conditioning, "source").about("Prompt that describes the image."),
+                socket(io.Conditioning, "target").about("Prompt that describes the edited image."),
+                socket(io.Conditioning, "negative").about("Negative prompt, usually empty."),
+                steps_input(STEPS).about(
+                    f"Number of steps for every method. The default becomes 4 or 8 with '{FEW_STEPS}'."
                 ),
-                seed_input("Seed of methods that draw noise."),
-                choice(
-                    "settings",
-                    [PUBLISHED, FEW_STEPS],
-                    f"published: uses the published settings of each method for this kind of model, or usual values. {ABOUT_FEW_STEPS}",
-                    optional=True,
+                scheduler_input("normal"),
+                text_input("methods", multiline=True).about(
+                    "Comma-separated methods to run. Empty runs all that fit the model. Methods:\n" + ", ".join(EDITORS)
+                ),
+                seed_input().about("Seed of methods that draw noise."),
+                choice("settings", [PUBLISHED, FEW_STEPS], optional=True).about(
+                    f"published: uses the published settings of each method for this kind of model, or usual values. {ABOUT_FEW_STEPS}"
                 ),
             ],
             outputs=[
-                output(io.Image, "sheet", "All edited images and figures on one page."),
-                output(io.Image, "images", "The edited images as a batch, in the order of the sheet."),
-                output(io.String, "figures", "The figures, one line per method."),
+                output(io.Image, "sheet").about("All edited images and figures on one page."),
+                output(io.Image, "images").about("The edited images as a batch, in the order of the sheet."),
+                output(io.String, "figures").about("The figures, one line per method."),
             ],
         )
 

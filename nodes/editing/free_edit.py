@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ...inversion_core.dial import FEW_STEPS
-from ..kit.schema import output, scheduler_input, schema, steps_input
+from ..kit.schema import output, scheduler_input, schema, socket, steps_input
 from ..run.guidance import few_steps_for
 from .method_inputs import choices, drawing, methods, prompts, request_of
 from .run_edit import edit_without
@@ -24,21 +24,20 @@ class InversionFreeEdit(io.ComfyNode):
             "level after the other.",
             search_aliases=["flowedit", "flow edit", "flowalign", "infedit", "ddcm", "uniedit"],
             inputs=[
-                io.Model.Input(
-                    "model", tooltip="Any model. The methods were published for rectified flow (SD3, Flux)."
+                socket(io.Model, "model").about(
+                    "Any model. The methods were published for rectified flow (SD3, Flux)."
                 ),
-                io.Latent.Input("latent", tooltip="Latent of the image, from Inversion Encode (or any VAE Encode)."),
+                socket(io.Latent, "latent").about("Latent of the image, from Inversion Encode (or any VAE Encode)."),
                 *prompts(),
                 *choices(methods("delta", "few steps", free=True)),
                 drawing(),
-                steps_input(
-                    STEPS,
+                steps_input(STEPS).about(
                     "Number of noise levels. Strength says how many of them act. The default becomes the method's own value "
-                    f"with '{FEW_STEPS}'.",
+                    f"with '{FEW_STEPS}'."
                 ),
                 scheduler_input("normal"),
             ],
-            outputs=[output(io.Latent, "edited", "The edited latent, for Inversion Decode.")],
+            outputs=[output(io.Latent, "edited").about("The edited latent, for Inversion Decode.")],
         )
 
     @classmethod

@@ -21,7 +21,7 @@ from ..kit.checks import require_painted
 from ..kit.common import check_model
 from ..kit.latents import taken
 from ..kit.outputs import outcome
-from ..kit.schema import choice, integer, number, optional_input, output, scheduler_input, schema, steps_input
+from ..kit.schema import Entry, choice, integer, number, output, scheduler_input, schema, socket, steps_input
 from ..run.along import along
 from ..run.guidance import suited
 from ..run.progress import reporter
@@ -32,9 +32,9 @@ from .method_inputs import prompts as prompt_inputs
 FRAMES = 999
 
 
-def frame_count(name: str, default: int, tooltip: str) -> Any:
+def frame_count(name: str, default: int) -> Entry:
     """A whole number of frames."""
-    return integer(name, default, (1, FRAMES), tooltip)
+    return integer(name, default, 1, FRAMES)
 
 
 class InversionVideoEdit(io.ComfyNode):
@@ -49,32 +49,35 @@ class InversionVideoEdit(io.ComfyNode):
             "latents hold the frames, use Inversion Edit Sampler.",
             search_aliases=["tokenflow", "cross-frame attention", "video to video", "pix2video", "edit video"],
             inputs=[
-                io.Model.Input("model", tooltip="The model that made the trajectory, with the same LoRAs."),
-                TrajectorySocket.Input(
-                    "trajectory", tooltip="Trajectory of the clip, from Video Invert or DDIM Invert."
+                socket(io.Model, "model").about("The model that made the trajectory, with the same LoRAs."),
+                socket(TrajectorySocket, "trajectory").about(
+                    "Trajectory of the clip, from Video Invert or DDIM Invert."
                 ),
                 *prompt_inputs(),
-                number(
-                    "guidance", 7.5, (1.0, 30.0), 0.1, "Guidance scale. Higher follows the target prompt more closely."
+                number("guidance", 7.5, 1.0, 30.0, 0.1).about(
+                    "Guidance scale. Higher follows the target prompt more closely."
                 ),
-                choice(
-                    "way",
-                    WAYS,
+                choice("way", WAYS, default="token flow").about(
                     " ".join(f"{name}: {way.about}." for name, way in WAYS.items())
-                    + " All but the last need a UNet (Stable Diffusion 1, 2, XL).",
-                    default="token flow",
+                    + " All but the last need a UNet (Stable Diffusion 1, 2, XL)."
                 ),
-                frame_count("spacing", SPACING, "Frames from one key frame to the next. Higher is faster."),
-                frame_count(
-                    "window", WINDOW, "Frames edited in one window. Memory grows with the window, not the clip."
+                frame_count("spacing", SPACING).about("Frames from one key frame to the next. Higher is faster."),
+                frame_count("window", WINDOW).about(
+                    "Frames edited in one window. Memory grows with the window, not the clip."
                 ),
-                frame_count("together", TOGETHER, "Number of frames per run of the network, beside the key frames."),
-                optional_input(AttentionEditSocket, "attention_edit", "Attention edit to apply in every frame."),
-                optional_input(io.Mask, "mask", "Region of the clip that may change: one mask, or one per frame."),
+                frame_count("together", TOGETHER).about(
+                    "Number of frames per run of the network, beside the key frames."
+                ),
+                socket(AttentionEditSocket, "attention_edit", optional=True).about(
+                    "Attention edit to apply in every frame."
+                ),
+                socket(io.Mask, "mask", optional=True).about(
+                    "Region of the clip that may change: one mask, or one per frame."
+                ),
             ],
             outputs=[
-                output(io.Latent, "edited", "The edited latents, for Inversion Decode."),
-                output(io.Latent, "reconstructed", "Latents of the reconstructed clip."),
+                output(io.Latent, "edited").about("The edited latents, for Inversion Decode."),
+                output(io.Latent, "reconstructed").about("Latents of the reconstructed clip."),
             ],
         )
 
@@ -145,15 +148,15 @@ class InversionVideoInvert(io.ComfyNode):
             "the frames as a batch of images to Inversion Encode.",
             search_aliases=["video inversion", "ddim inversion"],
             inputs=[
-                io.Model.Input("model", tooltip="The image model that inverts. Edit with the same model and LoRAs."),
-                io.Latent.Input("latent", tooltip="Latents of the frames, from Inversion Encode."),
-                io.Conditioning.Input("source", tooltip="Prompt that describes the clip as it is."),
-                steps_input(50, "Number of steps of the trajectory."),
+                socket(io.Model, "model").about("The image model that inverts. Edit with the same model and LoRAs."),
+                socket(io.Latent, "latent").about("Latents of the frames, from Inversion Encode."),
+                socket(io.Conditioning, "source").about("Prompt that describes the clip as it is."),
+                steps_input(50).about("Number of steps of the trajectory."),
                 scheduler_input("ddim_uniform"),
-                frame_count("together", TOGETHER, "Number of frames per run of the network."),
+                frame_count("together", TOGETHER).about("Number of frames per run of the network."),
             ],
             outputs=[
-                output(TrajectorySocket, "trajectory", "Trajectory for Video Edit."),
+                output(TrajectorySocket, "trajectory").about("Trajectory for Video Edit."),
             ],
         )
 

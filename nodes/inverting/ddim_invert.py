@@ -32,12 +32,10 @@ class InversionDDIMInvert(InvertNode):
     @classmethod
     def more_outputs(cls) -> list[io.Output]:
         return [
-            output(io.Sigmas, "sigmas", "The noise levels, for SamplerCustomAdvanced."),
-            output(
-                io.Noise,
-                "noise",
+            output(io.Sigmas, "sigmas").about("The noise levels, for SamplerCustomAdvanced."),
+            output(io.Noise, "noise").about(
                 "The inverted noise for SamplerCustomAdvanced, with any latent of the same size as latent_image. Starts "
-                "every kind of model exactly at the top of the trajectory.",
+                "every kind of model exactly at the top of the trajectory."
             ),
         ]
 

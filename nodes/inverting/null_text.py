@@ -8,7 +8,7 @@ from ...inversion_core.methods import null_text as published
 from ...inversion_core.methods.null_text import optimize_null_text
 from ...inversion_core.trajectory import NullText, Provenance
 from ..kit.common import check_model, check_unconditional
-from ..kit.schema import integer, number, output, schema
+from ..kit.schema import integer, number, output, schema, socket
 from ..run.along import along
 from ..run.progress import reporter
 from ..sockets import LatentTrajectory, NullTextResult, NullTextSocket, TrajectorySocket
@@ -25,24 +25,17 @@ class InversionNullTextOptimize(io.ComfyNode):
             "to the image (null-text inversion). Needs gradients: about three times the memory of sampling.",
             search_aliases=["null text inversion", "null-text"],
             inputs=[
-                io.Model.Input("model", tooltip="The model that made the trajectory."),
-                TrajectorySocket.Input("trajectory", tooltip="Trajectory from DDIM Invert, guidance 1, method ddim."),
-                io.Conditioning.Input("source", tooltip="Prompt that the image was inverted with."),
-                io.Conditioning.Input(
-                    "empty", tooltip="Prompt to start from, usually empty. The result becomes the negative prompt."
+                socket(io.Model, "model").about("The model that made the trajectory."),
+                socket(TrajectorySocket, "trajectory").about("Trajectory from DDIM Invert, guidance 1, method ddim."),
+                socket(io.Conditioning, "source").about("Prompt that the image was inverted with."),
+                socket(io.Conditioning, "empty").about(
+                    "Prompt to start from, usually empty. The result becomes the negative prompt."
                 ),
-                number(
-                    "guidance",
-                    published.GUIDANCE,
-                    (1.1, 30.0),
-                    0.1,
-                    "Guidance scale that the edit will use. The result fits this guidance only.",
+                number("guidance", published.GUIDANCE, 1.1, 30.0, 0.1).about(
+                    "Guidance scale that the edit will use. The result fits this guidance only."
                 ),
-                integer(
-                    "inner_steps",
-                    published.INNER_STEPS,
-                    (0, 500),
-                    "Maximum number of gradient steps for each noise level. The published value is 10.",
+                integer("inner_steps", published.INNER_STEPS, 0, 500).about(
+                    "Maximum number of gradient steps for each noise level. The published value is 10."
                 ),
                 io.Float.Input(
                     "early_stop",
@@ -56,8 +49,8 @@ class InversionNullTextOptimize(io.ComfyNode):
                 ),
             ],
             outputs=[
-                output(NullTextSocket, "null_text", "Null text for Inversion Edit Sampler."),
-                output(io.String, "report", "The losses before and after, one noise level per line."),
+                output(NullTextSocket, "null_text").about("Null text for Inversion Edit Sampler."),
+                output(io.String, "report").about("The losses before and after, one noise level per line."),
             ],
         )
 

@@ -12,8 +12,8 @@ from .schema import output
 def outcomes(reconstructed: str) -> list[io.Output]:
     """The outputs; `reconstructed` is the second one's tooltip."""
     return [
-        output(io.Latent, "edited", "The edited latent, for Inversion Decode."),
-        output(io.Latent, "reconstructed", reconstructed),
+        output(io.Latent, "edited").about("The edited latent, for Inversion Decode."),
+        output(io.Latent, "reconstructed").about(reconstructed),
     ]
 
 

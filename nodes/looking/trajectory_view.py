@@ -3,7 +3,7 @@
 from comfy_api.latest import io, ui
 
 from ..files.workflow_origin import complete
-from ..kit.schema import choice, integer, output, schema
+from ..kit.schema import choice, integer, output, schema, socket
 from ..sockets import TrajectorySocket
 from .trajectory_facts import facts_of
 from .trajectory_frames import BOTH, EXPECTED, NOISY, shot
@@ -24,37 +24,27 @@ class InversionTrajectoryView(io.ComfyNode):
             is_output_node=True,
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip="Trajectory from an inversion node or Load Trajectory."),
-                io.Vae.Input("vae", tooltip="The VAE that encoded the image."),
-                integer(
-                    "frames",
-                    8,
-                    (2, 64),
-                    "Number of frames to show, evenly spaced over the steps. Always includes image and noise.",
+                socket(TrajectorySocket, "trajectory").about("Trajectory from an inversion node or Load Trajectory."),
+                socket(io.Vae, "vae").about("The VAE that encoded the image."),
+                integer("frames", 8, 2, 64).about(
+                    "Number of frames to show, evenly spaced over the steps. Always includes image and noise."
                 ),
-                choice(
-                    "show",
-                    [NOISY, EXPECTED, BOTH],
+                choice("show", [NOISY, EXPECTED, BOTH]).about(
                     "noisy latents: the trajectory itself, scaled to the strength of an image and decoded. expected "
                     "pictures: the image that the model expected at each noise level, read from the slope between neighbouring "
-                    "levels; exact for DDIM, close for other solvers. both: one above the other.",
+                    "levels; exact for DDIM, close for other solvers. both: one above the other."
                 ),
-                integer("index", 0, (0, 9999), "Which image of the batch to show. 0 is the first."),
+                integer("index", 0, 0, 9999).about("Which image of the batch to show. 0 is the first."),
             ],
             outputs=[
-                output(io.Image, "strip", "The film strip as one image."),
-                output(
-                    io.Image,
-                    "pictures",
-                    "The frames, from image to noise. With 'both', first the noisy, then the expected ones.",
-                    "frames",
+                output(io.Image, "strip").about("The film strip as one image."),
+                output(io.Image, "pictures", "frames").about(
+                    "The frames, from image to noise. With 'both', first the noisy, then the expected ones."
                 ),
-                output(
-                    io.Image,
-                    "histogram",
-                    "The inverted noise against white noise, all channels together and one by one.",
+                output(io.Image, "histogram").about(
+                    "The inverted noise against white noise, all channels together and one by one."
                 ),
-                output(io.String, "facts", "How the trajectory was made."),
+                output(io.String, "facts").about("How the trajectory was made."),
             ],
         )
 

@@ -22,18 +22,15 @@ class InversionToyboxLoader(io.ComfyNode):
             "run in seconds on a CPU. KSampler, VAE and LoRA nodes take them like any other model.",
             search_aliases=["load checkpoint", "toybox model"],
             inputs=[
-                choice(
-                    "model",
-                    [UNET, FLOW],
+                choice("model", [UNET, FLOW], optional=True).about(
                     "Which diffusion model to load: one built and noised like Stable Diffusion 1, or one like Stable "
-                    "Diffusion 3. Text encoder and VAE are shared.",
-                    optional=True,
+                    "Diffusion 3. Text encoder and VAE are shared."
                 ),
             ],
             outputs=[
-                output(io.Model, "denoiser", "The diffusion model.", "model"),
-                output(io.Clip, "clip", "Text encoder that knows the words of the toybox."),
-                output(io.Vae, "vae", "The VAE: latents 8 x smaller, with 16 channels."),
+                output(io.Model, "denoiser", "model").about("The diffusion model."),
+                output(io.Clip, "clip").about("Text encoder that knows the words of the toybox."),
+                output(io.Vae, "vae").about("The VAE: latents 8 x smaller, with 16 channels."),
             ],
         )
 
@@ -55,9 +52,9 @@ class InversionToyboxScene(io.ComfyNode):
             search_aliases=["test picture", "ground truth"],
             inputs=edit_inputs("image"),
             outputs=[
-                output(io.Image, "image", "The portrait, 128 x 128."),
+                output(io.Image, "image").about("The portrait, 128 x 128."),
                 *edit_outputs("image"),
-                output(io.Mask, "mask", "Region where original and true edit differ."),
+                output(io.Mask, "mask").about("Region where original and true edit differ."),
             ],
         )
 
@@ -69,17 +66,17 @@ class InversionToyboxScene(io.ComfyNode):
 def edit_inputs(drawing: str) -> list[io.Input]:
     """Which portrait, and how its edit differs."""
     return [
-        seed_input("Portrait seed.", 23, changes=True),
-        choice("change", EDITS, f"What the edited {drawing} shows instead.", default="time: night"),
+        seed_input(23, changes=True).about("Portrait seed."),
+        choice("change", EDITS, default="time: night").about(f"What the edited {drawing} shows instead."),
     ]
 
 
 def edit_outputs(drawing: str) -> list[io.Output]:
     """The captions, and the truth."""
     return [
-        output(io.String, "source_prompt", f"Caption of the {drawing}."),
-        output(io.String, "target_prompt", f"Caption of the edited {drawing}."),
-        output(io.Image, "true_edit", "The true result of the edit."),
+        output(io.String, "source_prompt").about(f"Caption of the {drawing}."),
+        output(io.String, "target_prompt").about(f"Caption of the edited {drawing}."),
+        output(io.Image, "true_edit").about("The true result of the edit."),
     ]
 
 

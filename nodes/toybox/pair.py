@@ -21,17 +21,17 @@ class InversionToyboxPair(io.ComfyNode):
             "the style of the second.",
             search_aliases=["test picture", "ground truth", "try-on", "style transfer"],
             inputs=[
-                seed_input("Seed of the portrait to change.", 57, changes=True),
-                seed_input("Seed of the portrait to take from.", 33, name="other_seed"),
-                choice("change", [SHIRT, STYLE], "What to transfer."),
+                seed_input(57, changes=True).about("Seed of the portrait to change."),
+                seed_input(33, name="other_seed").about("Seed of the portrait to take from."),
+                choice("change", [SHIRT, STYLE]).about("What to transfer."),
             ],
             outputs=[
-                output(io.Image, "image", "The portrait to change, 128 x 128."),
-                output(io.String, "source_prompt", "Caption of the portrait to change."),
-                output(io.Image, "other", "The other portrait."),
-                output(io.String, "other_prompt", "Caption of the other portrait."),
-                output(io.String, "target_prompt", "Caption of the edited image."),
-                output(io.Image, "true_edit", "The true result of the edit."),
+                output(io.Image, "image").about("The portrait to change, 128 x 128."),
+                output(io.String, "source_prompt").about("Caption of the portrait to change."),
+                output(io.Image, "other").about("The other portrait."),
+                output(io.String, "other_prompt").about("Caption of the other portrait."),
+                output(io.String, "target_prompt").about("Caption of the edited image."),
+                output(io.Image, "true_edit").about("The true result of the edit."),
             ],
         )
 

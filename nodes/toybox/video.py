@@ -17,12 +17,12 @@ class InversionToyboxVideo(io.ComfyNode):
             search_aliases=["test video", "ground truth"],
             inputs=[
                 *edit_inputs("clip"),
-                integer("frames", 8, (1, 240), "Number of frames in one swing."),
+                integer("frames", 8, 1, 240).about("Number of frames in one swing."),
             ],
             outputs=[
-                output(io.Image, "images", "The clip, 128 x 128.", "frames"),
+                output(io.Image, "images", "frames").about("The clip, 128 x 128."),
                 *edit_outputs("clip"),
-                output(io.Mask, "masks", "Regions where frame and true edit differ."),
+                output(io.Mask, "masks").about("Regions where frame and true edit differ."),
             ],
         )
 
