@@ -45,7 +45,7 @@ class InversionAttentionMemory(io.ComfyNode):
             search_aliases=["out of memory", "vram", "attention bank"],
             inputs=[
                 socket(AttentionEditSocket, "attention_edit").about("Attention edits to set the memory for."),
-                number("budget_gb", 0.0, 0.0, 1024.0, 0.1).about(
+                number("budget_gb", 0.0, 0.0, 1024.0, step=0.1).about(
                     "Gigabytes of graphics card memory that recorded attention may use. 0 uses what is free."
                 ),
                 choice("precision", PRECISIONS, default="as recorded").about(

@@ -89,7 +89,7 @@ class InversionGarmentReference(io.ComfyNode):
                     tooltip="Starts the region from the garment's noise, which keeps pattern and tint. Needs a garment that Garment "
                     "Place has put in place.",
                 ),
-                number("beta", round(DEFAULT.beta, 6), -10.0, 10.0, 0.05).about(
+                number("beta", round(DEFAULT.beta, 6), -10.0, 10.0, step=0.05).about(
                     "How much more the region attends to the garment: added to the attention logits of the garment. Higher takes "
                     "more of the garment."
                 ),

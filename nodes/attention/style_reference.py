@@ -40,13 +40,13 @@ class InversionStyleReference(io.ComfyNode):
                 fraction("end", 1.0).about(
                     "Stop applying the style after this fraction of the steps. Higher: more style."
                 ),
-                number("weight", round(math.exp(SHARING.shift), 6), 0.0, 100.0, 0.1).about(
+                number("weight", round(math.exp(SHARING.shift), 6), 0.0, 100.0, step=0.1).about(
                     "StyleAligned: weight of the style keys. Higher takes more of the style; 0 changes nothing."
                 ),
                 fraction("content_queries", INJECTION.query).about(
                     "StyleID: fraction of the content's own queries. Lower takes more of the style."
                 ),
-                number("temperature", INJECTION.temperature, 0.1, 10.0, 0.05).about(
+                number("temperature", INJECTION.temperature, 0.1, 10.0, step=0.05).about(
                     "StyleID: factor for the attention logits. Higher makes attention sharper."
                 ),
                 io.Boolean.Input(

@@ -75,7 +75,7 @@ def dial() -> list[io.Input]:
             tooltip="How much may change. Higher: more guidance, shorter attention windows, an earlier start. Lower: closer to the "
             "image. At 0.5, 'balanced' leaves guidance and windows as they are set.",
         ),
-        number("guidance", GUIDANCE, 1.0, 30.0, 0.1).about(
+        number("guidance", GUIDANCE, 1.0, 30.0, step=0.1).about(
             "Guidance scale of both prompts at the middle of strength. Models that take guidance as an input (Flux dev, "
             "HunyuanVideo) receive this value there, unless FluxGuidance on a prompt sets another; the default is then the model's "
             "usual value. With null text, guidance stays as set."

@@ -37,10 +37,10 @@ def choices(editors: Mapping[str, Editor]) -> list[Any]:
             "published: uses the published guidance and strength of the method for this kind of model, or usual values. "
             f"{ABOUT_FEW_STEPS} as set below: uses guidance, source_guidance and strength as set below."
         ),
-        number("guidance", GUIDANCE, 0.0, 30.0, 0.1).about(
+        number("guidance", GUIDANCE, 0.0, 30.0, step=0.1).about(
             "Guidance scale of the target prompt. Higher follows the target prompt more closely."
         ),
-        number("source_guidance", 1.0, 0.0, 30.0, 0.1).about("Guidance scale of the source prompt."),
+        number("source_guidance", 1.0, 0.0, 30.0, step=0.1).about("Guidance scale of the source prompt."),
         fraction("strength", 1.0).about(
             "Fraction of the steps that are edited. 1 starts from pure noise; lower stays closer to the image."
         ),

@@ -54,7 +54,7 @@ class InversionVideoEdit(io.ComfyNode):
                     "Trajectory of the clip, from Video Invert or DDIM Invert."
                 ),
                 *prompt_inputs(),
-                number("guidance", 7.5, 1.0, 30.0, 0.1).about(
+                number("guidance", 7.5, 1.0, 30.0, step=0.1).about(
                     "Guidance scale. Higher follows the target prompt more closely."
                 ),
                 choice("way", WAYS, default="token flow").about(

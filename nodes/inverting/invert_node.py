@@ -54,12 +54,12 @@ class InvertNode(io.ComfyNode):
             method_choice(cls.METHODS),
             steps_input(50).about(cls.STEPS),
             scheduler_input(cls.SCHEDULER, cls.ABOUT_SCHEDULER),
-            number("guidance", cls.GUIDANCE, 0.0, GUIDANCE, 0.1).about(cls.ABOUT_GUIDANCE),
+            number("guidance", cls.GUIDANCE, 0.0, GUIDANCE, step=0.1).about(cls.ABOUT_GUIDANCE),
             seed_input().about("Seed of the random noise."),
             socket(io.Conditioning, "negative", optional=True).about(
                 "Negative prompt. Needed only if guidance is not 1."
             ),
-            number("gamma", RfInversion.gamma, 0.0, 1.0, 0.05, optional=True).about(
+            number("gamma", RfInversion.gamma, 0.0, 1.0, step=0.05, optional=True).about(
                 "RF-Inversion: how strongly the random noise pulls. The published value is 0.5. Lower ends nearer to the "
                 "image, and the edit then changes less: 0.35 corresponds to the pipeline of diffusers."
             ),

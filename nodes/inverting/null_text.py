@@ -31,7 +31,7 @@ class InversionNullTextOptimize(io.ComfyNode):
                 socket(io.Conditioning, "empty").about(
                     "Prompt to start from, usually empty. The result becomes the negative prompt."
                 ),
-                number("guidance", published.GUIDANCE, 1.1, 30.0, 0.1).about(
+                number("guidance", published.GUIDANCE, 1.1, 30.0, step=0.1).about(
                     "Guidance scale that the edit will use. The result fits this guidance only."
                 ),
                 integer("inner_steps", published.INNER_STEPS, 0, 500).about(

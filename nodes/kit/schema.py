@@ -50,14 +50,14 @@ def integer(name: str, default: int, least: int, most: int, *, optional: bool = 
     return Entry(partial(io.Int.Input, name, default=default, min=least, max=most, optional=optional))
 
 
-def number(name: str, default: float, least: float, most: float, step: float, *, optional: bool = False) -> Entry:
+def number(name: str, default: float, least: float, most: float, *, step: float, optional: bool = False) -> Entry:
     """An input for a number within bounds."""
     return Entry(partial(io.Float.Input, name, default=default, min=least, max=most, step=step, optional=optional))
 
 
 def fraction(name: str, default: float) -> Entry:
     """An input for a share in 0..1."""
-    return number(name, default, 0.0, 1.0, 0.01)
+    return number(name, default, 0.0, 1.0, step=0.01)
 
 
 def choice(name: str, options: Iterable[str], *, default: str | None = None, optional: bool = False) -> Entry:
