@@ -23,7 +23,7 @@ from ..looking.report_figures import channels_first
 from ..run.control_hints import pad_hints
 from ..run.guidance import few_steps_for
 from ..run.progress import reporter, run
-from .method_inputs import ABOUT_FEW_STEPS, PUBLISHED, prompts
+from .method_inputs import ABOUT_FEW_STEPS, PUBLISHED, prompt_inputs
 from .run_edit import cond_of
 
 STEPS = 28
@@ -44,7 +44,7 @@ class InversionCompare(io.ComfyNode):
                 socket(io.Model, "model").about("The model that inverts and edits."),
                 socket(io.Vae, "vae").about("The VAE of the model."),
                 socket(io.Image, "image").about("The image to edit. Only the first image of a batch is used."),
-                *prompts(),
+                *prompt_inputs(),
                 steps_input(STEPS).about(
                     f"Number of steps for every method. The default becomes 4 or 8 with '{FEW_STEPS}'."
                 ),

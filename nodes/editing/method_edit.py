@@ -6,7 +6,7 @@ from ..kit.checks import require_painted
 from ..kit.outputs import outcome, outcomes
 from ..kit.schema import schema, socket
 from ..sockets import AttentionEditSocket, TrajectorySocket
-from .method_inputs import choices, methods, prompts, request_of
+from .method_inputs import choices, methods, prompt_inputs, request_of
 from .run_edit import edit_along
 
 
@@ -30,7 +30,7 @@ class AlongTrajectory(io.ComfyNode):
                 socket(TrajectorySocket, "trajectory").about(
                     "Trajectory of the image, from the inversion node that belongs to the method."
                 ),
-                *prompts(),
+                *prompt_inputs(),
                 *choices(methods(*cls.GROUPS)),
                 socket(AttentionEditSocket, "attention_edit", optional=True).about("Attention edit to apply."),
                 socket(io.Mask, "mask", optional=True).about(

@@ -52,7 +52,7 @@ def drawing() -> Any:
     return seed_input(changes=True).about("Seed of methods that draw noise.")
 
 
-def prompts() -> list[Any]:
+def prompt_inputs() -> list[Any]:
     return [
         socket(io.Conditioning, "source").about("Prompt that describes the image."),
         socket(io.Conditioning, "target").about("Prompt that describes the edited image."),

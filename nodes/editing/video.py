@@ -27,7 +27,7 @@ from ..run.guidance import suited
 from ..run.progress import reporter
 from ..sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
 from .clips import check_frames, check_way, mistaken_windows, of_frames, of_window
-from .method_inputs import prompts as prompt_inputs
+from .method_inputs import prompt_inputs
 
 FRAMES = 999
 
