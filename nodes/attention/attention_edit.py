@@ -12,8 +12,8 @@ from ...inversion_core.techniques.local_blend import START, THRESHOLD
 from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
 from ...inversion_core.techniques.settings import LocalBlend, PromptToPrompt, Setting, Steps
 from ..kit.checks import check_words, require_painted, span
-from ..kit.common import advanced, fraction, schema
 from ..kit.prompt_text import weights_of, word_list
+from ..kit.schema import advanced, choice, fraction, output, schema, socket, text_input
 from ..run.prompt_places import Text, text_of
 from ..run.prompt_tokens import look_up
 from ..sockets import LatentTrajectory, all_edits, another_edit
@@ -39,78 +39,53 @@ class InversionAttentionEdit(io.ComfyNode):
             "original. Words or a mask can limit the edit to one region (local blend).",
             search_aliases=["prompt to prompt", "p2p", "local blend", "cross attention control"],
             inputs=[
-                io.Clip.Input("clip", tooltip="Text encoder of the model."),
-                io.String.Input("source_prompt", multiline=True, tooltip="Prompt that describes the original image."),
-                io.String.Input(
-                    "target_prompt",
-                    multiline=True,
-                    tooltip="Prompt that describes the edited image. Change only a few words of the source prompt.",
+                socket(io.Clip, "clip").about("Text encoder of the model."),
+                text_input("source_prompt", multiline=True, default=None).about(
+                    "Prompt that describes the original image."
                 ),
-                io.Combo.Input("mode", options=list(MODES), default="replace", tooltip=WHAT_MODES_DO),
-                advanced(
-                    fraction("cross_start", 0.0, "Start controlling cross-attention after this fraction of the steps.")
+                text_input("target_prompt", multiline=True, default=None).about(
+                    "Prompt that describes the edited image. Change only a few words of the source prompt."
                 ),
-                fraction(
-                    "cross_end",
-                    CROSS_END,
+                choice("mode", MODES, default="replace").about(WHAT_MODES_DO),
+                advanced(fraction("cross_start", 0.0)).about(
+                    "Start controlling cross-attention after this fraction of the steps."
+                ),
+                fraction("cross_end", CROSS_END).about(
                     "Stop controlling cross-attention after this fraction of the steps. Higher keeps more of the original layout. The "
-                    "published value is 0.4.",
+                    "published value is 0.4."
                 ),
-                advanced(
-                    fraction(
-                        "self_start",
-                        0.0,
-                        "Start taking self-attention from the source after this fraction of the steps.",
-                    )
+                advanced(fraction("self_start", 0.0)).about(
+                    "Start taking self-attention from the source after this fraction of the steps."
                 ),
-                fraction(
-                    "self_end",
-                    SELF_END,
+                fraction("self_end", SELF_END).about(
                     "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the original shapes. "
-                    "Use less with transformers (SD3, Flux, Qwen-Image, Wan): 0.4.",
+                    "Use less with transformers (SD3, Flux, Qwen-Image, Wan): 0.4."
                 ),
-                io.String.Input(
-                    "word_weights",
-                    default="",
-                    multiline=True,
-                    tooltip="Strengthens or weakens words of the target prompt, one per line: 'smiling: 2.5'. Weights act while "
-                    "cross-attention is controlled.",
+                text_input("word_weights", multiline=True).about(
+                    "Strengthens or weakens words of the target prompt, one per line: 'smiling: 2.5'. Weights act while "
+                    "cross-attention is controlled."
                 ),
-                io.String.Input(
-                    "blend_source_words",
-                    default="",
-                    tooltip="Local blend: comma-separated words of the source prompt whose region may change.",
+                text_input("blend_source_words").about(
+                    "Local blend: comma-separated words of the source prompt whose region may change."
                 ),
-                io.String.Input(
-                    "blend_target_words",
-                    default="",
-                    tooltip="Local blend: comma-separated words of the target prompt whose region may change.",
+                text_input("blend_target_words").about(
+                    "Local blend: comma-separated words of the target prompt whose region may change."
                 ),
-                advanced(
-                    fraction(
-                        "blend_start",
-                        START,
-                        "Local blend: keep the rest after this fraction of the steps.",
-                    )
+                advanced(fraction("blend_start", START)).about(
+                    "Local blend: keep the rest after this fraction of the steps."
                 ),
-                advanced(
-                    fraction(
-                        "blend_threshold",
-                        THRESHOLD,
-                        "Local blend: threshold relative to a word's strongest attention. Lower gives a larger region.",
-                    )
+                advanced(fraction("blend_threshold", THRESHOLD)).about(
+                    "Local blend: threshold relative to a word's strongest attention. Lower gives a larger region."
                 ),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip="Region that may change, at the size of the image, besides the words of local blend.",
+                socket(io.Mask, "mask", optional=True).about(
+                    "Region that may change, at the size of the image, besides the words of local blend."
                 ),
                 another_edit(),
             ],
             outputs=[
                 all_edits(),
-                io.Conditioning.Output("source", display_name="source", tooltip="The encoded source prompt."),
-                io.Conditioning.Output("target", display_name="target", tooltip="The encoded target prompt."),
+                output(io.Conditioning, "source").about("The encoded source prompt."),
+                output(io.Conditioning, "target").about("The encoded target prompt."),
             ],
         )
 

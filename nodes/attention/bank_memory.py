@@ -11,7 +11,7 @@ from comfy_api.latest import io
 
 from ...inversion_core.attention.budget import Memory
 from ...inversion_core.attention.kept import Storage
-from ..kit.common import schema
+from ..kit.schema import choice, number, schema, socket
 from ..sockets import AttentionEditSocket, all_edits
 from .attention_edits import Plans
 
@@ -44,28 +44,17 @@ class InversionAttentionMemory(io.ComfyNode):
             "say how much memory an edit needs.",
             search_aliases=["out of memory", "vram", "attention bank"],
             inputs=[
-                AttentionEditSocket.Input("attention_edit", tooltip="Attention edits to set the memory for."),
-                io.Float.Input(
-                    "budget_gb",
-                    default=0.0,
-                    min=0.0,
-                    max=1024.0,
-                    step=0.1,
-                    tooltip="Gigabytes of graphics card memory that recorded attention may use. 0 uses what is free.",
+                socket(AttentionEditSocket, "attention_edit").about("Attention edits to set the memory for."),
+                number("budget_gb", 0.0, 0.0, 1024.0, step=0.1).about(
+                    "Gigabytes of graphics card memory that recorded attention may use. 0 uses what is free."
                 ),
-                io.Combo.Input(
-                    "precision",
-                    options=list(PRECISIONS),
-                    default="as recorded",
-                    tooltip="Precision of recorded attention. 'as recorded' keeps every bit; the others need half or a quarter of "
-                    "the memory and change the edit a little. 'half if it must be' lowers the precision only beyond the budget.",
+                choice("precision", PRECISIONS, default="as recorded").about(
+                    "Precision of recorded attention. 'as recorded' keeps every bit; the others need half or a quarter of "
+                    "the memory and change the edit a little. 'half if it must be' lowers the precision only beyond the budget."
                 ),
-                io.Combo.Input(
-                    "device",
-                    options=list(DEVICES),
-                    default=AUTOMATIC,
-                    tooltip="Where recorded attention is kept. 'automatic' moves to the CPU beyond the budget, which is slower and changes "
-                    "nothing in the edit.",
+                choice("device", DEVICES, default=AUTOMATIC).about(
+                    "Where recorded attention is kept. 'automatic' moves to the CPU beyond the budget, which is slower and changes "
+                    "nothing in the edit."
                 ),
             ],
             outputs=[all_edits()],

@@ -13,7 +13,8 @@ from ...inversion_core.applications.try_on import DEFAULT, Fit, dressed
 from ...inversion_core.attention.technique import Technique
 from ...inversion_core.techniques.garment import Worn
 from ..kit.checks import require_painted, rgb
-from ..kit.common import blend_mask, check_model, fraction, latent_mask_for, schema
+from ..kit.common import blend_mask, check_model, latent_mask_for
+from ..kit.schema import fraction, number, output, schema, socket
 from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
 from .attention_edits import Plan, Ready, add_edit
 
@@ -29,15 +30,13 @@ class InversionGarmentPlace(io.ComfyNode):
             "encoded and inverted for Garment Reference. Masks come from Attention View, or are painted.",
             search_aliases=["virtual try-on", "align", "register"],
             inputs=[
-                io.Image.Input("garment", tooltip="An image that shows the garment, worn or by itself."),
-                io.Mask.Input("garment_mask", tooltip="Region of the garment in the garment image."),
-                io.Mask.Input("region", tooltip="Region of the clothing, at the size of the person's image."),
+                socket(io.Image, "garment").about("An image that shows the garment, worn or by itself."),
+                socket(io.Mask, "garment_mask").about("Region of the garment in the garment image."),
+                socket(io.Mask, "region").about("Region of the clothing, at the size of the person's image."),
             ],
             outputs=[
-                io.Image.Output(
-                    "image", display_name="image", tooltip="The garment in place, at the size of the person's image."
-                ),
-                io.Mask.Output("mask", display_name="mask", tooltip="Region of the garment in the placed image."),
+                output(io.Image, "image").about("The garment in place, at the size of the person's image."),
+                output(io.Mask, "mask").about("Region of the garment in the placed image."),
             ],
         )
 
@@ -80,35 +79,26 @@ class InversionGarmentReference(io.ComfyNode):
             "both images on the same steps, the garment after Garment Place.",
             search_aliases=["virtual try-on", "clothes swap", "outfit"],
             inputs=[
-                TrajectorySocket.Input("garment", tooltip="Trajectory of the garment image."),
-                io.Conditioning.Input("garment_prompt", tooltip="Prompt that the garment image was inverted with."),
-                io.Mask.Input("garment_mask", tooltip="Region of the garment in the garment image."),
-                io.Mask.Input("region", tooltip="Region to dress, at the size of the person's image."),
+                socket(TrajectorySocket, "garment").about("Trajectory of the garment image."),
+                socket(io.Conditioning, "garment_prompt").about("Prompt that the garment image was inverted with."),
+                socket(io.Mask, "garment_mask").about("Region of the garment in the garment image."),
+                socket(io.Mask, "region").about("Region to dress, at the size of the person's image."),
                 io.Boolean.Input(
                     "composed",
                     default=DEFAULT.composed,
                     tooltip="Starts the region from the garment's noise, which keeps pattern and tint. Needs a garment that Garment "
                     "Place has put in place.",
                 ),
-                io.Float.Input(
-                    "beta",
-                    default=round(DEFAULT.beta, 6),
-                    min=-10.0,
-                    max=10.0,
-                    step=0.05,
-                    tooltip="How much more the region attends to the garment: added to the attention logits of the garment. Higher takes "
-                    "more of the garment.",
+                number("beta", round(DEFAULT.beta, 6), -10.0, 10.0, step=0.05).about(
+                    "How much more the region attends to the garment: added to the attention logits of the garment. Higher takes "
+                    "more of the garment."
                 ),
-                fraction(
-                    "attention_end",
-                    DEFAULT.attention_end,
-                    "Stop attending to the garment after this fraction of the steps. Higher takes more of the garment.",
+                fraction("attention_end", DEFAULT.attention_end).about(
+                    "Stop attending to the garment after this fraction of the steps. Higher takes more of the garment."
                 ),
-                fraction(
-                    "statistics_start",
-                    DEFAULT.statistics_start,
+                fraction("statistics_start", DEFAULT.statistics_start).about(
                     "Start taking the garment's mean and spread, and thus its light, into the region after this fraction of the "
-                    "steps. 1 never does.",
+                    "steps. 1 never does."
                 ),
                 another_edit(),
             ],

@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ...inversion_core.techniques.settings import KVEdit
 from ..kit.checks import require_painted, span
-from ..kit.common import fraction, schema
+from ..kit.schema import fraction, schema, socket
 from ..sockets import all_edits, another_edit
 from .attention_edits import SettingPlan, add_edit
 
@@ -20,14 +20,14 @@ class InversionKVEdit(io.ComfyNode):
             "computed for the masked region only.",
             search_aliases=["kv-edit", "inpaint", "background preservation"],
             inputs=[
-                io.Mask.Input(
-                    "mask", tooltip="Region that may change, at the size of the image. Soft edges are blended."
+                socket(io.Mask, "mask").about(
+                    "Region that may change, at the size of the image. Soft edges are blended."
                 ),
-                fraction("start", 0.0, "Start attending to the original background after this fraction of the steps."),
-                fraction(
-                    "end",
-                    1.0,
-                    "Stop attending to the original background after this fraction of the steps. The background is kept in any case.",
+                fraction("start", 0.0).about(
+                    "Start attending to the original background after this fraction of the steps."
+                ),
+                fraction("end", 1.0).about(
+                    "Stop attending to the original background after this fraction of the steps. The background is kept in any case."
                 ),
                 another_edit(),
             ],

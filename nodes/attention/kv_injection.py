@@ -10,7 +10,7 @@ from ...inversion_core.techniques.injection import inject_keys_values, inject_va
 from ...inversion_core.techniques.presets import LATE, PRESETS, by_depth, preset_for
 from ...inversion_core.techniques.settings import KVInjection
 from ..kit.checks import require_painted, span
-from ..kit.common import fraction, schema
+from ..kit.schema import choice, fraction, schema, socket
 from ..sockets import LatentTrajectory, all_edits, another_edit
 from .attention_edits import SettingPlan, add_edit
 
@@ -30,25 +30,20 @@ class InversionKVInjection(io.ComfyNode):
             "that matter most: keeps much of the image and loses little of the edit.",
             search_aliases=["rf-edit", "stable flow", "layerverse", "kv injection", "value injection"],
             inputs=[
-                io.Combo.Input(
-                    "preset",
-                    options=[AUTO, *PRESETS, BY_DEPTH],
-                    default=AUTO,
-                    tooltip="auto: what was published for a network with as many blocks as this model; for other networks, the "
-                    f"later half of the blocks. {ABOUT} by depth: uses the settings below.",
+                choice("preset", [AUTO, *PRESETS, BY_DEPTH]).about(
+                    "auto: what was published for a network with as many blocks as this model; for other networks, the "
+                    f"later half of the blocks. {ABOUT} by depth: uses the settings below."
                 ),
-                io.Combo.Input(
-                    "inject", options=list(INJECTIONS), default="values", tooltip="'by depth': what to inject."
+                choice("inject", INJECTIONS, default="values").about("'by depth': what to inject."),
+                fraction("depth_start", LATE).about("'by depth': start injecting after this fraction of the blocks."),
+                fraction("depth_end", 1.0).about("'by depth': stop injecting after this fraction of the blocks."),
+                fraction("start", 0.0).about("'by depth': start injecting after this fraction of the steps."),
+                fraction("end", 0.3).about(
+                    "'by depth': stop injecting after this fraction of the steps. Higher keeps more."
                 ),
-                fraction("depth_start", LATE, "'by depth': start injecting after this fraction of the blocks."),
-                fraction("depth_end", 1.0, "'by depth': stop injecting after this fraction of the blocks."),
-                fraction("start", 0.0, "'by depth': start injecting after this fraction of the steps."),
-                fraction("end", 0.3, "'by depth': stop injecting after this fraction of the steps. Higher keeps more."),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip="Region to edit, at the size of the image. The region keeps its own keys and values. Everything else "
-                    "may still change a little; a mask at the sampler keeps everything else exactly.",
+                socket(io.Mask, "mask", optional=True).about(
+                    "Region to edit, at the size of the image. The region keeps its own keys and values. Everything else "
+                    "may still change a little; a mask at the sampler keeps everything else exactly."
                 ),
                 another_edit(),
             ],

@@ -9,8 +9,8 @@ from torch import Tensor
 from ...inversion_core.techniques import masactrl
 from ...inversion_core.techniques.settings import MutualAttention
 from ..kit.checks import NOT_CONNECTED, check_foreground, check_words, require_painted, span
-from ..kit.common import fraction, schema
 from ..kit.prompt_text import word_list
+from ..kit.schema import fraction, schema, socket, text_input
 from ..run.prompt_places import Text, text_of
 from ..run.prompt_tokens import look_up
 from ..sockets import all_edits, another_edit
@@ -28,47 +28,29 @@ class InversionMutualAttention(io.ComfyNode):
             "kept, while shape and pose may follow the target prompt.",
             search_aliases=["masactrl", "mutual self-attention", "pose"],
             inputs=[
-                fraction(
-                    "start",
-                    masactrl.START,
-                    "Start attending to the original after this fraction of the steps. Higher leaves more freedom.",
+                fraction("start", masactrl.START).about(
+                    "Start attending to the original after this fraction of the steps. Higher leaves more freedom."
                 ),
-                fraction("end", 1.0, "Stop attending to the original after this fraction of the steps."),
-                fraction(
-                    "depth",
-                    masactrl.DEPTH,
+                fraction("end", 1.0).about("Stop attending to the original after this fraction of the steps."),
+                fraction("depth", masactrl.DEPTH).about(
                     "Start attending to the original after this fraction of the self-attention layers. The published value is 0.63 "
-                    "for SD 1 and SDXL. Lower keeps more of the image.",
+                    "for SD 1 and SDXL. Lower keeps more of the image."
                 ),
-                io.Mask.Input(
-                    "source_mask",
-                    optional=True,
-                    tooltip="Foreground of the original image, at the size of the image. Foreground attends only to foreground, "
-                    "background only to background.",
+                socket(io.Mask, "source_mask", optional=True).about(
+                    "Foreground of the original image, at the size of the image. Foreground attends only to foreground, "
+                    "background only to background."
                 ),
-                io.Mask.Input(
-                    "target_mask",
-                    optional=True,
-                    tooltip="Foreground of the edited image, if elsewhere than in the source mask.",
+                socket(io.Mask, "target_mask", optional=True).about(
+                    "Foreground of the edited image, if elsewhere than in the source mask."
                 ),
-                io.Clip.Input("clip", optional=True, tooltip="Text encoder, for foregrounds given by words."),
-                io.String.Input(
-                    "source_prompt", default="", optional=True, tooltip="Source prompt, for foregrounds given by words."
+                socket(io.Clip, "clip", optional=True).about("Text encoder, for foregrounds given by words."),
+                text_input("source_prompt", optional=True).about("Source prompt, for foregrounds given by words."),
+                text_input("target_prompt", optional=True).about("Target prompt, for foregrounds given by words."),
+                text_input("source_words", optional=True).about(
+                    "Comma-separated words of the source prompt that name the foreground, instead of masks."
                 ),
-                io.String.Input(
-                    "target_prompt", default="", optional=True, tooltip="Target prompt, for foregrounds given by words."
-                ),
-                io.String.Input(
-                    "source_words",
-                    default="",
-                    optional=True,
-                    tooltip="Comma-separated words of the source prompt that name the foreground, instead of masks.",
-                ),
-                io.String.Input(
-                    "target_words",
-                    default="",
-                    optional=True,
-                    tooltip="Comma-separated words of the target prompt that name the foreground, instead of masks.",
+                text_input("target_words", optional=True).about(
+                    "Comma-separated words of the target prompt that name the foreground, instead of masks."
                 ),
                 another_edit(),
             ],

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ...inversion_core.backends.comfy.features import check_layer
 from ...inversion_core.techniques.plug_and_play import ATTENTION_END, FEATURE_END, LAYER
 from ...inversion_core.techniques.settings import PlugAndPlay
-from ..kit.common import fraction, schema
+from ..kit.schema import fraction, integer, schema
 from ..sockets import LatentTrajectory, all_edits, another_edit
 from .attention_edits import SettingPlan, add_edit
 
@@ -23,23 +23,15 @@ class InversionPlugAndPlay(io.ComfyNode):
             "source. The target prompt may differ from the source prompt in every word. For UNets (SD 1, 2 and XL).",
             search_aliases=["pnp", "feature injection", "image to image translation"],
             inputs=[
-                fraction(
-                    "feature_end",
-                    FEATURE_END,
-                    "Stop taking features from the source after this fraction of the steps. Higher keeps more shapes.",
+                fraction("feature_end", FEATURE_END).about(
+                    "Stop taking features from the source after this fraction of the steps. Higher keeps more shapes."
                 ),
-                fraction(
-                    "attention_end",
-                    ATTENTION_END,
-                    "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the layout.",
+                fraction("attention_end", ATTENTION_END).about(
+                    "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the layout."
                 ),
-                io.Int.Input(
-                    "layer",
-                    default=LAYER,
-                    min=0,
-                    max=32,
-                    tooltip="Decoder layer whose features are taken, counted from the coarsest; self-attention is taken from this "
-                    "layer on. The published layer is 4 of the 12 of SD 1. Higher keeps more of the image.",
+                integer("layer", LAYER, 0, 32).about(
+                    "Decoder layer whose features are taken, counted from the coarsest; self-attention is taken from this "
+                    "layer on. The published layer is 4 of the 12 of SD 1. Higher keeps more of the image."
                 ),
                 another_edit(),
             ],

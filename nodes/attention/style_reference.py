@@ -14,7 +14,8 @@ from ...inversion_core.backends.comfy.attention import blocks_of
 from ...inversion_core.techniques.style_aligned import PUBLISHED as SHARING
 from ...inversion_core.techniques.style_id import LAYER, Injection, check_layer
 from ...inversion_core.techniques.style_id import PUBLISHED as INJECTION
-from ..kit.common import check_model, fraction, schema
+from ..kit.common import check_model
+from ..kit.schema import choice, fraction, integer, number, schema, socket
 from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
 from .attention_edits import Plan, Ready, add_edit
 
@@ -30,49 +31,32 @@ class InversionStyleReference(io.ComfyNode):
             "the same steps. The target prompt may also name the style.",
             search_aliases=["style transfer", "style aligned", "styleid", "ip-adapter style"],
             inputs=[
-                TrajectorySocket.Input("style", tooltip="Trajectory of the style image."),
-                io.Conditioning.Input("style_prompt", tooltip="Prompt that the style image was inverted with."),
-                io.Combo.Input(
-                    "method",
-                    options=list(STYLINGS),
-                    default="StyleAligned",
-                    tooltip="StyleAligned: the edit attends to both images. StyleID: the edit attends to the keys and values of the "
-                    "style image instead of its own, with the queries of the content.",
+                socket(TrajectorySocket, "style").about("Trajectory of the style image."),
+                socket(io.Conditioning, "style_prompt").about("Prompt that the style image was inverted with."),
+                choice("method", STYLINGS, default="StyleAligned").about(
+                    "StyleAligned: the edit attends to both images. StyleID: the edit attends to the keys and values of the "
+                    "style image instead of its own, with the queries of the content."
                 ),
-                fraction("end", 1.0, "Stop applying the style after this fraction of the steps. Higher: more style."),
-                io.Float.Input(
-                    "weight",
-                    default=round(math.exp(SHARING.shift), 6),
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="StyleAligned: weight of the style keys. Higher takes more of the style; 0 changes nothing.",
+                fraction("end", 1.0).about(
+                    "Stop applying the style after this fraction of the steps. Higher: more style."
                 ),
-                fraction(
-                    "content_queries",
-                    INJECTION.query,
-                    "StyleID: fraction of the content's own queries. Lower takes more of the style.",
+                number("weight", round(math.exp(SHARING.shift), 6), 0.0, 100.0, step=0.1).about(
+                    "StyleAligned: weight of the style keys. Higher takes more of the style; 0 changes nothing."
                 ),
-                io.Float.Input(
-                    "temperature",
-                    default=INJECTION.temperature,
-                    min=0.1,
-                    max=10.0,
-                    step=0.05,
-                    tooltip="StyleID: factor for the attention logits. Higher makes attention sharper.",
+                fraction("content_queries", INJECTION.query).about(
+                    "StyleID: fraction of the content's own queries. Lower takes more of the style."
+                ),
+                number("temperature", INJECTION.temperature, 0.1, 10.0, step=0.05).about(
+                    "StyleID: factor for the attention logits. Higher makes attention sharper."
                 ),
                 io.Boolean.Input(
                     "start_statistics",
                     default=INJECTION.start,
                     tooltip="StyleID: start from noise with the mean and spread of the style image in every channel.",
                 ),
-                io.Int.Input(
-                    "layer",
-                    default=LAYER,
-                    min=0,
-                    max=32,
-                    tooltip="StyleID: first decoder layer that is changed, counted from the coarsest. The published layer is 6 of "
-                    "the 12 of SD 1; the toybox has 6 layers. Transformers are changed in all blocks.",
+                integer("layer", LAYER, 0, 32).about(
+                    "StyleID: first decoder layer that is changed, counted from the coarsest. The published layer is 6 of "
+                    "the 12 of SD 1; the toybox has 6 layers. Transformers are changed in all blocks."
                 ),
                 io.Boolean.Input(
                     "share_norms",

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import comfy.samplers
 import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
@@ -17,14 +16,14 @@ from ...pictures.sheet import Cell, sheet
 from ..inverting.decode import decode
 from ..inverting.encode import encode
 from ..inverting.invert_latent import decreasing, scale_of
-from ..kit.common import schema
 from ..kit.latents import taken
 from ..kit.prompt_text import word_list
+from ..kit.schema import choice, output, scheduler_input, schema, seed_input, socket, steps_input, text_input
 from ..looking.report_figures import channels_first
 from ..run.control_hints import pad_hints
 from ..run.guidance import few_steps_for
 from ..run.progress import reporter, run
-from .method_inputs import ABOUT_FEW_STEPS, PUBLISHED
+from .method_inputs import ABOUT_FEW_STEPS, PUBLISHED, prompt_inputs
 from .run_edit import cond_of
 
 STEPS = 28
@@ -42,47 +41,26 @@ class InversionCompare(io.ComfyNode):
             search_aliases=["all methods", "benchmark", "xy plot"],
             is_output_node=True,
             inputs=[
-                io.Model.Input("model", tooltip="The model that inverts and edits."),
-                io.Vae.Input("vae", tooltip="The VAE of the model."),
-                io.Image.Input("image", tooltip="The image to edit. Only the first image of a batch is used."),
-                io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
-                io.Conditioning.Input("target", tooltip="Prompt that describes the edited image."),
-                io.Conditioning.Input("negative", tooltip="Negative prompt, usually empty."),
-                io.Int.Input(
-                    "steps",
-                    default=STEPS,
-                    min=1,
-                    max=1000,
-                    tooltip=f"Number of steps for every method. The default becomes 4 or 8 with '{FEW_STEPS}'.",
+                socket(io.Model, "model").about("The model that inverts and edits."),
+                socket(io.Vae, "vae").about("The VAE of the model."),
+                socket(io.Image, "image").about("The image to edit. Only the first image of a batch is used."),
+                *prompt_inputs(),
+                steps_input(STEPS).about(
+                    f"Number of steps for every method. The default becomes 4 or 8 with '{FEW_STEPS}'."
                 ),
-                io.Combo.Input(
-                    "scheduler",
-                    options=comfy.samplers.SCHEDULER_NAMES,
-                    default="normal",
-                    tooltip="How the noise levels are spaced.",
+                scheduler_input("normal"),
+                text_input("methods", multiline=True).about(
+                    "Comma-separated methods to run. Empty runs all that fit the model. Methods:\n" + ", ".join(EDITORS)
                 ),
-                io.String.Input(
-                    "methods",
-                    default="",
-                    multiline=True,
-                    tooltip="Comma-separated methods to run. Empty runs all that fit the model. Methods:\n"
-                    + ", ".join(EDITORS),
-                ),
-                io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="Seed of methods that draw noise."),
-                io.Combo.Input(
-                    "settings",
-                    options=[PUBLISHED, FEW_STEPS],
-                    default=PUBLISHED,
-                    optional=True,
-                    tooltip=f"published: uses the published settings of each method for this kind of model, or usual values. {ABOUT_FEW_STEPS}",
+                seed_input().about("Seed of methods that draw noise."),
+                choice("settings", [PUBLISHED, FEW_STEPS], optional=True).about(
+                    f"published: uses the published settings of each method for this kind of model, or usual values. {ABOUT_FEW_STEPS}"
                 ),
             ],
             outputs=[
-                io.Image.Output("sheet", display_name="sheet", tooltip="All edited images and figures on one page."),
-                io.Image.Output(
-                    "images", display_name="images", tooltip="The edited images as a batch, in the order of the sheet."
-                ),
-                io.String.Output("figures", display_name="figures", tooltip="The figures, one line per method."),
+                output(io.Image, "sheet").about("All edited images and figures on one page."),
+                output(io.Image, "images").about("The edited images as a batch, in the order of the sheet."),
+                output(io.String, "figures").about("The figures, one line per method."),
             ],
         )
 

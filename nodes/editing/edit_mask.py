@@ -12,8 +12,9 @@ from ...inversion_core.applications.diff_edit import GROWN, LEVEL, NOISINGS, THR
 from ...inversion_core.methods.uni_edit import uni_edit_mask
 from ...inversion_core.progress import OnStep
 from ...inversion_core.trajectory import Trajectory
-from ..kit.common import check_model, fraction, schema
+from ..kit.common import check_model
 from ..kit.noise import seeded
+from ..kit.schema import choice, fraction, integer, output, schema, seed_input, socket
 from ..run.along import along
 from ..run.progress import reporter
 from ..sockets import Frame, LatentTrajectory, TrajectorySocket
@@ -33,49 +34,29 @@ class InversionEditMask(io.ComfyNode):
             "predict different images.",
             search_aliases=["diffedit", "uni-edit mask", "automatic mask"],
             inputs=[
-                io.Model.Input("model", tooltip="The model that made the trajectory."),
-                TrajectorySocket.Input("trajectory", tooltip="Trajectory of the image, from DDIM Invert."),
-                io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
-                io.Conditioning.Input("target", tooltip="Prompt that describes the edited image."),
-                io.Combo.Input(
-                    "method",
-                    options=list(MAKERS),
-                    default="DiffEdit",
-                    tooltip="DiffEdit: adds fresh noise to the image several times and compares the predictions of both prompts. "
-                    "Uni-Edit: compares the predictions along the trajectory, without added noise.",
+                socket(io.Model, "model").about("The model that made the trajectory."),
+                socket(TrajectorySocket, "trajectory").about("Trajectory of the image, from DDIM Invert."),
+                socket(io.Conditioning, "source").about("Prompt that describes the image."),
+                socket(io.Conditioning, "target").about("Prompt that describes the edited image."),
+                choice("method", MAKERS, default="DiffEdit").about(
+                    "DiffEdit: adds fresh noise to the image several times and compares the predictions of both prompts. "
+                    "Uni-Edit: compares the predictions along the trajectory, without added noise."
                 ),
-                fraction(
-                    "level",
-                    LEVEL,
+                fraction("level", LEVEL).about(
                     "Fraction of the steps, counted from the noisiest: DiffEdit adds noise up to here, Uni-Edit compares from here "
-                    "on. Lower finds coarser differences.",
+                    "on. Lower finds coarser differences."
                 ),
-                fraction(
-                    "threshold",
-                    THRESHOLD,
-                    "Difference that counts as changed. Lower gives a larger region. At 0, Uni-Edit's mask stays soft.",
+                fraction("threshold", THRESHOLD).about(
+                    "Difference that counts as changed. Lower gives a larger region. At 0, Uni-Edit's mask stays soft."
                 ),
-                io.Int.Input(
-                    "grow",
-                    default=GROWN,
-                    min=0,
-                    max=64,
-                    tooltip="Widens the region by this many latent pixels (8 image pixels in most models).",
+                integer("grow", GROWN, 0, 64).about(
+                    "Widens the region by this many latent pixels (8 image pixels in most models)."
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**64 - 1,
-                    control_after_generate=True,
-                    tooltip="Seed for the noise of DiffEdit.",
-                ),
+                seed_input(changes=True).about("Seed for the noise of DiffEdit."),
             ],
             outputs=[
-                io.Mask.Output(
-                    "mask",
-                    display_name="mask",
-                    tooltip="The region, at the size of the image: for KV-Edit, KV Injection, MasaCtrl, Attention Edit and the samplers.",
+                output(io.Mask, "mask").about(
+                    "The region, at the size of the image: for KV-Edit, KV Injection, MasaCtrl, Attention Edit and the samplers."
                 ),
             ],
         )

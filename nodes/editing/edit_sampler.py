@@ -5,8 +5,8 @@ from comfy_api.latest import io
 from ...inversion_core.dial import FEW_STEPS, PRESETS
 from ...inversion_core.loops.direct import ANCHORS
 from ..kit.checks import require_painted
-from ..kit.common import advanced, fraction, schema
 from ..kit.outputs import outcome, outcomes
+from ..kit.schema import advanced, choice, fraction, number, schema, socket
 from ..run.guidance import GUIDANCE
 from ..sockets import AttentionEditSocket, NullTextSocket, TrajectorySocket
 from .edit_setup import NEGATIVE, SOURCE, Setup
@@ -25,21 +25,19 @@ class InversionEditSampler(io.ComfyNode):
             "to the edit. With the source prompt as target, the image is reconstructed.",
             search_aliases=["prompt to prompt", "direct inversion", "negative prompt inversion", "edit image"],
             inputs=[
-                io.Model.Input("model", tooltip="The model that made the trajectory, with the same LoRAs."),
-                TrajectorySocket.Input("trajectory", tooltip="Trajectory of the image, from DDIM Invert."),
-                io.Conditioning.Input("source", tooltip="Prompt that the image was inverted with."),
-                io.Conditioning.Input("target", tooltip="Prompt that describes the edited image."),
-                io.Conditioning.Input("negative", tooltip="Negative prompt, usually empty."),
+                socket(io.Model, "model").about("The model that made the trajectory, with the same LoRAs."),
+                socket(TrajectorySocket, "trajectory").about("Trajectory of the image, from DDIM Invert."),
+                socket(io.Conditioning, "source").about("Prompt that the image was inverted with."),
+                socket(io.Conditioning, "target").about("Prompt that describes the edited image."),
+                socket(io.Conditioning, "negative").about("Negative prompt, usually empty."),
                 *dial(),
                 *rarer(),
-                NullTextSocket.Input(
-                    "null_text", optional=True, tooltip="Null text, from Null-Text Optimize at the same guidance."
+                socket(NullTextSocket, "null_text", optional=True).about(
+                    "Null text, from Null-Text Optimize at the same guidance."
                 ),
-                AttentionEditSocket.Input("attention_edit", optional=True, tooltip="Attention edit to apply."),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip="Region that may change, at the size of the image. Replaces a mask from Inversion Encode.",
+                socket(AttentionEditSocket, "attention_edit", optional=True).about("Attention edit to apply."),
+                socket(io.Mask, "mask", optional=True).about(
+                    "Region that may change, at the size of the image. Replaces a mask from Inversion Encode."
                 ),
             ],
             outputs=outcomes(
@@ -61,14 +59,11 @@ class InversionEditSampler(io.ComfyNode):
 def dial() -> list[io.Input]:
     """The dial, and guidance, which it turns."""
     return [
-        io.Combo.Input(
-            "preset",
-            options=[*PRESETS, OWN],
-            default=next(iter(PRESETS)),
-            tooltip="How strength acts. balanced: for most edits. keep the shape: colours and materials change, outlines stay "
+        choice("preset", [*PRESETS, OWN], default=next(iter(PRESETS))).about(
+            "How strength acts. balanced: for most edits. keep the shape: colours and materials change, outlines stay "
             f"longer. new style or scene: more may change at once. {FEW_STEPS}: for models distilled to few steps (Lightning, LCM, "
             "DMD, Turbo, schnell, klein), at guidance 1. as set below: ignores strength; guidance and start act as set here, "
-            "attention windows as set in the attention nodes.",
+            "attention windows as set in the attention nodes."
         ),
         io.Float.Input(
             "strength",
@@ -80,15 +75,10 @@ def dial() -> list[io.Input]:
             tooltip="How much may change. Higher: more guidance, shorter attention windows, an earlier start. Lower: closer to the "
             "image. At 0.5, 'balanced' leaves guidance and windows as they are set.",
         ),
-        io.Float.Input(
-            "guidance",
-            default=GUIDANCE,
-            min=1.0,
-            max=30.0,
-            step=0.1,
-            tooltip="Guidance scale of both prompts at the middle of strength. Models that take guidance as an input (Flux dev, "
+        number("guidance", GUIDANCE, 1.0, 30.0, step=0.1).about(
+            "Guidance scale of both prompts at the middle of strength. Models that take guidance as an input (Flux dev, "
             "HunyuanVideo) receive this value there, unless FluxGuidance on a prompt sets another; the default is then the model's "
-            "usual value. With null text, guidance stays as set.",
+            "usual value. With null text, guidance stays as set."
         ),
     ]
 
@@ -96,29 +86,15 @@ def dial() -> list[io.Input]:
 def rarer() -> list[io.Input]:
     """What most people leave as it is."""
     return [
-        advanced(
-            io.Combo.Input(
-                "anchor",
-                options=list(ANCHORS),
-                default="direct",
-                tooltip="direct: the source is the stored trajectory itself, exact at any guidance. none: the source is sampled "
-                "too, and drifts under guidance unless null text or the source prompt as unconditional holds the source.",
-            )
+        advanced(choice("anchor", ANCHORS, default="direct")).about(
+            "direct: the source is the stored trajectory itself, exact at any guidance. none: the source is sampled "
+            "too, and drifts under guidance unless null text or the source prompt as unconditional holds the source."
         ),
-        advanced(
-            io.Combo.Input(
-                "unconditional",
-                options=[NEGATIVE, SOURCE],
-                default=NEGATIVE,
-                tooltip="What guidance leads away from. 'source prompt' is negative-prompt inversion, which holds an unanchored "
-                "source without any optimisation.",
-            )
+        advanced(choice("unconditional", [NEGATIVE, SOURCE])).about(
+            "What guidance leads away from. 'source prompt' is negative-prompt inversion, which holds an unanchored "
+            "source without any optimisation."
         ),
-        advanced(
-            fraction(
-                "start",
-                0.0,
-                "Fraction of the steps to skip at the noisy end, with the preset 'as set below'. Higher stays closer to the image.",
-            )
+        advanced(fraction("start", 0.0)).about(
+            "Fraction of the steps to skip at the noisy end, with the preset 'as set below'. Higher stays closer to the image."
         ),
     ]

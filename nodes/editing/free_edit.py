@@ -1,12 +1,11 @@
 """Inversion-Free Edit: the difference of two prompts, straight from the picture."""
 
-import comfy.samplers
 from comfy_api.latest import io
 
 from ...inversion_core.dial import FEW_STEPS
-from ..kit.common import schema
+from ..kit.schema import output, scheduler_input, schema, socket, steps_input
 from ..run.guidance import few_steps_for
-from .method_inputs import choices, drawing, methods, prompts, request_of
+from .method_inputs import choices, drawing, methods, prompt_inputs, request_of
 from .run_edit import edit_without
 
 STEPS = 28
@@ -25,31 +24,20 @@ class InversionFreeEdit(io.ComfyNode):
             "level after the other.",
             search_aliases=["flowedit", "flow edit", "flowalign", "infedit", "ddcm", "uniedit"],
             inputs=[
-                io.Model.Input(
-                    "model", tooltip="Any model. The methods were published for rectified flow (SD3, Flux)."
+                socket(io.Model, "model").about(
+                    "Any model. The methods were published for rectified flow (SD3, Flux)."
                 ),
-                io.Latent.Input("latent", tooltip="Latent of the image, from Inversion Encode (or any VAE Encode)."),
-                *prompts(),
+                socket(io.Latent, "latent").about("Latent of the image, from Inversion Encode (or any VAE Encode)."),
+                *prompt_inputs(),
                 *choices(methods("delta", "few steps", free=True)),
                 drawing(),
-                io.Int.Input(
-                    "steps",
-                    default=STEPS,
-                    min=1,
-                    max=1000,
-                    tooltip="Number of noise levels. Strength says how many of them act. The default becomes the method's own value "
-                    f"with '{FEW_STEPS}'.",
+                steps_input(STEPS).about(
+                    "Number of noise levels. Strength says how many of them act. The default becomes the method's own value "
+                    f"with '{FEW_STEPS}'."
                 ),
-                io.Combo.Input(
-                    "scheduler",
-                    options=comfy.samplers.SCHEDULER_NAMES,
-                    default="normal",
-                    tooltip="How the noise levels are spaced.",
-                ),
+                scheduler_input("normal"),
             ],
-            outputs=[
-                io.Latent.Output("edited", display_name="edited", tooltip="The edited latent, for Inversion Decode.")
-            ],
+            outputs=[output(io.Latent, "edited").about("The edited latent, for Inversion Decode.")],
         )
 
     @classmethod

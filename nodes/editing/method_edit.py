@@ -3,10 +3,10 @@
 from comfy_api.latest import io
 
 from ..kit.checks import require_painted
-from ..kit.common import schema
 from ..kit.outputs import outcome, outcomes
+from ..kit.schema import schema, socket
 from ..sockets import AttentionEditSocket, TrajectorySocket
-from .method_inputs import choices, methods, prompts, request_of
+from .method_inputs import choices, methods, prompt_inputs, request_of
 from .run_edit import edit_along
 
 
@@ -26,17 +26,15 @@ class AlongTrajectory(io.ComfyNode):
             description=cls.DESCRIPTION,
             search_aliases=list(cls.ALIASES),
             inputs=[
-                io.Model.Input("model", tooltip="The model that made the trajectory, with the same LoRAs."),
-                TrajectorySocket.Input(
-                    "trajectory", tooltip="Trajectory of the image, from the inversion node that belongs to the method."
+                socket(io.Model, "model").about("The model that made the trajectory, with the same LoRAs."),
+                socket(TrajectorySocket, "trajectory").about(
+                    "Trajectory of the image, from the inversion node that belongs to the method."
                 ),
-                *prompts(),
+                *prompt_inputs(),
                 *choices(methods(*cls.GROUPS)),
-                AttentionEditSocket.Input("attention_edit", optional=True, tooltip="Attention edit to apply."),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip="Region that may change, at the size of the image. Replaces a mask from Inversion Encode.",
+                socket(AttentionEditSocket, "attention_edit", optional=True).about("Attention edit to apply."),
+                socket(io.Mask, "mask", optional=True).about(
+                    "Region that may change, at the size of the image. Replaces a mask from Inversion Encode."
                 ),
             ],
             outputs=outcomes("Latent of the reconstruction: the source branch without edit."),

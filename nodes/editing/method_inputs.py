@@ -10,8 +10,9 @@ from ...inversion_core.backends.comfy.model import is_guidance_distilled, path_o
 from ...inversion_core.dial import FEW_STEPS
 from ...inversion_core.methods import EDITORS, GROUPS, Editor, Settings, kind_of
 from ...inversion_core.trajectory import Trajectory
-from ..kit.common import check_unconditional, fraction, method_choice
+from ..kit.common import check_unconditional
 from ..kit.remarks import of_prompts, of_strength
+from ..kit.schema import choice, fraction, method_choice, number, seed_input, socket
 from ..run.guidance import GUIDANCE, acting
 from .run_edit import Chosen, inverting
 
@@ -32,44 +33,30 @@ def choices(editors: Mapping[str, Editor]) -> list[Any]:
     """The inputs by which every method is set."""
     return [
         method_choice(editors),
-        io.Combo.Input(
-            "settings",
-            options=[PUBLISHED, OWN, FEW_STEPS],
-            default=PUBLISHED,
-            tooltip="published: uses the published guidance and strength of the method for this kind of model, or usual values. "
-            f"{ABOUT_FEW_STEPS} as set below: uses guidance, source_guidance and strength as set below.",
+        choice("settings", [PUBLISHED, OWN, FEW_STEPS]).about(
+            "published: uses the published guidance and strength of the method for this kind of model, or usual values. "
+            f"{ABOUT_FEW_STEPS} as set below: uses guidance, source_guidance and strength as set below."
         ),
-        io.Float.Input(
-            "guidance",
-            default=GUIDANCE,
-            min=0.0,
-            max=30.0,
-            step=0.1,
-            tooltip="Guidance scale of the target prompt. Higher follows the target prompt more closely.",
+        number("guidance", GUIDANCE, 0.0, 30.0, step=0.1).about(
+            "Guidance scale of the target prompt. Higher follows the target prompt more closely."
         ),
-        io.Float.Input(
-            "source_guidance", default=1.0, min=0.0, max=30.0, step=0.1, tooltip="Guidance scale of the source prompt."
-        ),
-        fraction(
-            "strength",
-            1.0,
-            "Fraction of the steps that are edited. 1 starts from pure noise; lower stays closer to the image.",
+        number("source_guidance", 1.0, 0.0, 30.0, step=0.1).about("Guidance scale of the source prompt."),
+        fraction("strength", 1.0).about(
+            "Fraction of the steps that are edited. 1 starts from pure noise; lower stays closer to the image."
         ),
     ]
 
 
 def drawing() -> Any:
     """The input of methods that draw noise of their own."""
-    return io.Int.Input(
-        "seed", default=0, min=0, max=2**64 - 1, control_after_generate=True, tooltip="Seed of methods that draw noise."
-    )
+    return seed_input(changes=True).about("Seed of methods that draw noise.")
 
 
-def prompts() -> list[Any]:
+def prompt_inputs() -> list[Any]:
     return [
-        io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
-        io.Conditioning.Input("target", tooltip="Prompt that describes the edited image."),
-        io.Conditioning.Input("negative", tooltip="Negative prompt, usually empty."),
+        socket(io.Conditioning, "source").about("Prompt that describes the image."),
+        socket(io.Conditioning, "target").about("Prompt that describes the edited image."),
+        socket(io.Conditioning, "negative").about("Negative prompt, usually empty."),
     ]
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import comfy.samplers
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -19,22 +18,23 @@ from ..attention.attention_edits import Plans
 from ..attention.bank_memory import Tell, memory_of, unheard
 from ..inverting.invert_latent import inverted
 from ..kit.checks import require_painted
-from ..kit.common import check_model, schema
+from ..kit.common import check_model
 from ..kit.latents import taken
 from ..kit.outputs import outcome
+from ..kit.schema import Entry, choice, integer, number, output, scheduler_input, schema, socket, steps_input
 from ..run.along import along
 from ..run.guidance import suited
 from ..run.progress import reporter
 from ..sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
 from .clips import check_frames, check_way, mistaken_windows, of_frames, of_window
-from .method_inputs import prompts as prompt_inputs
+from .method_inputs import prompt_inputs
 
 FRAMES = 999
 
 
-def number(name: str, default: int, tooltip: str) -> Any:
+def frame_count(name: str, default: int) -> Entry:
     """A whole number of frames."""
-    return io.Int.Input(name, default=default, min=1, max=FRAMES, tooltip=tooltip)
+    return integer(name, default, 1, FRAMES)
 
 
 class InversionVideoEdit(io.ComfyNode):
@@ -49,41 +49,35 @@ class InversionVideoEdit(io.ComfyNode):
             "latents hold the frames, use Inversion Edit Sampler.",
             search_aliases=["tokenflow", "cross-frame attention", "video to video", "pix2video", "edit video"],
             inputs=[
-                io.Model.Input("model", tooltip="The model that made the trajectory, with the same LoRAs."),
-                TrajectorySocket.Input(
-                    "trajectory", tooltip="Trajectory of the clip, from Video Invert or DDIM Invert."
+                socket(io.Model, "model").about("The model that made the trajectory, with the same LoRAs."),
+                socket(TrajectorySocket, "trajectory").about(
+                    "Trajectory of the clip, from Video Invert or DDIM Invert."
                 ),
                 *prompt_inputs(),
-                io.Float.Input(
-                    "guidance",
-                    default=7.5,
-                    min=1.0,
-                    max=30.0,
-                    step=0.1,
-                    tooltip="Guidance scale. Higher follows the target prompt more closely.",
+                number("guidance", 7.5, 1.0, 30.0, step=0.1).about(
+                    "Guidance scale. Higher follows the target prompt more closely."
                 ),
-                io.Combo.Input(
-                    "way",
-                    options=list(WAYS),
-                    default="token flow",
-                    tooltip=" ".join(f"{name}: {way.about}." for name, way in WAYS.items())
-                    + " All but the last need a UNet (Stable Diffusion 1, 2, XL).",
+                choice("way", WAYS, default="token flow").about(
+                    " ".join(f"{name}: {way.about}." for name, way in WAYS.items())
+                    + " All but the last need a UNet (Stable Diffusion 1, 2, XL)."
                 ),
-                number("spacing", SPACING, "Frames from one key frame to the next. Higher is faster."),
-                number("window", WINDOW, "Frames edited in one window. Memory grows with the window, not the clip."),
-                number("together", TOGETHER, "Number of frames per run of the network, beside the key frames."),
-                AttentionEditSocket.Input(
-                    "attention_edit", optional=True, tooltip="Attention edit to apply in every frame."
+                frame_count("spacing", SPACING).about("Frames from one key frame to the next. Higher is faster."),
+                frame_count("window", WINDOW).about(
+                    "Frames edited in one window. Memory grows with the window, not the clip."
                 ),
-                io.Mask.Input(
-                    "mask", optional=True, tooltip="Region of the clip that may change: one mask, or one per frame."
+                frame_count("together", TOGETHER).about(
+                    "Number of frames per run of the network, beside the key frames."
+                ),
+                socket(AttentionEditSocket, "attention_edit", optional=True).about(
+                    "Attention edit to apply in every frame."
+                ),
+                socket(io.Mask, "mask", optional=True).about(
+                    "Region of the clip that may change: one mask, or one per frame."
                 ),
             ],
             outputs=[
-                io.Latent.Output("edited", display_name="edited", tooltip="The edited latents, for Inversion Decode."),
-                io.Latent.Output(
-                    "reconstructed", display_name="reconstructed", tooltip="Latents of the reconstructed clip."
-                ),
+                output(io.Latent, "edited").about("The edited latents, for Inversion Decode."),
+                output(io.Latent, "reconstructed").about("Latents of the reconstructed clip."),
             ],
         )
 
@@ -154,20 +148,15 @@ class InversionVideoInvert(io.ComfyNode):
             "the frames as a batch of images to Inversion Encode.",
             search_aliases=["video inversion", "ddim inversion"],
             inputs=[
-                io.Model.Input("model", tooltip="The image model that inverts. Edit with the same model and LoRAs."),
-                io.Latent.Input("latent", tooltip="Latents of the frames, from Inversion Encode."),
-                io.Conditioning.Input("source", tooltip="Prompt that describes the clip as it is."),
-                io.Int.Input("steps", default=50, min=1, max=1000, tooltip="Number of steps of the trajectory."),
-                io.Combo.Input(
-                    "scheduler",
-                    options=comfy.samplers.SCHEDULER_NAMES,
-                    default="ddim_uniform",
-                    tooltip="How the noise levels are spaced.",
-                ),
-                number("together", TOGETHER, "Number of frames per run of the network."),
+                socket(io.Model, "model").about("The image model that inverts. Edit with the same model and LoRAs."),
+                socket(io.Latent, "latent").about("Latents of the frames, from Inversion Encode."),
+                socket(io.Conditioning, "source").about("Prompt that describes the clip as it is."),
+                steps_input(50).about("Number of steps of the trajectory."),
+                scheduler_input("ddim_uniform"),
+                frame_count("together", TOGETHER).about("Number of frames per run of the network."),
             ],
             outputs=[
-                TrajectorySocket.Output("trajectory", display_name="trajectory", tooltip="Trajectory for Video Edit."),
+                output(TrajectorySocket, "trajectory").about("Trajectory for Video Edit."),
             ],
         )
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from comfy_api.latest import io
 
 from ...inversion_core.wording import quoted
-from ..kit.common import schema
+from ..kit.schema import output, schema, socket, text_input
 from ..sockets import NullTextSocket, TrajectorySocket
 from .file_metadata import metadata_of
 from .trajectory_folder import PREFIX, beside, check_name, load_files, path_of, save_files, saved_files
@@ -27,23 +27,17 @@ class InversionSaveTrajectory(io.ComfyNode):
             is_output_node=True,
             hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip="Trajectory from any inversion node."),
-                io.String.Input(
-                    "filename_prefix",
-                    default="inversion/trajectory",
-                    tooltip="Folder and file name inside ComfyUI's output folder. A number is added.",
+                socket(TrajectorySocket, "trajectory").about("Trajectory from any inversion node."),
+                text_input("filename_prefix", default="inversion/trajectory").about(
+                    "Folder and file name inside ComfyUI's output folder. A number is added."
                 ),
-                NullTextSocket.Input("null_text", optional=True, tooltip="Null text, saved in the same file."),
-                io.Image.Input(
-                    "image",
-                    optional=True,
-                    tooltip="Image to save in the file as a small thumbnail. Without an image, a rough preview of the latent is "
-                    "saved where ComfyUI can draw the colours of the latent.",
+                socket(NullTextSocket, "null_text", optional=True).about("Null text, saved in the same file."),
+                socket(io.Image, "image", optional=True).about(
+                    "Image to save in the file as a small thumbnail. Without an image, a rough preview of the latent is "
+                    "saved where ComfyUI can draw the colours of the latent."
                 ),
             ],
-            outputs=[
-                io.String.Output("file", display_name="file", tooltip="Name of the file inside the output folder.")
-            ],
+            outputs=[output(io.String, "file").about("Name of the file inside the output folder.")],
         )
 
     @classmethod
@@ -81,13 +75,9 @@ class InversionLoadTrajectory(io.ComfyNode):
                 )
             ],
             outputs=[
-                TrajectorySocket.Output(
-                    "trajectory", display_name="trajectory", tooltip="Trajectory for Inversion Edit Sampler."
-                ),
-                NullTextSocket.Output(
-                    "null_text",
-                    display_name="null text",
-                    tooltip="Null text saved with the trajectory. Empty if none was saved.",
+                output(TrajectorySocket, "trajectory").about("Trajectory for Inversion Edit Sampler."),
+                output(NullTextSocket, "null_text").about(
+                    "Null text saved with the trajectory. Empty if none was saved."
                 ),
             ],
         )

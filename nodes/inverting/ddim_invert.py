@@ -5,6 +5,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..kit.noise import InvertedNoise
+from ..kit.schema import output
 from ..sockets import LatentTrajectory
 from .invert_node import InvertNode
 
@@ -31,12 +32,10 @@ class InversionDDIMInvert(InvertNode):
     @classmethod
     def more_outputs(cls) -> list[io.Output]:
         return [
-            io.Sigmas.Output("sigmas", display_name="sigmas", tooltip="The noise levels, for SamplerCustomAdvanced."),
-            io.Noise.Output(
-                "noise",
-                display_name="noise",
-                tooltip="The inverted noise for SamplerCustomAdvanced, with any latent of the same size as latent_image. Starts "
-                "every kind of model exactly at the top of the trajectory.",
+            output(io.Sigmas, "sigmas").about("The noise levels, for SamplerCustomAdvanced."),
+            output(io.Noise, "noise").about(
+                "The inverted noise for SamplerCustomAdvanced, with any latent of the same size as latent_image. Starts "
+                "every kind of model exactly at the top of the trajectory."
             ),
         ]
 

@@ -7,8 +7,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..kit.checks import NOT_CONNECTED, decoding, rgb
-from ..kit.common import blend_mask, schema
+from ..kit.common import blend_mask
 from ..kit.latents import frame_of
+from ..kit.schema import output, schema, socket
 from ..run.progress import by_parts
 
 BOTH = "Keeping the original outside a mask needs both the original image and the mask. Connect both, or neither."
@@ -25,14 +26,14 @@ class InversionDecode(io.ComfyNode):
             "a mask, every pixel outside the mask is exactly the original.",
             search_aliases=["vae decode"],
             inputs=[
-                io.Latent.Input("latent", tooltip="Latent from DDIM Invert or Inversion Edit Sampler."),
-                io.Vae.Input("vae", tooltip="The VAE that encoded the image."),
-                io.Image.Input("original", optional=True, tooltip="The original image, shown outside the mask."),
-                io.Mask.Input(
-                    "mask", optional=True, tooltip="Region that shows the decoded image. The rest shows the original."
+                socket(io.Latent, "latent").about("Latent from DDIM Invert or Inversion Edit Sampler."),
+                socket(io.Vae, "vae").about("The VAE that encoded the image."),
+                socket(io.Image, "original", optional=True).about("The original image, shown outside the mask."),
+                socket(io.Mask, "mask", optional=True).about(
+                    "Region that shows the decoded image. The rest shows the original."
                 ),
             ],
-            outputs=[io.Image.Output("image", display_name="image", tooltip="The image at its original size.")],
+            outputs=[output(io.Image, "image").about("The image at its original size.")],
         )
 
     @classmethod

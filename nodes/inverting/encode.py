@@ -6,7 +6,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..kit.checks import check_vae, require_painted, rgb
-from ..kit.common import advanced, blend_mask, held, padded, schema
+from ..kit.common import blend_mask, held, padded
+from ..kit.schema import advanced, choice, integer, output, schema, socket
 from ..kit.vaes import AUTOMATIC, CLIP, PICTURES, encoder, frame_for
 from ..run.progress import by_parts
 from .refine import refined
@@ -23,15 +24,13 @@ class InversionEncode(io.ComfyNode):
             "never stretched or cropped; Inversion Decode restores the original size.",
             search_aliases=["vae encode", "invert image", "pad image"],
             inputs=[
-                io.Image.Input(
-                    "image", tooltip="Image to invert. An alpha channel is ignored; a single channel counts as grey."
+                socket(io.Image, "image").about(
+                    "Image to invert. An alpha channel is ignored; a single channel counts as grey."
                 ),
-                io.Vae.Input("vae", tooltip="The VAE of the model that will invert the image."),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip="Region where a later edit may change the image, at the size of the image. The mask travels with the "
-                    "latent and the trajectory; Inversion Edit Sampler keeps the source outside the mask.",
+                socket(io.Vae, "vae").about("The VAE of the model that will invert the image."),
+                socket(io.Mask, "mask", optional=True).about(
+                    "Region where a later edit may change the image, at the size of the image. The mask travels with the "
+                    "latent and the trajectory; Inversion Edit Sampler keeps the source outside the mask."
                 ),
                 io.Int.Input(
                     "multiple",
@@ -43,33 +42,18 @@ class InversionEncode(io.ComfyNode):
                     tooltip="Pads width and height to multiples of this many pixels, or of the next number that the VAE can take. "
                     "64 suits all Stable Diffusion UNets.",
                 ),
-                io.Int.Input(
-                    "refine_steps",
-                    default=0,
-                    min=0,
-                    max=1000,
-                    optional=True,
-                    tooltip="Steps that optimise the latent until the latent decodes to the image. Recovers what encoding and "
-                    "decoding lose; 30 is usual. Needs gradients through the VAE: about three times the memory.",
+                integer("refine_steps", 0, 0, 1000, optional=True).about(
+                    "Steps that optimise the latent until the latent decodes to the image. Recovers what encoding and "
+                    "decoding lose; 30 is usual. Needs gradients through the VAE: about three times the memory."
                 ),
-                advanced(
-                    io.Combo.Input(
-                        "batch",
-                        options=[AUTOMATIC, PICTURES, CLIP],
-                        default=AUTOMATIC,
-                        optional=True,
-                        tooltip="What a batch is to a video VAE. 'a clip': all frames share one latent. 'pictures': each image has "
-                        "a latent of its own, for image models with such a VAE (Qwen-Image, Anima). 'automatic': what ComfyUI does, "
-                        "mostly a clip. Other VAEs always take single images.",
-                    )
+                advanced(choice("batch", [AUTOMATIC, PICTURES, CLIP], optional=True)).about(
+                    "What a batch is to a video VAE. 'a clip': all frames share one latent. 'pictures': each image has "
+                    "a latent of its own, for image models with such a VAE (Qwen-Image, Anima). 'automatic': what ComfyUI does, "
+                    "mostly a clip. Other VAEs always take single images."
                 ),
             ],
             outputs=[
-                io.Latent.Output(
-                    "latent",
-                    display_name="latent",
-                    tooltip="Latent of the image. Also carries the original size and the mask.",
-                )
+                output(io.Latent, "latent").about("Latent of the image. Also carries the original size and the mask.")
             ],
         )
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-import comfy.samplers
 from comfy_api.latest import io
 
 from ...inversion_core.inversions import GROUPS, Inversion
 from ...inversion_core.inversions.rf_inversion import RfInversion
 from ..kit.checks import NOT_CONNECTED
-from ..kit.common import method_choice, schema
+from ..kit.schema import method_choice, number, output, scheduler_input, schema, seed_input, socket, steps_input
 from ..run.guidance import acting
 from ..sockets import LatentTrajectory, TrajectorySocket
 from .invert_latent import GUIDANCE, invert_latent, mistaken_guidance
@@ -39,10 +38,8 @@ class InvertNode(io.ComfyNode):
             search_aliases=["unsampler", "noise inversion", "invert", *cls.ALIASES],
             inputs=[inputs[name] for name in cls.ORDER],
             outputs=[
-                TrajectorySocket.Output(
-                    "trajectory", display_name="trajectory", tooltip="Every latent from noise to image."
-                ),
-                io.Latent.Output("noise_latent", display_name="noise latent", tooltip=cls.NOISE_LATENT),
+                output(TrajectorySocket, "trajectory").about("Every latent from noise to image."),
+                output(io.Latent, "noise_latent").about(cls.NOISE_LATENT),
                 *cls.more_outputs(),
             ],
         )
@@ -51,33 +48,20 @@ class InvertNode(io.ComfyNode):
     def known_inputs(cls) -> list[io.Input]:
         """The inputs that inversions may have; a node shows those of its `ORDER`."""
         return [
-            io.Model.Input("model", tooltip="The model that inverts. Edit with the same model and LoRAs."),
-            io.Latent.Input("latent", tooltip="Latent of the image, from Inversion Encode (or any VAE Encode)."),
-            io.Conditioning.Input("source", tooltip="Prompt that describes the image."),
+            socket(io.Model, "model").about("The model that inverts. Edit with the same model and LoRAs."),
+            socket(io.Latent, "latent").about("Latent of the image, from Inversion Encode (or any VAE Encode)."),
+            socket(io.Conditioning, "source").about("Prompt that describes the image."),
             method_choice(cls.METHODS),
-            io.Int.Input("steps", default=50, min=1, max=1000, tooltip=cls.STEPS),
-            io.Combo.Input(
-                "scheduler",
-                options=comfy.samplers.SCHEDULER_NAMES,
-                default=cls.SCHEDULER,
-                tooltip=cls.ABOUT_SCHEDULER,
+            steps_input(50).about(cls.STEPS),
+            scheduler_input(cls.SCHEDULER, cls.ABOUT_SCHEDULER),
+            number("guidance", cls.GUIDANCE, 0.0, GUIDANCE, step=0.1).about(cls.ABOUT_GUIDANCE),
+            seed_input().about("Seed of the random noise."),
+            socket(io.Conditioning, "negative", optional=True).about(
+                "Negative prompt. Needed only if guidance is not 1."
             ),
-            io.Float.Input(
-                "guidance", default=cls.GUIDANCE, min=0.0, max=GUIDANCE, step=0.1, tooltip=cls.ABOUT_GUIDANCE
-            ),
-            io.Int.Input("seed", default=0, min=0, max=2**64 - 1, tooltip="Seed of the random noise."),
-            io.Conditioning.Input(
-                "negative", optional=True, tooltip="Negative prompt. Needed only if guidance is not 1."
-            ),
-            io.Float.Input(
-                "gamma",
-                default=RfInversion.gamma,
-                min=0.0,
-                max=1.0,
-                step=0.05,
-                optional=True,
-                tooltip="RF-Inversion: how strongly the random noise pulls. The published value is 0.5. Lower ends nearer to the "
-                "image, and the edit then changes less: 0.35 corresponds to the pipeline of diffusers.",
+            number("gamma", RfInversion.gamma, 0.0, 1.0, step=0.05, optional=True).about(
+                "RF-Inversion: how strongly the random noise pulls. The published value is 0.5. Lower ends nearer to the "
+                "image, and the edit then changes less: 0.35 corresponds to the pipeline of diffusers."
             ),
         ]
 

@@ -7,7 +7,8 @@ from comfy_api.latest import io
 from ...inversion_core.methods import null_text as published
 from ...inversion_core.methods.null_text import optimize_null_text
 from ...inversion_core.trajectory import NullText, Provenance
-from ..kit.common import check_model, check_unconditional, schema
+from ..kit.common import check_model, check_unconditional
+from ..kit.schema import integer, number, output, schema, socket
 from ..run.along import along
 from ..run.progress import reporter
 from ..sockets import LatentTrajectory, NullTextResult, NullTextSocket, TrajectorySocket
@@ -24,26 +25,17 @@ class InversionNullTextOptimize(io.ComfyNode):
             "to the image (null-text inversion). Needs gradients: about three times the memory of sampling.",
             search_aliases=["null text inversion", "null-text"],
             inputs=[
-                io.Model.Input("model", tooltip="The model that made the trajectory."),
-                TrajectorySocket.Input("trajectory", tooltip="Trajectory from DDIM Invert, guidance 1, method ddim."),
-                io.Conditioning.Input("source", tooltip="Prompt that the image was inverted with."),
-                io.Conditioning.Input(
-                    "empty", tooltip="Prompt to start from, usually empty. The result becomes the negative prompt."
+                socket(io.Model, "model").about("The model that made the trajectory."),
+                socket(TrajectorySocket, "trajectory").about("Trajectory from DDIM Invert, guidance 1, method ddim."),
+                socket(io.Conditioning, "source").about("Prompt that the image was inverted with."),
+                socket(io.Conditioning, "empty").about(
+                    "Prompt to start from, usually empty. The result becomes the negative prompt."
                 ),
-                io.Float.Input(
-                    "guidance",
-                    default=published.GUIDANCE,
-                    min=1.1,
-                    max=30.0,
-                    step=0.1,
-                    tooltip="Guidance scale that the edit will use. The result fits this guidance only.",
+                number("guidance", published.GUIDANCE, 1.1, 30.0, step=0.1).about(
+                    "Guidance scale that the edit will use. The result fits this guidance only."
                 ),
-                io.Int.Input(
-                    "inner_steps",
-                    default=published.INNER_STEPS,
-                    min=0,
-                    max=500,
-                    tooltip="Maximum number of gradient steps for each noise level. The published value is 10.",
+                integer("inner_steps", published.INNER_STEPS, 0, 500).about(
+                    "Maximum number of gradient steps for each noise level. The published value is 10."
                 ),
                 io.Float.Input(
                     "early_stop",
@@ -57,12 +49,8 @@ class InversionNullTextOptimize(io.ComfyNode):
                 ),
             ],
             outputs=[
-                NullTextSocket.Output(
-                    "null_text", display_name="null text", tooltip="Null text for Inversion Edit Sampler."
-                ),
-                io.String.Output(
-                    "report", display_name="report", tooltip="The losses before and after, one noise level per line."
-                ),
+                output(NullTextSocket, "null_text").about("Null text for Inversion Edit Sampler."),
+                output(io.String, "report").about("The losses before and after, one noise level per line."),
             ],
         )
 

@@ -1,12 +1,10 @@
-"""What several nodes share: schemas for every ComfyUI version, pictures and masks, checks."""
+"""What several nodes share: pictures and masks, checks."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from comfy_api.latest import io
 from torch import Tensor
 
 from ...inversion_core.backends.comfy.model import identity_of, is_guidance_distilled
@@ -14,29 +12,6 @@ from ...inversion_core.files.trajectory_file import require_same_model
 from ...inversion_core.fingerprint import without_hooks
 from ..sockets import Frame, LatentTrajectory
 from .checks import check_finite, counted
-
-
-def schema(**facts: Any) -> io.Schema:
-    """An io.Schema of those facts that the running ComfyUI knows."""
-    known = io.Schema.__dataclass_fields__
-    return io.Schema(**{name: value for name, value in facts.items() if name in known})
-
-
-def fraction(name: str, default: float, tooltip: str) -> io.Input:
-    """An input for a share in 0..1."""
-    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
-
-
-def method_choice(methods: Mapping[str, Any]) -> io.Input:
-    """The choice of a method by name; the tooltip has a sentence on each, which is translated by itself."""
-    about = " ".join(f"{name}: {method.about}." for name, method in methods.items())
-    return io.Combo.Input("method", options=list(methods), default=next(iter(methods)), tooltip=about)
-
-
-def advanced(one: io.Input) -> io.Input:
-    """The same input, folded away where the front end folds what most people leave as it is."""
-    one.extra_dict["advanced"] = True
-    return one
 
 
 def check_model(record: LatentTrajectory, model: Any, source: Any, what: str = "trajectory") -> str:

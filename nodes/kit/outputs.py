@@ -6,13 +6,14 @@ from ...inversion_core.loops.edit import Edited
 from ...inversion_core.quality.metrics import drift
 from ..sockets import LatentTrajectory
 from .remarks import of_result
+from .schema import output
 
 
 def outcomes(reconstructed: str) -> list[io.Output]:
     """The outputs; `reconstructed` is the second one's tooltip."""
     return [
-        io.Latent.Output("edited", display_name="edited", tooltip="The edited latent, for Inversion Decode."),
-        io.Latent.Output("reconstructed", display_name="reconstructed", tooltip=reconstructed),
+        output(io.Latent, "edited").about("The edited latent, for Inversion Decode."),
+        output(io.Latent, "reconstructed").about(reconstructed),
     ]
 
 

@@ -5,8 +5,8 @@ from comfy_api.latest import io
 from ...inversion_core.applications.attention_view import LOOKS, SPREADS
 from ...inversion_core.attention.regions import THRESHOLD
 from ..kit.checks import require_words
-from ..kit.common import advanced, fraction, schema
 from ..kit.prompt_text import word_list
+from ..kit.schema import advanced, choice, fraction, integer, output, schema, socket, text_input
 from ..sockets import TrajectorySocket
 from .attention_view_looks import ALL, COARSE, USUAL, WAYS, Looks, look
 from .attention_view_page import page
@@ -25,41 +25,31 @@ class InversionAttentionView(io.ComfyNode):
             search_aliases=["attention map", "heat map", "daam", "word mask", "segment"],
             is_output_node=True,
             inputs=[
-                io.Model.Input("model", tooltip="The model that made the trajectory, with the same LoRAs."),
-                TrajectorySocket.Input("trajectory", tooltip="Trajectory of the image, from DDIM Invert."),
-                io.Clip.Input("clip", tooltip="Text encoder of the model."),
-                io.Image.Input("image", tooltip="The image that was inverted, as background of the attention maps."),
-                io.String.Input("prompt", multiline=True, tooltip="Prompt that the image was inverted with."),
-                io.String.Input(
-                    "words",
-                    default="",
-                    tooltip="Comma-separated words or phrases of the prompt to show. Empty shows every word.",
+                socket(io.Model, "model").about("The model that made the trajectory, with the same LoRAs."),
+                socket(TrajectorySocket, "trajectory").about("Trajectory of the image, from DDIM Invert."),
+                socket(io.Clip, "clip").about("Text encoder of the model."),
+                socket(io.Image, "image").about("The image that was inverted, as background of the attention maps."),
+                text_input("prompt", multiline=True, default=None).about("Prompt that the image was inverted with."),
+                text_input("words").about(
+                    "Comma-separated words or phrases of the prompt to show. Empty shows every word."
                 ),
-                io.String.Input(
-                    "mask_words",
-                    default="",
-                    tooltip="Comma-separated words or phrases of the prompt whose regions together make the mask. Empty uses all of "
-                    "'words', or the first word of the prompt. Choosing words below the image fills this field.",
+                text_input("mask_words").about(
+                    "Comma-separated words or phrases of the prompt whose regions together make the mask. Empty uses all of "
+                    "'words', or the first word of the prompt. Choosing words below the image fills this field."
                 ),
-                *map(advanced, reading()),
+                *reading(),
                 *showing(),
             ],
             outputs=[
-                io.Image.Output("grid", display_name="grid", tooltip="The image, and each word's map over the image."),
-                io.Mask.Output(
-                    "masks",
-                    display_name="masks",
-                    tooltip="One mask per word, in the order of the words. Only the first image of a batch is used.",
+                output(io.Image, "grid").about("The image, and each word's map over the image."),
+                output(io.Mask, "masks").about(
+                    "One mask per word, in the order of the words. Only the first image of a batch is used."
                 ),
-                io.Mask.Output(
-                    "mask",
-                    display_name="mask",
-                    tooltip="The regions of 'mask_words' together, one mask per image: for Attention Edit, Inversion Encode, or any "
-                    "node that takes a mask.",
+                output(io.Mask, "mask").about(
+                    "The regions of 'mask_words' together, one mask per image: for Attention Edit, Inversion Encode, or any "
+                    "node that takes a mask."
                 ),
-                io.String.Output(
-                    "shown", display_name="words", tooltip="The words that are shown, in order, one per line."
-                ),
+                output(io.String, "shown", "words").about("The words that are shown, in order, one per line."),
             ],
         )
 
@@ -80,28 +70,23 @@ class InversionAttentionView(io.ComfyNode):
 def reading() -> list[io.Input]:
     """The inputs that say which attention is read."""
     return [
-        io.Combo.Input(
-            "layers",
-            options=[USUAL, COARSE, ALL],
-            default=USUAL,
-            tooltip="Which attention layers are read, by their number of image tokens. UNets: layers of 8 x 8 to 32 x 32, layers of "
+        advanced(choice("layers", [USUAL, COARSE, ALL])).about(
+            "Which attention layers are read, by their number of image tokens. UNets: layers of 8 x 8 to 32 x 32, layers of "
             "8 x 8 to 16 x 16, or all. Flux and Stable Diffusion 3: the five layers that are known to show words, or all. Other "
-            "transformers: all.",
+            "transformers: all."
         ),
-        io.String.Input(
-            "blocks",
-            default="",
-            tooltip="Comma-separated parts of block names; only matching layers are read: 'output' or 'middle' in UNets, 'double.3' "
-            "in transformers. Empty reads all layers.",
+        advanced(text_input("blocks")).about(
+            "Comma-separated parts of block names; only matching layers are read: 'output' or 'middle' in UNets, 'double.3' "
+            "in transformers. Empty reads all layers."
         ),
-        fraction("start", 0.0, "Start reading attention maps after this fraction of the steps, from the noisiest on."),
-        fraction("end", 1.0, "Stop reading attention maps after this fraction of the steps, from the noisiest on."),
-        io.Int.Input(
-            "looks",
-            default=LOOKS,
-            min=1,
-            max=1000,
-            tooltip="Number of steps at which the network runs, evenly spaced from start to end. More changes little.",
+        advanced(fraction("start", 0.0)).about(
+            "Start reading attention maps after this fraction of the steps, from the noisiest on."
+        ),
+        advanced(fraction("end", 1.0)).about(
+            "Stop reading attention maps after this fraction of the steps, from the noisiest on."
+        ),
+        advanced(integer("looks", LOOKS, 1, 1000)).about(
+            "Number of steps at which the network runs, evenly spaced from start to end. More changes little."
         ),
     ]
 
@@ -109,25 +94,18 @@ def reading() -> list[io.Input]:
 def showing() -> list[io.Input]:
     """The inputs that say how maps are drawn and when a place counts as a word's."""
     return [
-        io.Int.Input(
-            "spread",
-            default=SPREADS,
-            min=0,
-            max=5,
-            tooltip="How often attention maps are spread along the self-attention of the image, which fills objects up to their "
-            "edges. 0 shows cross-attention as it is and runs the network half as often.",
+        integer("spread", SPREADS, 0, 5).about(
+            "How often attention maps are spread along the self-attention of the image, which fills objects up to their "
+            "edges. 0 shows cross-attention as it is and runs the network half as often."
         ),
-        io.Combo.Input(
-            "show",
-            options=list(WAYS),
-            default=next(iter(WAYS)),
-            tooltip="against the other words: where a word draws more attention than the others. alone: the attention of each word, "
-            "from least to most.",
+        choice("show", WAYS).about(
+            "against the other words: where a word draws more attention than the others. alone: the attention of each word, "
+            "from least to most."
         ),
-        fraction(
-            "threshold", THRESHOLD, "Threshold relative to a word's strongest value. Lower gives a larger region."
+        fraction("threshold", THRESHOLD).about(
+            "Threshold relative to a word's strongest value. Lower gives a larger region."
         ),
-        fraction(
-            "softness", 0.0, "Width of the masks' soft edge, in units of threshold. 0 gives black and white masks."
+        fraction("softness", 0.0).about(
+            "Width of the masks' soft edge, in units of threshold. 0 gives black and white masks."
         ),
     ]

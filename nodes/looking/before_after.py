@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...inversion_core.quality.verdict import Verdict
 from ..kit.checks import counted, require_painted, rgb
-from ..kit.common import schema
+from ..kit.schema import output, schema, socket
 from .report_truth import against_truth
 from .report_verdict import message, sentence, verdicts
 
@@ -33,39 +33,27 @@ class InversionBeforeAfter(io.ComfyNode):
             search_aliases=["image compare", "slider", "compare images", "split view", "difference"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("before", tooltip="The image before the edit: one image, or one per edited image."),
-                io.Image.Input(
-                    "after", tooltip="The edited image. Resized to the image before the edit when the sizes differ."
+                socket(io.Image, "before").about("The image before the edit: one image, or one per edited image."),
+                socket(io.Image, "after").about(
+                    "The edited image. Resized to the image before the edit when the sizes differ."
                 ),
-                io.Image.Input(
-                    "reconstruction",
-                    optional=True,
-                    tooltip="The reconstruction of the unedited image, from 'reconstructed' of Inversion Edit Sampler. What the "
-                    "reconstruction loses does not count as changed.",
+                socket(io.Image, "reconstruction", optional=True).about(
+                    "The reconstruction of the unedited image, from 'reconstructed' of Inversion Edit Sampler. What the "
+                    "reconstruction loses does not count as changed."
                 ),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip="Region where the edit was meant to act. Changes are measured inside, likeness outside.",
+                socket(io.Mask, "mask", optional=True).about(
+                    "Region where the edit was meant to act. Changes are measured inside, likeness outside."
                 ),
-                io.Image.Input(
-                    "truth",
-                    optional=True,
-                    tooltip="The true result of the edit, where known: 'true edit' of Toybox Scene or Toybox Pair. The verdict then "
-                    "says how close the edit came.",
+                socket(io.Image, "truth", optional=True).about(
+                    "The true result of the edit, where known: 'true edit' of Toybox Scene or Toybox Pair. The verdict then "
+                    "says how close the edit came."
                 ),
             ],
             outputs=[
-                io.Image.Output(
-                    "side_by_side",
-                    display_name="side by side",
-                    tooltip="Both images with a thin line between them, to save.",
-                ),
-                io.String.Output("verdict", display_name="verdict", tooltip="What the edit did, one line per image."),
-                io.Float.Output(
-                    "changed",
-                    display_name="changed",
-                    tooltip="Visibly changed fraction of the image, or of the mask, 0 to 1: mean over the batch.",
+                output(io.Image, "side_by_side").about("Both images with a thin line between them, to save."),
+                output(io.String, "verdict").about("What the edit did, one line per image."),
+                output(io.Float, "changed").about(
+                    "Visibly changed fraction of the image, or of the mask, 0 to 1: mean over the batch."
                 ),
             ],
         )

@@ -8,7 +8,7 @@ from torch import Tensor
 from ...inversion_core.quality.verdict import Verdict
 from ..inverting.decode import pictures_of
 from ..kit.checks import NOT_CONNECTED
-from ..kit.common import schema
+from ..kit.schema import output, schema, socket
 from ..sockets import LatentTrajectory, TrajectorySocket
 from .report_compare import half_a_pair, other_inputs, others_of, side_by_side
 from .report_figures import Figures, advice, figures_of, table
@@ -28,38 +28,26 @@ class InversionReport(io.ComfyNode):
             search_aliases=["psnr", "ssim", "compare images", "drift"],
             is_output_node=True,
             inputs=[
-                io.Image.Input("original", tooltip="The image that was inverted."),
-                io.Image.Input("reconstruction", tooltip="The reconstructed image, from Inversion Decode."),
-                TrajectorySocket.Input("trajectory", tooltip="Trajectory of the image."),
-                io.Vae.Input(
-                    "vae",
-                    optional=True,
-                    tooltip="VAE that measures the ceiling: what encoding and decoding lose, which no inversion wins back.",
+                socket(io.Image, "original").about("The image that was inverted."),
+                socket(io.Image, "reconstruction").about("The reconstructed image, from Inversion Decode."),
+                socket(TrajectorySocket, "trajectory").about("Trajectory of the image."),
+                socket(io.Vae, "vae", optional=True).about(
+                    "VAE that measures the ceiling: what encoding and decoding lose, which no inversion wins back."
                 ),
-                io.Latent.Input(
-                    "reconstructed",
-                    optional=True,
-                    tooltip="Reconstructed latent of Inversion Edit Sampler. Adds the drift at each noise level.",
+                socket(io.Latent, "reconstructed", optional=True).about(
+                    "Reconstructed latent of Inversion Edit Sampler. Adds the drift at each noise level."
                 ),
-                io.Image.Input(
-                    "edited",
-                    optional=True,
-                    tooltip="The edited image, shown beside the others; the report says what the edit did.",
+                socket(io.Image, "edited", optional=True).about(
+                    "The edited image, shown beside the others; the report says what the edit did."
                 ),
                 *other_inputs(),
             ],
             outputs=[
-                io.Image.Output(
-                    "sheet", display_name="sheet", tooltip="Original, reconstruction, edit, difference and curves."
-                ),
-                io.String.Output("figures", display_name="figures", tooltip="The figures and the advice as text."),
-                io.Image.Output(
-                    "comparison", display_name="comparison", tooltip="All connected reconstructions side by side."
-                ),
-                io.Image.Output(
-                    "curves",
-                    display_name="curves",
-                    tooltip="The drift of the replay and the histogram of the inverted noise, as a separate image.",
+                output(io.Image, "sheet").about("Original, reconstruction, edit, difference and curves."),
+                output(io.String, "figures").about("The figures and the advice as text."),
+                output(io.Image, "comparison").about("All connected reconstructions side by side."),
+                output(io.Image, "curves").about(
+                    "The drift of the replay and the histogram of the inverted noise, as a separate image."
                 ),
             ],
         )

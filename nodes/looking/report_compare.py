@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...pictures.files import to_pixels
 from ...pictures.sheet import Cell, sheet
+from ..kit.schema import socket
 from ..sockets import LatentTrajectory, TrajectorySocket
 from .report_figures import Figures, channels_first, figures_of
 
@@ -20,10 +21,10 @@ def other_inputs() -> list[Any]:
     inputs = []
     for number in OTHERS:
         about = f"Another reconstruction of the original, to compare ({number}). Connect trajectory_{number} too."
-        inputs.append(io.Image.Input(f"reconstruction_{number}", optional=True, tooltip=about))
+        inputs.append(socket(io.Image, f"reconstruction_{number}", optional=True).about(about))
         inputs.append(
-            TrajectorySocket.Input(
-                f"trajectory_{number}", optional=True, tooltip=f"Trajectory of reconstruction {number}."
+            socket(TrajectorySocket, f"trajectory_{number}", optional=True).about(
+                f"Trajectory of reconstruction {number}."
             )
         )
     return inputs

@@ -3,7 +3,7 @@
 from comfy_api.latest import io, ui
 
 from ..files.workflow_origin import complete
-from ..kit.common import schema
+from ..kit.schema import choice, integer, output, schema, socket
 from ..sockets import TrajectorySocket
 from .trajectory_facts import facts_of
 from .trajectory_frames import BOTH, EXPECTED, NOISY, shot
@@ -24,40 +24,27 @@ class InversionTrajectoryView(io.ComfyNode):
             is_output_node=True,
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
-                TrajectorySocket.Input("trajectory", tooltip="Trajectory from an inversion node or Load Trajectory."),
-                io.Vae.Input("vae", tooltip="The VAE that encoded the image."),
-                io.Int.Input(
-                    "frames",
-                    default=8,
-                    min=2,
-                    max=64,
-                    tooltip="Number of frames to show, evenly spaced over the steps. Always includes image and noise.",
+                socket(TrajectorySocket, "trajectory").about("Trajectory from an inversion node or Load Trajectory."),
+                socket(io.Vae, "vae").about("The VAE that encoded the image."),
+                integer("frames", 8, 2, 64).about(
+                    "Number of frames to show, evenly spaced over the steps. Always includes image and noise."
                 ),
-                io.Combo.Input(
-                    "show",
-                    options=[NOISY, EXPECTED, BOTH],
-                    default=NOISY,
-                    tooltip="noisy latents: the trajectory itself, scaled to the strength of an image and decoded. expected "
+                choice("show", [NOISY, EXPECTED, BOTH]).about(
+                    "noisy latents: the trajectory itself, scaled to the strength of an image and decoded. expected "
                     "pictures: the image that the model expected at each noise level, read from the slope between neighbouring "
-                    "levels; exact for DDIM, close for other solvers. both: one above the other.",
+                    "levels; exact for DDIM, close for other solvers. both: one above the other."
                 ),
-                io.Int.Input(
-                    "index", default=0, min=0, max=9999, tooltip="Which image of the batch to show. 0 is the first."
-                ),
+                integer("index", 0, 0, 9999).about("Which image of the batch to show. 0 is the first."),
             ],
             outputs=[
-                io.Image.Output("strip", display_name="strip", tooltip="The film strip as one image."),
-                io.Image.Output(
-                    "pictures",
-                    display_name="frames",
-                    tooltip="The frames, from image to noise. With 'both', first the noisy, then the expected ones.",
+                output(io.Image, "strip").about("The film strip as one image."),
+                output(io.Image, "pictures", "frames").about(
+                    "The frames, from image to noise. With 'both', first the noisy, then the expected ones."
                 ),
-                io.Image.Output(
-                    "histogram",
-                    display_name="histogram",
-                    tooltip="The inverted noise against white noise, all channels together and one by one.",
+                output(io.Image, "histogram").about(
+                    "The inverted noise against white noise, all channels together and one by one."
                 ),
-                io.String.Output("facts", display_name="facts", tooltip="How the trajectory was made."),
+                output(io.String, "facts").about("How the trajectory was made."),
             ],
         )
 

@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..kit.checks import rgb
-from ..kit.common import schema
+from ..kit.schema import output, schema, socket
 
 
 class InversionToyboxControlNet(io.ComfyNode):
@@ -18,10 +18,8 @@ class InversionToyboxControlNet(io.ComfyNode):
             search_aliases=["load controlnet", "toybox controlnet"],
             inputs=[],
             outputs=[
-                io.ControlNet.Output(
-                    "control_net",
-                    display_name="control net",
-                    tooltip="For Apply ControlNet. Hints come from Edges (ComfyUI's Canny at 0.1 and 0.2 also works).",
+                output(io.ControlNet, "control_net").about(
+                    "For Apply ControlNet. Hints come from Edges (ComfyUI's Canny at 0.1 and 0.2 also works)."
                 ),
             ],
         )
@@ -43,8 +41,8 @@ class InversionEdges(io.ComfyNode):
             description="Draws the edges of an image in white on black: much the same by day and by night, for a photo and for a "
             "painting. Use as the hint of the toybox's ControlNet.",
             search_aliases=["sobel", "soft edge", "hed", "canny"],
-            inputs=[io.Image.Input("image", tooltip="Image to draw edges from, usually the image that is inverted.")],
-            outputs=[io.Image.Output("edges", display_name="edges", tooltip="The hint for Apply ControlNet.")],
+            inputs=[socket(io.Image, "image").about("Image to draw edges from, usually the image that is inverted.")],
+            outputs=[output(io.Image, "edges").about("The hint for Apply ControlNet.")],
         )
 
     @classmethod

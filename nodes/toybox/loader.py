@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...toybox.world import ATTRIBUTES, HELD_OUT_SEEDS, Scene, caption, edit_mask, render, video_scenes
-from ..kit.common import schema
+from ..kit.schema import choice, output, schema, seed_input
 
 UNET, FLOW = "UNet (v-prediction)", "DiT (rectified flow)"
 EDITS = [f"{name}: {value}" for name, values in ATTRIBUTES.items() for value in values]
@@ -22,19 +22,15 @@ class InversionToyboxLoader(io.ComfyNode):
             "run in seconds on a CPU. KSampler, VAE and LoRA nodes take them like any other model.",
             search_aliases=["load checkpoint", "toybox model"],
             inputs=[
-                io.Combo.Input(
-                    "model",
-                    options=[UNET, FLOW],
-                    default=UNET,
-                    optional=True,
-                    tooltip="Which diffusion model to load: one built and noised like Stable Diffusion 1, or one like Stable "
-                    "Diffusion 3. Text encoder and VAE are shared.",
+                choice("model", [UNET, FLOW], optional=True).about(
+                    "Which diffusion model to load: one built and noised like Stable Diffusion 1, or one like Stable "
+                    "Diffusion 3. Text encoder and VAE are shared."
                 ),
             ],
             outputs=[
-                io.Model.Output("denoiser", display_name="model", tooltip="The diffusion model."),
-                io.Clip.Output("clip", display_name="clip", tooltip="Text encoder that knows the words of the toybox."),
-                io.Vae.Output("vae", display_name="vae", tooltip="The VAE: latents 8 x smaller, with 16 channels."),
+                output(io.Model, "denoiser", "model").about("The diffusion model."),
+                output(io.Clip, "clip").about("Text encoder that knows the words of the toybox."),
+                output(io.Vae, "vae").about("The VAE: latents 8 x smaller, with 16 channels."),
             ],
         )
 
@@ -56,9 +52,9 @@ class InversionToyboxScene(io.ComfyNode):
             search_aliases=["test picture", "ground truth"],
             inputs=edit_inputs("image"),
             outputs=[
-                io.Image.Output("image", display_name="image", tooltip="The portrait, 128 x 128."),
+                output(io.Image, "image").about("The portrait, 128 x 128."),
                 *edit_outputs("image"),
-                io.Mask.Output("mask", display_name="mask", tooltip="Region where original and true edit differ."),
+                output(io.Mask, "mask").about("Region where original and true edit differ."),
             ],
         )
 
@@ -70,19 +66,17 @@ class InversionToyboxScene(io.ComfyNode):
 def edit_inputs(drawing: str) -> list[io.Input]:
     """Which portrait, and how its edit differs."""
     return [
-        io.Int.Input("seed", default=23, min=0, max=2**64 - 1, control_after_generate=True, tooltip="Portrait seed."),
-        io.Combo.Input(
-            "change", options=EDITS, default="time: night", tooltip=f"What the edited {drawing} shows instead."
-        ),
+        seed_input(23, changes=True).about("Portrait seed."),
+        choice("change", EDITS, default="time: night").about(f"What the edited {drawing} shows instead."),
     ]
 
 
 def edit_outputs(drawing: str) -> list[io.Output]:
     """The captions, and the truth."""
     return [
-        io.String.Output("source_prompt", display_name="source prompt", tooltip=f"Caption of the {drawing}."),
-        io.String.Output("target_prompt", display_name="target prompt", tooltip=f"Caption of the edited {drawing}."),
-        io.Image.Output("true_edit", display_name="true edit", tooltip="The true result of the edit."),
+        output(io.String, "source_prompt").about(f"Caption of the {drawing}."),
+        output(io.String, "target_prompt").about(f"Caption of the edited {drawing}."),
+        output(io.Image, "true_edit").about("The true result of the edit."),
     ]
 
 

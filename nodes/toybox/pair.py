@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...toybox.world import HELD_OUT_SEEDS, Scene, caption, render
-from ..kit.common import schema
+from ..kit.schema import choice, output, schema, seed_input
 
 SHIRT, STYLE = "wears the other's shirt", "in the other's style"
 
@@ -21,28 +21,17 @@ class InversionToyboxPair(io.ComfyNode):
             "the style of the second.",
             search_aliases=["test picture", "ground truth", "try-on", "style transfer"],
             inputs=[
-                io.Int.Input(
-                    "seed",
-                    default=57,
-                    min=0,
-                    max=2**64 - 1,
-                    control_after_generate=True,
-                    tooltip="Seed of the portrait to change.",
-                ),
-                io.Int.Input(
-                    "other_seed", default=33, min=0, max=2**64 - 1, tooltip="Seed of the portrait to take from."
-                ),
-                io.Combo.Input("change", options=[SHIRT, STYLE], default=SHIRT, tooltip="What to transfer."),
+                seed_input(57, changes=True).about("Seed of the portrait to change."),
+                seed_input(33, name="other_seed").about("Seed of the portrait to take from."),
+                choice("change", [SHIRT, STYLE]).about("What to transfer."),
             ],
             outputs=[
-                io.Image.Output("image", display_name="image", tooltip="The portrait to change, 128 x 128."),
-                io.String.Output(
-                    "source_prompt", display_name="source prompt", tooltip="Caption of the portrait to change."
-                ),
-                io.Image.Output("other", display_name="other", tooltip="The other portrait."),
-                io.String.Output("other_prompt", display_name="other prompt", tooltip="Caption of the other portrait."),
-                io.String.Output("target_prompt", display_name="target prompt", tooltip="Caption of the edited image."),
-                io.Image.Output("true_edit", display_name="true edit", tooltip="The true result of the edit."),
+                output(io.Image, "image").about("The portrait to change, 128 x 128."),
+                output(io.String, "source_prompt").about("Caption of the portrait to change."),
+                output(io.Image, "other").about("The other portrait."),
+                output(io.String, "other_prompt").about("Caption of the other portrait."),
+                output(io.String, "target_prompt").about("Caption of the edited image."),
+                output(io.Image, "true_edit").about("The true result of the edit."),
             ],
         )
 

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..kit.common import schema
+from ..kit.schema import integer, output, schema
 from .loader import draw_edit, edit_inputs, edit_outputs
 
 
@@ -17,12 +17,12 @@ class InversionToyboxVideo(io.ComfyNode):
             search_aliases=["test video", "ground truth"],
             inputs=[
                 *edit_inputs("clip"),
-                io.Int.Input("frames", default=8, min=1, max=240, tooltip="Number of frames in one swing."),
+                integer("frames", 8, 1, 240).about("Number of frames in one swing."),
             ],
             outputs=[
-                io.Image.Output("images", display_name="frames", tooltip="The clip, 128 x 128."),
+                output(io.Image, "images", "frames").about("The clip, 128 x 128."),
                 *edit_outputs("clip"),
-                io.Mask.Output("masks", display_name="masks", tooltip="Regions where frame and true edit differ."),
+                output(io.Mask, "masks").about("Regions where frame and true edit differ."),
             ],
         )
 
