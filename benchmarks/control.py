@@ -70,6 +70,13 @@ class Batch:
     x0: Tensor
     prompts: dict[tuple[str, bool], Prompt]
 
+    def conds(self, steered: tuple[bool, bool], guidance: float) -> list[Cond]:
+        """The prompts of source and target under guidance, each with or without the hint."""
+        return [
+            Cond(self.prompts[side, on], self.prompts["blank", on], guidance)
+            for side, on in zip(SIDES, steered, strict=True)
+        ]
+
     def row(self, number: int) -> "Batch":
         """The batch of one edit alone."""
         here = slice(number, number + 1)
@@ -95,10 +102,7 @@ def run(world: World, batch: Batch, setup: Setup) -> Iterator[tuple[str, str, Te
     """The edited pictures by method and control."""
     grid, decode = world.studio.grid(setup.steps, batch.x0), world.studio.decode
     for passes, steered in PASSES.items():
-        conds = [
-            Cond(batch.prompts[side, on], batch.prompts["blank", on], setup.guidance)
-            for side, on in zip(SIDES, steered, strict=True)
-        ]
+        conds = batch.conds(steered, setup.guidance)
         trajectory = invert(INVERSIONS["ddim"], world.studio.denoiser, batch.x0, grid, conds[0].alone())
         yield METHODS[0], passes, decode(sampled(world, trajectory.xs[0], grid, conds[1]))
         if passes != "target":
@@ -138,10 +142,7 @@ def attended(world: World, one: Batch, trajectory: Trajectory, setup: Setup, ste
     (case,) = one.edits
     captions = case.source_caption, case.target_caption
     used = techniques(world.studio, trajectory.sigmas, *captions, control_for(case))
-    source, target = (
-        Cond(one.prompts[side, on], one.prompts["blank", on], setup.guidance)
-        for side, on in zip(SIDES, steered, strict=True)
-    )
+    source, target = one.conds(steered, setup.guidance)
     return Along(trajectory, world.studio.denoiser, source, [Target(target, used)], direct).run()[0].target
 
 

@@ -11,7 +11,7 @@ and sheets of the best, median and worst clips.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
-from truth.frame import command, in_workers, means, table, write_report
+from truth.frame import Record, command, in_workers, means, table, write_report
 from truth.score import figures, gains
 
 from latent_inversion.command_line.cases import World
@@ -118,22 +118,6 @@ METHODS: dict[str, Callable[[World, Clip], Picture]] = {
 }
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A method on a clip: the means over the frames, and the temporal error."""
-
-    method: str
-    clip: int
-    name: str
-    right: float
-    inside: float
-    outside: float
-    ssim_inside: float
-    ssim_outside: float
-    temporal: float
-    seconds: float
-
-
 FIGURES = ("right", "inside", "outside", "ssim_inside", "ssim_outside")
 HEADS = {
     "edit right": "%",
@@ -156,8 +140,8 @@ def temporal_error(pictures: Picture, clip: Clip) -> float:
     return 255 * float(torch.stack(changes).mean().sqrt())
 
 
-def measure(number: int, edit: Edit) -> tuple[list[Measured], dict[str, Tensor]]:
-    """A clip by every method: the figures, and the frames."""
+def measure(number: int, edit: Edit) -> tuple[list[Record], dict[str, Tensor]]:
+    """A clip by every method: the means of the figures over the frames and the temporal error, and the frames."""
     torch.set_num_threads(1)
     world = World(load_toybox(dtype=torch.bfloat16), load_judge())
     clip, found, shown = drawn(world, edit), [], {}
@@ -166,25 +150,25 @@ def measure(number: int, edit: Edit) -> tuple[list[Measured], dict[str, Tensor]]
         shown[name] = method(world, clip).clamp(0, 1)
         seconds = time.perf_counter() - began
         values = means(figures(world.judge, clip.frames, shown[name], clip.truths, FIGURES), FIGURES)
-        error = temporal_error(shown[name], clip)
-        found.append(Measured(name, number, edit.name, temporal=error, seconds=seconds, **values))
+        facts = {"method": name, "clip": number, "name": edit.name}
+        found.append(facts | values | {"temporal": temporal_error(shown[name], clip), "seconds": seconds})
     return found, {"source": clip.pictures, **shown, "truth": clip.truths}
 
 
-def mean_table(found: Sequence[Measured]) -> str:
+def mean_table(found: Sequence[Record]) -> str:
     """The means as Markdown."""
     columns = (*FIGURES, "temporal", "seconds")
-    rows = ((name, means((vars(m) for m in found if m.method == name), columns)) for name in METHODS)
+    rows = ((name, means((m for m in found if m["method"] == name), columns)) for name in METHODS)
     return table(["method"], HEADS, (([name], row.values()) for name, row in rows))
 
 
-def verdict(found: Sequence[Measured]) -> str:
+def verdict(found: Sequence[Record]) -> str:
     """Against each other method: by how much ours is nearer and steadier, and on how many clips."""
-    rows, lines = {(m.method, m.clip): m for m in found}, []
+    rows, lines = {(m["method"], m["clip"]): m for m in found}, []
     for method in list(METHODS)[1:]:
         parts = []
         for column, sign in (("inside", 1), ("outside", 1), ("temporal", -1)):
-            pairs = [(rows[OURS, m.clip], m) for m in found if m.method == method]
+            pairs = [(rows[OURS, m["clip"]], m) for m in found if m["method"] == method]
             known = [sign * gain for gain in gains(pairs, column)]
             if known:
                 better = sum(gain > 0 for gain in known)
@@ -193,17 +177,17 @@ def verdict(found: Sequence[Measured]) -> str:
     return "\n".join(lines)
 
 
-def sheets(out: Path, found: Sequence[Measured], frames: Sequence[dict[str, Tensor]]) -> None:
+def sheets(out: Path, found: Sequence[Record], frames: Sequence[dict[str, Tensor]]) -> None:
     """Write a page for each of the best, median and worst clips, by the PSNR of ours inside: a method a row, the frames side by side."""
-    order = sorted((m for m in found if m.method == OURS), key=lambda m: -m.inside)
+    order = sorted((m for m in found if m["method"] == OURS), key=lambda m: -m["inside"])
     for title, chosen in (("best", order[0]), ("median", order[len(order) // 2]), ("worst", order[-1])):
-        by_method = {m.method: m for m in found if m.clip == chosen.clip}
+        by_method = {m["method"]: m for m in found if m["clip"] == chosen["clip"]}
         cells = []
-        for name, pictures in frames[chosen.clip].items():
+        for name, pictures in frames[chosen["clip"]].items():
             m = by_method.get(name)
-            note = f"inside {m.inside:.1f}, outside {m.outside:.1f}, temporal {m.temporal:.1f}" if m else ""
+            note = f"inside {m['inside']:.1f}, outside {m['outside']:.1f}, temporal {m['temporal']:.1f}" if m else ""
             cells += [Cell(name, to_pixels(pictures[i : i + 1]), note if i == 0 else "") for i in range(FRAMES)]
-        write_picture(out / f"{title}.png", sheet(f"{title}: {chosen.name}", [], cells, columns=FRAMES))
+        write_picture(out / f"{title}.png", sheet(f"{title}: {chosen['name']}", [], cells, columns=FRAMES))
 
 
 def main() -> None:
@@ -219,10 +203,10 @@ def main() -> None:
     sheets(chosen.out, found, frames)
 
 
-def written(out: Path, found: Sequence[Measured]) -> str:
+def written(out: Path, found: Sequence[Record]) -> str:
     """The table of what there is so far; it and the scores are written to files."""
     settings = {"frames": FRAMES, "steps": STEPS, "guidance": GUIDANCE, "level": LEVEL}
-    write_report(out / "scores.json", settings, scores=[asdict(m) for m in found])
+    write_report(out / "scores.json", settings, scores=found)
     text = f"{mean_table(found)}\n\n{verdict(found)}\n"
     (out / "table.md").write_text(text, encoding="utf-8")
     return text

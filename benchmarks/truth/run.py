@@ -3,7 +3,6 @@
 import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from itertools import count
 from typing import Any, TypeAlias
@@ -14,7 +13,7 @@ from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.toybox.loaders import load_judge
-from latent_inversion.toybox.world import Edit, Scene, render
+from latent_inversion.toybox.world import Edit, Scene
 
 from .baselines import LEVELS, ddim, image_to_image
 from .frame import batches, command, in_workers, write_report
@@ -26,27 +25,13 @@ Method: TypeAlias = Callable[[World, Sequence[Any]], Picture]
 
 BATCH = 10
 OURS = "ours"
-UPPER_LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Levels of image-to-image where less noise changes too little."""
-
-
-def words(world: World, edits: Sequence[Edit], *, steps: int, guidance: float) -> Picture:
-    """Plain DDIM inversion of the edits' pictures under their captions."""
-    return ddim(
-        world, _pictures(edits), _captions(edits, "source"), _captions(edits, "target"), steps=steps, guidance=guidance
-    )
-
-
-def noised(world: World, edits: Sequence[Edit], *, level: float, steps: int, guidance: float) -> Picture:
-    """Image-to-image of the edits' pictures towards their target captions."""
-    return image_to_image(world, _pictures(edits), _captions(edits, "target"), level, steps=steps, guidance=guidance)
 
 
 def baselines(*, steps: int, guidance: float, levels: Sequence[float] = LEVELS) -> dict[str, Method]:
     """Plain DDIM, and image-to-image at each level, for cases that are edits with captions."""
     settings = {"steps": steps, "guidance": guidance}
-    return {"plain DDIM": partial(words, **settings)} | {
-        f"image-to-image {level:g}": partial(noised, level=level, **settings) for level in levels
+    return {"plain DDIM": partial(ddim, **settings)} | {
+        f"image-to-image {level:g}": partial(image_to_image, level=level, **settings) for level in levels
     }
 
 
@@ -54,14 +39,6 @@ def pairs(first_seed: int) -> Iterator[tuple[Scene, Scene]]:
     """Pairs of scenes from a seed on."""
     for seed in count(first_seed, 2):
         yield Scene.from_seed(seed), Scene.from_seed(seed + 1)
-
-
-def _pictures(edits: Sequence[Edit]) -> Picture:
-    return render([edit.source for edit in edits])
-
-
-def _captions(edits: Sequence[Edit], side: str) -> list[str]:
-    return [getattr(edit, f"{side}_caption") for edit in edits]
 
 
 def measure(
@@ -108,7 +85,7 @@ def run(
             pictures[name].append(batch)
         print(f"{len(found) // len(methods)} of {len(cases)} cases", flush=True)
     settings = {name: value for name, value in vars(chosen).items() if name != "out"}
-    write_report(chosen.out / "scores.json", settings, scores=[asdict(score) for score in found])
+    write_report(chosen.out / "scores.json", settings, scores=found)
     print(table(found))
     print(verdict(found, ours))
     levels = [name for name in methods if name.startswith("image-to-image")]

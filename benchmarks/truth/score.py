@@ -1,10 +1,9 @@
 """How near an edited picture is to the truth, inside and outside the region that truly changes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -28,20 +27,8 @@ HEADS = {
 }
 
 
-@dataclass(frozen=True)
-class Score:
-    """One edited picture: the judge's verdict on the change and on the rest, and PSNR and SSIM to the truth. nan: no such region."""
-
-    method: str
-    case: int
-    name: str
-    right: float
-    kept: float
-    inside: float
-    outside: float
-    ssim_inside: float
-    ssim_outside: float
-    seconds: float
+Score: TypeAlias = frame.Record
+"""One edited picture: method, case, name, and its columns, the judge's verdicts and PSNR and SSIM to the truth. nan: no such region."""
 
 
 def scores(
@@ -50,8 +37,8 @@ def scores(
     """A score for each edit's picture; `first` is the number of the first, `seconds` what one took."""
     rows = figures(judge, edits, pictures, render([edit.target for edit in edits]), COLUMNS[:-1])
     return [
-        Score(method, first + row, edit.name, **values, seconds=seconds)
-        for row, (edit, values) in enumerate(zip(edits, rows, strict=True))
+        {"method": method, "case": case, "name": edit.name, **row, "seconds": seconds}
+        for case, (edit, row) in enumerate(zip(edits, rows, strict=True), first)
     ]
 
 
@@ -81,8 +68,8 @@ def region(edits: Sequence[Edit]) -> Tensor:
 
 def means(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
     """The mean of each column for each method, over the cases that have the region."""
-    methods = dict.fromkeys(score.method for score in scores)
-    return {name: frame.means((vars(s) for s in scores if s.method == name), COLUMNS) for name in methods}
+    methods = dict.fromkeys(score["method"] for score in scores)
+    return {name: frame.means((s for s in scores if s["method"] == name), COLUMNS) for name in methods}
 
 
 def table(scores: Sequence[Score]) -> str:
@@ -90,21 +77,21 @@ def table(scores: Sequence[Score]) -> str:
     return frame.table(["method"], HEADS, (([name], row.values()) for name, row in means(scores).items()))
 
 
-def gains(pairs: Sequence[tuple[Any, Any]], column: str) -> list[float]:
+def gains(pairs: Sequence[tuple[frame.Record, frame.Record]], column: str) -> list[float]:
     """By how much the first of each pair is above the second, where both have the column."""
-    both = ((getattr(first, column), getattr(second, column)) for first, second in pairs)
+    both = ((first[column], second[column]) for first, second in pairs)
     return [first - second for first, second in both if isfinite(first) and isfinite(second)]
 
 
 def verdict(scores: Sequence[Score], ours: str) -> str:
     """Against each other method: by how much ours is nearer to the truth, inside and outside, and on how many cases."""
-    lines, rows = [], {(s.method, s.case): s for s in scores}
+    lines, rows = [], {(s["method"], s["case"]): s for s in scores}
     for method in means(scores):
         if method == ours:
             continue
         parts = []
         for column in ("inside", "outside"):
-            known = gains([(rows[ours, s.case], s) for s in scores if s.method == method], column)
+            known = gains([(rows[ours, s["case"]], s) for s in scores if s["method"] == method], column)
             if known:
                 parts.append(f"{column} {fmean(known):+.2f} dB ({sum(d > 0 for d in known)} of {len(known)} cases)")
         lines.append(f"{ours} against {method}: {', '.join(parts)}")
