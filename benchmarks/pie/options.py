@@ -51,16 +51,14 @@ def settings_of(options: argparse.Namespace, *, attention: bool) -> list[Setting
 def _pictures(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--data",
-        type=Path,
+        **values.FOLDER,
         default=Path("data"),
-        metavar="FOLDER",
         help="the benchmark: annotation_images and mapping_file.json (default: %(default)s)",
     )
     group.add_argument(
         "--out",
-        type=Path,
+        **values.FOLDER,
         default=Path("out/pie"),
-        metavar="FOLDER",
         help="edited pictures, results.jsonl, summary.json; a run is continued where it stopped (default: %(default)s)",
     )
     group.add_argument("--limit", type=_count, metavar="NUMBER", help="only the first pictures of those categories")
@@ -113,12 +111,8 @@ def _edit(group: argparse._ArgumentGroup) -> None:
         "none: no attention control (default: p2p for methods along DDIM inversion on UNets, else none)",
     )
     shares = f"(default: {CROSS_END} and {SELF_END}; {FLOW_CROSS_END} and {FLOW_SELF_END} on transformers)"
-    group.add_argument(
-        "--cross", type=values.share, metavar="SHARE", help=f"of the steps under control of the words {shares}"
-    )
-    group.add_argument(
-        "--self", dest="self_attention", type=values.share, metavar="SHARE", help="likewise, of the picture's shapes"
-    )
+    group.add_argument("--cross", **values.SHARE, help=f"of the steps under control of the words {shares}")
+    group.add_argument("--self", dest="self_attention", **values.SHARE, help="likewise, of the picture's shapes")
     group.add_argument(
         "--use-mask",
         action="store_true",
