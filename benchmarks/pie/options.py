@@ -1,7 +1,6 @@
 """The options of the benchmark."""
 
 import argparse
-from argparse import ArgumentTypeError
 from pathlib import Path
 
 from latent_inversion.command_line import values
@@ -61,7 +60,9 @@ def _pictures(group: argparse._ArgumentGroup) -> None:
         default=Path("out/pie"),
         help="edited pictures, results.jsonl, summary.json; a run is continued where it stopped (default: %(default)s)",
     )
-    group.add_argument("--limit", type=_count, metavar="NUMBER", help="only the first pictures of those categories")
+    group.add_argument(
+        "--limit", type=values.whole(1, 100_000), metavar="NUMBER", help="only the first pictures of those categories"
+    )
     group.add_argument(
         "--categories",
         type=int,
@@ -122,20 +123,8 @@ def _edit(group: argparse._ArgumentGroup) -> None:
 
 def _sweep(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--strength", type=_strength, nargs="+", default=[], metavar="S", help="values from 0 to 1, see below"
+        "--strength", type=values.share, nargs="+", default=[], metavar="S", help="values from 0 to 1, see below"
     )
     group.add_argument(
         "--vary", choices=tuple(VARIED), default="start", help="what strength moves (default: %(default)s)"
     )
-
-
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ArgumentTypeError(f"the number of pictures must be 1 or more, got {text}")
-    return int(text)
-
-
-def _strength(text: str) -> float:
-    if not 0 <= float(text) <= 1:
-        raise ArgumentTypeError(f"a strength lies between 0 and 1, got {text}")
-    return float(text)

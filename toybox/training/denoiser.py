@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from ..models import build_text_encoder, build_unet, signal_and_noise
+from ..models import build_text_encoder, build_unet
 from ..text import vocabulary, write_tokenizer
 from ..weights import TOKENIZER, write_weights
 from .denoising import Batch, batch_of, captioned_latents, train
@@ -36,10 +36,8 @@ def _export(average: nn.ModuleDict) -> None:
 
 
 def _loss(models: nn.ModuleDict, batch: Batch, device: str) -> Tensor:
-    t = (batch.spread * 1000).long().clamp(max=999)
-    alpha, sigma = (part[:, None, None, None].to(device) for part in signal_and_noise(t))
-    x0, noise = batch.x0.to(device), batch.noise.to(device)
+    x, t, truth = batch.noisy(device)
     with torch.autocast(device.split(":")[0], torch.bfloat16):
         context = models["text"](batch.ids.to(device)).last_hidden_state
-        v = models["unet"](alpha * x0 + sigma * noise, t.to(device), context).sample
-    return mse_loss(v.float(), alpha * noise - sigma * x0)
+        v = models["unet"](x, t, context).sample
+    return mse_loss(v.float(), truth)
