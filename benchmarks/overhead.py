@@ -7,7 +7,6 @@ that are written out. What a whole edit with Prompt-to-Prompt costs is `attentio
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from cost import medians, status
 
 from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
@@ -29,17 +29,16 @@ STEPS, REPEATS = 20, 7
 
 
 def seconds(*runs: Callable[[], object], device: str) -> list[float]:
-    """The median time of each run, the runs taking turns so that what disturbs one disturbs all."""
-    times: list[list[float]] = [[] for _ in runs]
-    for turn in range(REPEATS + 1):
-        for number, run in enumerate(runs):
-            started = time.perf_counter()
-            run()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            if turn:
-                times[number].append(time.perf_counter() - started)
-    return [statistics.median(t) for t in times]
+    """The median time of each run on the device, after one that does not count."""
+
+    def clock() -> float:
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    for run in runs:
+        run()
+    return medians(runs, REPEATS, clock)
 
 
 def loops(studio: Studio, device: str) -> None:
@@ -79,12 +78,6 @@ def explicit_mix(q_s, k_s, q, k, v, alignment, scale, on):
     return (edited * on + own * (1 - on)) @ v
 
 
-def memory(entry: str) -> float:
-    """An entry of this process's status, in MB: `VmRSS` is the memory now, `VmHWM` its peak."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(entry))
-    return int(line.split()[1]) / 1024
-
-
 def fused_against_explicit(tokens: int, kind: str, form: str) -> None:
     """One attention call of 8 heads of 40 channels (SD1.5) in this process: milliseconds and peak memory above the start."""
     generator = torch.Generator().manual_seed(0)
@@ -103,13 +96,13 @@ def fused_against_explicit(tokens: int, kind: str, form: str) -> None:
     }[kind, form]
     fused(q[:, :, :64], k[:, :, :64], v[:, :, :64])
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (Linux)
-    start = memory("VmRSS")
+    start = status("VmRSS")
     times = []
     for _ in range(3):
         started = time.perf_counter()
         run()
         times.append(time.perf_counter() - started)
-    print(1000 * min(times), memory("VmHWM") - start)
+    print(1000 * min(times), status("VmHWM") - start)
 
 
 def fused_table() -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.loops.integrate import replay
@@ -47,8 +47,8 @@ class Outcome:
     kept_share: float
     psnr_inside: float
     psnr_outside: float
-    evaluations: int = 0
-    seconds: float = 0.0
+    evaluations: int
+    seconds: float
 
 
 def reconstruct(
@@ -100,19 +100,10 @@ def evaluate(
         extra=extra,
     )
     picture, seconds = world.studio.decode(edited.target), time.perf_counter() - began
-    outcome = measure(world, case, picture, world.studio.decode(edited.source[-1]))
-    spent = optimised.null_text.evaluations if optimised else 0
-    return replace(
-        outcome,
-        evaluations=case.evaluations + counted.count.evaluations + spent,
-        seconds=case.seconds + seconds + (optimised.seconds if optimised else 0),
-    )
-
-
-def measure(world: World, case: Case, picture: Picture, reconstruction: Picture) -> Outcome:
-    """An edited picture and a retraced source, held against the truth; no cost is counted."""
+    reconstruction = world.studio.decode(edited.source[-1])
     verdict = edit_right(world.judge, picture, [case.edit])[0]
     inside, outside = (float(psnr(picture, case.truth, mask)[0]) for mask in (case.mask, ~case.mask))
+    spent = optimised.null_text.evaluations if optimised else 0
     return Outcome(
         picture=picture,
         reconstruction=reconstruction,
@@ -121,4 +112,6 @@ def measure(world: World, case: Case, picture: Picture, reconstruction: Picture)
         kept_share=verdict.kept_share,
         psnr_inside=inside,
         psnr_outside=outside,
+        evaluations=case.evaluations + counted.count.evaluations + spent,
+        seconds=case.seconds + seconds + (optimised.seconds if optimised else 0),
     )
