@@ -52,16 +52,11 @@ class Outcome:
 
 
 def reconstruct(
-    world: World,
-    cases: Sequence[Case],
-    *,
-    guidance: float = GUIDANCE,
-    optimised: Sequence[Optimised] = (),
-    on_step: OnStep | None = None,
+    world: World, cases: Sequence[Case], *, optimised: Sequence[Optimised] = (), on_step: OnStep | None = None
 ) -> list[tuple[Picture, float]]:
     """Each source as guided sampling retraces it, with null-text's embeddings if given, and its PSNR; all in one batch."""
     prompt = world.studio.encode_prompts([case.edit.source_caption for case in cases])
-    cond = Cond(prompt, world.studio.encode_prompt(""), guidance)
+    cond = Cond(prompt, world.studio.encode_prompt(""), GUIDANCE)
     denoiser: EditableDenoiser = world.studio.denoiser
     if optimised:
         denoiser = with_null_text(denoiser, batch_of_null_texts(optimised))
@@ -76,8 +71,6 @@ def evaluate(
     method: str,
     control: Control = NO_CONTROL,
     *,
-    guidance: float = GUIDANCE,
-    negative: str = "",
     optimised: Optimised | None = None,
     extra: Sequence[Technique] = (),
 ) -> Outcome:
@@ -92,8 +85,7 @@ def evaluate(
         case.edit.source_caption,
         case.edit.target_caption,
         method=method,
-        guidance=guidance,
-        negative=negative,
+        guidance=GUIDANCE,
         control=control,
         denoiser=counted,
         null_text=optimised.null_text if optimised else None,
