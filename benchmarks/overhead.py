@@ -63,12 +63,9 @@ def loops(studio: Studio, device: str) -> None:
         lambda: bare(rows, pair),
         device=device,
     )
-    print(
-        f"inversion / bare network evaluations        {up / plain:.3f}   ({1000 * plain / STEPS:.1f} ms an evaluation)"
-    )
-    print(
-        f"guided replay / bare network evaluations    {down / twice:.3f}   ({1000 * twice / STEPS:.1f} ms an evaluation of two rows)"
-    )
+    for name, whole, network, rows in (("inversion", up, plain, ""), ("guided replay", down, twice, " of two rows")):
+        each = f"{1000 * network / STEPS:.1f} ms an evaluation{rows}"
+        print(f"{name + ' / bare network evaluations':<43} {whole / network:.3f}   ({each})")
 
 
 def explicit_mix(q_s, k_s, q, k, v, alignment, scale, on):
@@ -111,9 +108,8 @@ def fused_table() -> None:
         ms, mb = {}, {}
         for form in ("fused", "explicit"):
             command = [sys.executable, __file__, "--attention", str(side * side), kind, form]
-            ms[form], mb[form] = map(
-                float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-            )
+            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            ms[form], mb[form] = map(float, told.split())
         print(
             f"{kind}-attention edit, {side} x {side} tokens: explicit / fused time {ms['explicit'] / ms['fused']:.2f}, "
             f"peak memory {mb['explicit']:.0f} MB against {mb['fused']:.0f} MB"

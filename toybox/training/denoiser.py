@@ -23,11 +23,14 @@ def train_denoiser(folder: Path, *, steps: int = STEPS, device: str = "cpu") -> 
     unet, text = build_unet().to(device), build_text_encoder(len(vocabulary())).to(device)
     models = nn.ModuleDict({"unet": unet, "text": text})
     rates = optimizers(models, matrix_lr=0.02, lr=2e-3, plain=("conv_in", "conv_out", "embedding"))
-
-    def loss_of(step: int) -> Tensor:
-        return _loss(models, batch_of(data, step), device)
-
-    train(models, loss_of, rates, _export, checkpoint=folder / "denoiser.pt", steps=steps)
+    train(
+        models,
+        lambda step: _loss(models, batch_of(data, step), device),
+        rates,
+        _export,
+        checkpoint=folder / "denoiser.pt",
+        steps=steps,
+    )
 
 
 def _export(average: nn.ModuleDict) -> None:

@@ -97,7 +97,7 @@ def train(
     models: nn.Module,
     loss_of: Callable[[int], Tensor],
     rates: Sequence[torch.optim.Optimizer],
-    export: Callable[[nn.Module], None],
+    export: Callable[[nn.Module], object],
     *,
     checkpoint: Path,
     steps: int,

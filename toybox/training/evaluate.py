@@ -1,7 +1,7 @@
 """Measures the toybox's models on held-out scenes: python -m latent_inversion.toybox.training.evaluate [--model unet|flow] [--scenes 48]."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -157,16 +157,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("out/toybox"), help="sample sheets")
     options = parser.parse_args()
     studio, count = load_studio(options.model), options.scenes
-    parts: list[Callable[[], Figures]] = [
-        lambda: autoencoder_figures(studio, count),
-        lambda: judge_figures(studio, count * 4),
-        lambda: text_gain(studio, count),
-        lambda: generation_figures(studio, count, options.folder / "generation.png"),
-        lambda: inversion_figures(studio, count, options.folder / "inversion.png"),
-        lambda: edit_figures(studio, count, options.folder / "edits.png"),
-    ]
-    for part in parts:
-        print_figures(part())
+    print_figures(autoencoder_figures(studio, count))
+    print_figures(judge_figures(studio, count * 4))
+    print_figures(text_gain(studio, count))
+    print_figures(generation_figures(studio, count, options.folder / "generation.png"))
+    print_figures(inversion_figures(studio, count, options.folder / "inversion.png"))
+    print_figures(edit_figures(studio, count, options.folder / "edits.png"))
 
 
 if __name__ == "__main__":
