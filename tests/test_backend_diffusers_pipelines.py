@@ -172,7 +172,7 @@ def test_the_toyboxs_transformer_is_a_studio_like_any_other():
 @pytest.mark.parametrize("sides", [(144, 128), (128, 144), (512, 512)])
 def test_a_picture_beyond_the_transformers_places_is_refused_before_it_is_encoded(sides):
     studio = toybox_of_random_weights()
-    with pytest.raises(ValueError, match=rf"at most 128 x 128; .* {sides[1]} x {sides[0]}. .*--resize 128"):
+    with pytest.raises(ValueError, match=rf"at most 128 x 128, .* {sides[1]} x {sides[0]}. .*--resize 128"):
         studio.encode_picture(torch.rand(1, 3, *sides))
     with pytest.raises(ValueError, match="knows places for 8 x 8 pieces"):
         studio.denoiser(

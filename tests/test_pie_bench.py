@@ -162,7 +162,7 @@ def test_a_missing_field_file_or_picture_is_named(tmp_path):
     with pytest.raises(UserError, match=r"There is no .*mapping_file\.json"):
         read_data(tmp_path / "elsewhere")
     found = read_data(write_mapping(tmp_path, {"one": entry(0, "0", [])}))
-    with pytest.raises(UserError, match="There is no picture"):
+    with pytest.raises(UserError, match="There is no image"):
         found.picture(found.entries[0])
     path = tmp_path / "annotation_images" / found.entries[0].image_path
     path.parent.mkdir(parents=True)

@@ -14,7 +14,7 @@ LONGEST = 120
 RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
 PARTS = ("nodes", "inversion_core")
 NAMES_A_DEVICE = {
-    "inversion_core/attention/budget.py": "asks the driver of that device how much memory is free",
+    "inversion_core/attention/free.py": "asks the driver of that device how much memory is free",
     "inversion_core/backends/comfy/guider.py": "names the generators that a device has",
     "inversion_core/backends/diffusers/folder.py": "a GPU's usual precision is half",
 }
