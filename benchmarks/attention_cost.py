@@ -11,7 +11,6 @@ calls under control as a tensor, as published code has it.
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from cost import medians, status
 from torch import Tensor
 
 from latent_inversion.inversion_core.attention.bank import Bank
@@ -142,23 +142,6 @@ def steps_of(shares: Shares) -> dict[Shares, float]:
     return {kind: share for kind, share in every.items() if share > 1e-9}
 
 
-def medians(runs: Sequence[Callable[[], object]], repeats: int) -> list[float]:
-    """The median processor seconds of each, the runs taking turns so that what disturbs one disturbs all."""
-    times: list[list[float]] = [[] for _ in runs]
-    for _ in range(repeats):
-        for number, one in enumerate(runs):
-            started = time.process_time()
-            one()
-            times[number].append(time.process_time() - started)
-    return [statistics.median(t) for t in times]
-
-
-def status(entry: str) -> float:
-    """An entry of this process's status in MB: `VmRSS` is the memory now, `VmHWM` its peak (Linux)."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(entry))
-    return int(line.split()[1]) / 1024
-
-
 def peak(network: str, side: int, form: str) -> None:
     """Print the peak memory of a step in MB above the loaded network, in this process; of "plain" without control."""
     shares = (0, 0) if form == "plain" else (1, 1)
@@ -190,7 +173,9 @@ def row(network: str, side: int, forms: Sequence[str], repeats: int) -> None:
     setup = NETWORKS[network](side)
     shares = usual_shares(setup.denoiser.path)
     kinds = [(form, kind) for form in forms for kind in steps_of(shares) if any(kind)]
-    plain, *times = medians([partial(run, setup, form, kind) for form, kind in [("plain", (0, 0)), *kinds]], repeats)
+    plain, *times = medians(
+        [partial(run, setup, form, kind) for form, kind in [("plain", (0, 0)), *kinds]], repeats, time.process_time
+    )
     spent = dict(zip(kinds, times, strict=True))
     command = [sys.executable, __file__, "--peak", network, str(side)]
     peaks = {

@@ -1,25 +1,28 @@
 """The methods' benchmark as tables and curves: python benchmarks/charts.py out/methods/methods.json [FOLDER]."""
 
 import json
-import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from truth.frame import means, table
+
 from latent_inversion.inversion_core.methods import GROUPS
 
-COLUMNS = ("strength", "right", "kept", "inside", "outside", "whole", "ssim", "source", "evaluations")
+HEADS = {
+    "strength": "g",
+    "right": "%",
+    "kept": "%",
+    **dict.fromkeys(("inside", "outside", "whole"), ".1f"),
+    "ssim": ".3f",
+    "source": ".1f",
+    "evaluations": ".0f",
+}
 TITLES = {"unet": "v-prediction UNet", "flow": "rectified-flow DiT"}
 ENOUGH = 0.8
 """The share of edits that must be right for a strength to count as a method's best."""
-
-
-def mean(values: Iterable[float]) -> float:
-    """The mean of the finite values (an edit of the whole picture has no outside); nan if there is none."""
-    finite = [value for value in values if math.isfinite(value)]
-    return sum(finite) / len(finite) if finite else math.nan
 
 
 def curves(records: Sequence[dict[str, Any]], family: str) -> dict[str, list[dict[str, float]]]:
@@ -30,7 +33,7 @@ def curves(records: Sequence[dict[str, Any]], family: str) -> dict[str, list[dic
             found[record["method"], record["strength"]].append(record)
     points: dict[str, list[dict[str, float]]] = defaultdict(list)
     for (method, _), chosen in sorted(found.items(), key=lambda item: item[0][1]):
-        points[method].append({column: mean(record[column] for record in chosen) for column in COLUMNS})
+        points[method].append(means(chosen, HEADS))
     return dict(points)
 
 
@@ -45,24 +48,12 @@ def tables(records: Sequence[dict[str, Any]]) -> str:
     lines: list[str] = []
     for family in dict.fromkeys(record["family"] for record in records):
         points = curves(records, family)
-        lines += ["", f"**{TITLES[family]}**", "", "| method | " + " | ".join(COLUMNS) + " |"]
-        lines.append("|---|" + "---:|" * len(COLUMNS))
-        for group in GROUPS.values():
-            lines += [row(method, best(points[method])) for method in group if method in points]
+        shown = [method for group in GROUPS.values() for method in group if method in points]
+        rows = (([method], best(points[method]).values()) for method in shown)
+        lines += ["", f"**{TITLES[family]}**", "", table(["method"], HEADS, rows)]
         refused = {r["method"]: r["refused"] for r in records if r["family"] == family and r["refused"]}
         lines += [f"\n{method} refused: {reason}" for method, reason in refused.items()]
     return "\n".join(lines)
-
-
-def row(method: str, point: dict[str, float]) -> str:
-    shown = {
-        "strength": f"{point['strength']:g}",
-        "right": f"{100 * point['right']:.0f} %",
-        "kept": f"{100 * point['kept']:.0f} %",
-        "ssim": f"{point['ssim']:.3f}",
-        "evaluations": f"{point['evaluations']:.0f}",
-    }
-    return f"| {method} | " + " | ".join(shown.get(c, f"{point[c]:.1f}") for c in COLUMNS) + " |"
 
 
 def draw(records: Sequence[dict[str, Any]], folder: Path) -> None:

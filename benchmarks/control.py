@@ -12,18 +12,14 @@ outside) and over the whole, SSIM to it, and `edges`: the correlation of the edg
 sheet has the picture, its edges, the true edit, and the results in the order in which they are made: none, target, all.
 """
 
-import argparse
-import json
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from truth.frame import Record, batches, command, in_workers, means, table, write_report
+from truth.score import figures
 
 from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.control import techniques
@@ -36,22 +32,21 @@ from latent_inversion.inversion_core.loops.direct import direct
 from latent_inversion.inversion_core.loops.edit import Edit as Along
 from latent_inversion.inversion_core.loops.edit import Target
 from latent_inversion.inversion_core.loops.integrate import integrate
-from latent_inversion.inversion_core.quality.metrics import psnr, ssim
 from latent_inversion.inversion_core.solvers import euler
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Cond
 from latent_inversion.toybox.control import edges
-from latent_inversion.toybox.judge import edit_right
 from latent_inversion.toybox.loaders import load_control, load_judge
 from latent_inversion.toybox.training.common import write_sheet
-from latent_inversion.toybox.world import Edit, edit_mask, held_out_edits, render
+from latent_inversion.toybox.training.evaluate_control import agreement
+from latent_inversion.toybox.world import Edit, held_out_edits, render
 
 KINDS = ("style", "time", "place", "animal")
 SIDES = ("source", "target")
 METHODS = ("plain DDIM", "direct + Prompt-to-Prompt", "image-to-image")
 PASSES = {"none": (False, False), "target": (False, True), "all": (True, True)}
 """Whether the source, in inversion and edit, and the target go by the hint."""
-COLUMNS = ("right", "kept", "outside", "whole", "ssim", "edges")
+HEADS = {"right": "%", "kept": "%", "outside": ".1f", "whole": ".1f", "ssim": ".3f", "edges": ".3f"}
 BATCH = 10
 
 
@@ -74,6 +69,13 @@ class Batch:
     truths: Tensor
     x0: Tensor
     prompts: dict[tuple[str, bool], Prompt]
+
+    def conds(self, steered: tuple[bool, bool], guidance: float) -> list[Cond]:
+        """The prompts of source and target under guidance, each with or without the hint."""
+        return [
+            Cond(self.prompts[side, on], self.prompts["blank", on], guidance)
+            for side, on in zip(SIDES, steered, strict=True)
+        ]
 
     def row(self, number: int) -> "Batch":
         """The batch of one edit alone."""
@@ -100,10 +102,7 @@ def run(world: World, batch: Batch, setup: Setup) -> Iterator[tuple[str, str, Te
     """The edited pictures by method and control."""
     grid, decode = world.studio.grid(setup.steps, batch.x0), world.studio.decode
     for passes, steered in PASSES.items():
-        conds = [
-            Cond(batch.prompts[side, on], batch.prompts["blank", on], setup.guidance)
-            for side, on in zip(SIDES, steered, strict=True)
-        ]
+        conds = batch.conds(steered, setup.guidance)
         trajectory = invert(INVERSIONS["ddim"], world.studio.denoiser, batch.x0, grid, conds[0].alone())
         yield METHODS[0], passes, decode(sampled(world, trajectory.xs[0], grid, conds[1]))
         if passes != "target":
@@ -143,58 +142,27 @@ def attended(world: World, one: Batch, trajectory: Trajectory, setup: Setup, ste
     (case,) = one.edits
     captions = case.source_caption, case.target_caption
     used = techniques(world.studio, trajectory.sigmas, *captions, control_for(case))
-    source, target = (
-        Cond(one.prompts[side, on], one.prompts["blank", on], setup.guidance)
-        for side, on in zip(SIDES, steered, strict=True)
-    )
+    source, target = one.conds(steered, setup.guidance)
     return Along(trajectory, world.studio.denoiser, source, [Target(target, used)], direct).run()[0].target
 
 
-def agreement(pictures: Tensor, truths: Tensor) -> Tensor:
-    """The correlation of each pair's edges."""
-    ours, theirs = (edges(images)[:, 0].flatten(1) for images in (pictures, truths))
-    ours, theirs = (flat - flat.mean(1, keepdim=True) for flat in (ours, theirs))
-    return (ours * theirs).sum(1) / (ours.norm(dim=1) * theirs.norm(dim=1))
-
-
 def records_of(world: World, batch: Batch, method: str, passes: str, pictures: Tensor) -> Iterator[dict[str, Any]]:
-    masks = torch.stack([edit_mask(e.source, e.target)[None] for e in batch.edits])
-    figures = {
-        "outside": psnr(pictures, batch.truths, ~masks),
-        "whole": psnr(pictures, batch.truths),
-        "ssim": ssim(pictures, batch.truths),
-        "edges": agreement(pictures, batch.truths),
-    }
-    for row, verdict in enumerate(edit_right(world.judge, pictures, batch.edits)):
-        facts = {
-            "method": method,
-            "control": passes,
-            "kind": batch.edits[row].changed[0],
-            "name": batch.edits[row].name,
-        }
-        numbers = {name: float(values[row]) for name, values in figures.items()}
-        yield facts | {"right": float(verdict.right), "kept": verdict.kept_share} | numbers
+    """A record for each picture of the batch; `edges` is the correlation of its edges with the truth's."""
+    rows = figures(world.judge, batch.edits, pictures, batch.truths, tuple(HEADS)[:-1])
+    likeness = agreement(pictures, edges(batch.truths)).tolist()
+    for edit, row, alike in zip(batch.edits, rows, likeness, strict=True):
+        facts = {"method": method, "control": passes, "kind": edit.changed[0], "name": edit.name}
+        yield facts | row | {"edges": alike}
 
 
-def mean_of(records: Sequence[dict[str, Any]], column: str) -> float:
-    values = torch.tensor([record[column] for record in records], dtype=torch.float64)
-    return float(values[torch.isfinite(values)].mean())
-
-
-def table(records: Sequence[dict[str, Any]], kinds: Sequence[str]) -> str:
+def mean_table(records: Sequence[Record], kinds: Sequence[str]) -> str:
     """The means over edits of some kinds as a Markdown table."""
-    lines = ["| method | control | " + " | ".join(COLUMNS) + " |", "|---|---|" + "---:|" * len(COLUMNS)]
+    rows = []
     for method in METHODS:
         for passes in PASSES:
             chosen = [r for r in records if (r["method"], r["control"]) == (method, passes) and r["kind"] in kinds]
-            if chosen:
-                means = {column: mean_of(chosen, column) for column in COLUMNS}
-                shown = [f"{100 * means[c]:.0f} %" for c in ("right", "kept")]
-                shown += [f"{means[c]:.1f}" for c in ("outside", "whole")] + [
-                    f"{means[c]:.3f}" for c in ("ssim", "edges")
-                ]
-                lines.append(f"| {method} | {passes} | " + " | ".join(shown) + " |")
-    return "\n".join(lines)
+            rows += [((method, passes), means(chosen, HEADS).values())] if chosen else []
+    return table(("method", "control"), HEADS, rows)
 
 
 def sheet(records: Sequence[dict[str, Any]], shown: Sequence[Tensor]) -> list[Tensor]:
@@ -210,31 +178,24 @@ def sheet(records: Sequence[dict[str, Any]], shown: Sequence[Tensor]) -> list[Te
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--edits", type=int, default=60)
-    parser.add_argument("--steps", type=int, default=15)
+    parser = command(__doc__ or "", out="out/control", edits=60, steps=15)
     parser.add_argument("--guidance", type=float, default=7.5)
     parser.add_argument("--control", type=float, default=1.0, help="strength of the ControlNet")
     parser.add_argument("--image-to-image", type=float, default=0.8, help="share of the steps (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=Path("out/control"))
     chosen = parser.parse_args()
     setup = Setup(chosen.steps, chosen.guidance, chosen.control, chosen.image_to_image)
     edits = held_out_edits(chosen.edits, kinds=KINDS)
-    batches = [edits[first : first + BATCH] for first in range(0, len(edits), BATCH)]
+    parts = batches(edits, BATCH)
     records: list[dict[str, Any]] = []
     shown: list[Tensor] = []
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
-        for done, columns in pool.map(measure, batches, [setup] * len(batches)):
-            records, shown = records + done, [*shown, *columns]
-            facts = {"settings": {"edits": chosen.edits, **asdict(setup)}, "records": records}
-            (chosen.out / "control.json").write_text(json.dumps(facts, indent=1) + "\n")
-            print(f"{len(shown)} of {len(edits)} edits", flush=True)
+    for done, columns in in_workers(measure, chosen.workers, parts, [setup] * len(parts)):
+        records, shown = records + done, [*shown, *columns]
+        write_report(chosen.out / "control.json", {"edits": chosen.edits, **asdict(setup)}, records=records)
+        print(f"{len(shown)} of {len(edits)} edits", flush=True)
     write_sheet(chosen.out / "control.png", sheet(records, shown))
-    print(table(records, KINDS))
+    print(mean_table(records, KINDS))
     for kind in KINDS:
-        print(f"\n{kind}\n\n{table(records, (kind,))}")
+        print(f"\n{kind}\n\n{mean_table(records, (kind,))}")
 
 
 if __name__ == "__main__":

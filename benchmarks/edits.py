@@ -8,16 +8,11 @@ source branch's end against the picture (at best the autoencoder's own).
 `evaluations` counts the network's evaluations of one edit: its inversion, its optimisation and its sampling.
 """
 
-import argparse
-import json
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
+from truth.frame import Record, batches, command, in_workers, means, table, write_report
 
 from latent_inversion.command_line.cases import GUIDANCE, World, null_texts, prepare
 from latent_inversion.command_line.control import NO_CONTROL
@@ -27,7 +22,17 @@ from latent_inversion.toybox.loaders import load_judge
 from latent_inversion.toybox.world import Edit, held_out_edits
 
 METHODS = ("ddim", "null-text", "negative-prompt", "direct")
-COLUMNS = ("right", "kept", "inside", "outside", "reconstruction", "evaluations", "seconds")
+HEADS = {"right": "%", "kept": "%"} | dict.fromkeys(
+    ("inside", "outside", "reconstruction", "evaluations", "seconds"), ".1f"
+)
+FIELDS = {
+    "right": "edit_right",
+    "kept": "kept_share",
+    "inside": "psnr_inside",
+    "outside": "psnr_outside",
+    "reconstruction": "reconstruction_psnr",
+}
+"""What an outcome calls a column, where that is another name."""
 BATCH = 8
 
 
@@ -44,64 +49,36 @@ def measure(edits: Sequence[Edit], steps: int, methods: Sequence[str]) -> list[d
                 control = control_for(case.edit) if attention else NO_CONTROL
                 used = embeddings if method == "null-text" else None
                 outcome = evaluate(world, case, method, control, optimised=used)
-                records.append(
-                    {
-                        "name": case.edit.name,
-                        "method": method,
-                        "attention": attention,
-                        "right": outcome.edit_right,
-                        "kept": outcome.kept_share,
-                        "inside": outcome.psnr_inside,
-                        "outside": outcome.psnr_outside,
-                        "reconstruction": outcome.reconstruction_psnr,
-                        "evaluations": outcome.evaluations,
-                        "seconds": outcome.seconds,
-                    }
-                )
+                facts = {"name": case.edit.name, "method": method, "attention": attention}
+                records.append(facts | {column: getattr(outcome, FIELDS.get(column, column)) for column in HEADS})
     return records
 
 
-def mean_of(records: Sequence[dict[str, Any]], column: str) -> float:
-    """The mean of a column over the records that have it (an edit of the whole picture has no outside)."""
-    values = torch.tensor([float(record[column]) for record in records], dtype=torch.float64)
-    return float(values[torch.isfinite(values)].mean())
-
-
-def table(records: Sequence[dict[str, Any]]) -> str:
+def mean_table(records: Sequence[Record]) -> str:
     """The means as a Markdown table."""
-    lines = ["| method | attention | " + " | ".join(COLUMNS) + " |", "|---|---|" + "---:|" * len(COLUMNS)]
+    rows = []
     for method in METHODS:
-        for attention in (False, True):
+        for attention, name in ((False, "none"), (True, "prompt-to-prompt")):
             chosen = [r for r in records if r["method"] == method and r["attention"] == attention]
-            if chosen:
-                means = {column: mean_of(chosen, column) for column in COLUMNS}
-                shown = [f"{100 * means[c]:.0f} %" if c in ("right", "kept") else f"{means[c]:.1f}" for c in COLUMNS]
-                lines.append(
-                    f"| {method} | {'prompt-to-prompt' if attention else 'none'} | " + " | ".join(shown) + " |"
-                )
-    return "\n".join(lines)
+            rows += [((method, name), means(chosen, HEADS).values())] if chosen else []
+    return table(("method", "attention"), HEADS, rows)
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--edits", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser = command(__doc__ or "", out="out/benchmark", edits=64, steps=50)
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
-    parser.add_argument("--out", type=Path, default=Path("out/benchmark"))
     chosen = parser.parse_args()
     edits = held_out_edits(chosen.edits)
-    batches = [edits[i : i + BATCH] for i in range(0, len(edits), BATCH)]
+    parts = batches(edits, BATCH)
     records: list[dict[str, Any]] = []
-    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
-        for done in pool.map(measure, batches, [chosen.steps] * len(batches), [chosen.methods] * len(batches)):
-            records += done
-            print(f"{len(records) // (2 * len(chosen.methods))} of {len(edits)} edits", flush=True)
+    shared = ([value] * len(parts) for value in (chosen.steps, chosen.methods))
+    for done in in_workers(measure, chosen.workers, parts, *shared):
+        records += done
+        print(f"{len(records) // (2 * len(chosen.methods))} of {len(edits)} edits", flush=True)
     settings = {"edits": chosen.edits, "steps": chosen.steps, "guidance": GUIDANCE}
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / "edits.json").write_text(json.dumps({"settings": settings, "records": records}, indent=1) + "\n")
-    print(table(records))
+    write_report(chosen.out / "edits.json", settings, records=records)
+    print(mean_table(records))
 
 
 if __name__ == "__main__":

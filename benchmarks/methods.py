@@ -11,32 +11,28 @@ source branch's end against the picture, which the autoencoder limits. `evaluati
 picture, its inversion and optimisation included; null-text's backward passes are not counted, and cost about two more each.
 """
 
-import argparse
-import json
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from truth.frame import batches, command, in_workers, write_report
+from truth.score import figures
 
 from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.models import DTYPES, load_toybox
 from latent_inversion.inversion_core.applications.compare import Compared, compare, fitting
 from latent_inversion.inversion_core.methods import EDITORS, EditJob, Settings
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text
-from latent_inversion.inversion_core.quality.metrics import psnr, ssim
+from latent_inversion.inversion_core.quality.metrics import psnr
 from latent_inversion.inversion_core.types import Cond
-from latent_inversion.toybox.judge import edit_right
 from latent_inversion.toybox.loaders import load_judge
-from latent_inversion.toybox.world import Edit, edit_mask, held_out_edits, render
+from latent_inversion.toybox.world import Edit, held_out_edits, render
 
 STRENGTHS = (0.5, 0.75, 1.0)
+COLUMNS = ("right", "kept", "inside", "outside", "whole", "ssim")
 BATCH = 10
 
 
@@ -53,12 +49,11 @@ class Setup:
 
 @dataclass(frozen=True)
 class Batch:
-    """Edits with their pictures, their truths, where the two differ, the pictures' latents, and what these keep of them in dB."""
+    """Edits with their pictures, their truths, the pictures' latents, and what these keep of them in dB."""
 
     edits: Sequence[Edit]
     pictures: Tensor
     truths: Tensor
-    masks: Tensor
     x0: Tensor
     held: Tensor
 
@@ -71,8 +66,8 @@ def world_of(family: str, dtype: str) -> World:
 
 def drawn(world: World, edits: Sequence[Edit]) -> Batch:
     pictures, truths = (render([getattr(edit, side) for edit in edits]) for side in ("source", "target"))
-    masks, x0 = torch.stack([edit_mask(e.source, e.target)[None] for e in edits]), world.studio.encode_picture(pictures)
-    return Batch(edits, pictures, truths, masks, x0, psnr(world.studio.decode(x0), pictures))
+    x0 = world.studio.encode_picture(pictures)
+    return Batch(edits, pictures, truths, x0, psnr(world.studio.decode(x0), pictures))
 
 
 def measure(family: str, edits: Sequence[Edit], setup: Setup) -> list[dict[str, Any]]:
@@ -116,52 +111,32 @@ def records_of(world: World, batch: Batch, result: Compared) -> Iterator[dict[st
         return
     pictures, end = world.studio.decode(result.edited.target), result.edited.source[-1]
     exact = torch.equal(end, batch.x0)
-    verdicts = edit_right(world.judge, pictures, batch.edits)
-    columns = {
-        "inside": psnr(pictures, batch.truths, batch.masks),
-        "outside": psnr(pictures, batch.truths, ~batch.masks),
-        "whole": psnr(pictures, batch.truths),
-        "ssim": ssim(pictures, batch.truths),
-        "source": batch.held if exact else psnr(world.studio.decode(end), batch.pictures),
-    }
-    for row, (edit, verdict) in enumerate(zip(batch.edits, verdicts, strict=True)):
-        figures = {name: float(values[row]) for name, values in columns.items()}
-        yield facts | {
-            "name": edit.name,
-            "right": float(verdict.right),
-            "kept": verdict.kept_share,
-            **figures,
-            "evaluations": result.evaluations,
-            "seconds": result.seconds / len(batch.edits),
-        }
+    kept = batch.held if exact else psnr(world.studio.decode(end), batch.pictures)
+    spent = {"evaluations": result.evaluations, "seconds": result.seconds / len(batch.edits)}
+    rows = figures(world.judge, batch.edits, pictures, batch.truths, COLUMNS)
+    for edit, row, source in zip(batch.edits, rows, kept.tolist(), strict=True):
+        yield facts | {"name": edit.name, **row, "source": source, **spent}
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__ or "", out="out/methods", edits=100, steps=10)
     parser.add_argument("--family", nargs="+", choices=("unet", "flow"), default=["unet", "flow"])
-    parser.add_argument("--edits", type=int, default=100)
-    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--guidance", type=float, default=5.0, help="of the target prompt (default: %(default)s)")
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS)
     parser.add_argument("--methods", nargs="+", default=(), choices=tuple(EDITORS), metavar="METHOD")
     parser.add_argument(
         "--dtype", choices=tuple(DTYPES), default="bfloat16", help="of the networks; latents stay in float32 or better"
     )
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=Path("out/methods"))
     chosen = parser.parse_args()
     setup = Setup(chosen.steps, chosen.guidance, tuple(chosen.strengths), tuple(chosen.methods), chosen.dtype)
     edits = held_out_edits(chosen.edits)
-    parts = [(f, edits[i : i + BATCH], setup) for i in range(0, len(edits), BATCH) for f in chosen.family]
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    parts = [(family, batch, setup) for batch in batches(edits, BATCH) for family in chosen.family]
     records: list[dict[str, Any]] = []
-    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
-        for number, done in enumerate(pool.map(measure, *zip(*parts, strict=True)), start=1):
-            records += done
-            facts = {"settings": {"edits": chosen.edits, **asdict(setup)}, "records": records}
-            (chosen.out / "methods.json").write_text(json.dumps(facts, indent=1) + "\n")
-            print(f"{number} of {len(parts)} batches", flush=True)
+    for number, done in enumerate(in_workers(measure, chosen.workers, *zip(*parts, strict=True)), start=1):
+        records += done
+        write_report(chosen.out / "methods.json", {"edits": chosen.edits, **asdict(setup)}, records=records)
+        print(f"{number} of {len(parts)} batches", flush=True)
     from charts import draw, tables
 
     print(tables(records))

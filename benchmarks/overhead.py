@@ -7,7 +7,6 @@ that are written out. What a whole edit with Prompt-to-Prompt costs is `attentio
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from cost import medians, status
 
 from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
@@ -29,17 +29,16 @@ STEPS, REPEATS = 20, 7
 
 
 def seconds(*runs: Callable[[], object], device: str) -> list[float]:
-    """The median time of each run, the runs taking turns so that what disturbs one disturbs all."""
-    times: list[list[float]] = [[] for _ in runs]
-    for turn in range(REPEATS + 1):
-        for number, run in enumerate(runs):
-            started = time.perf_counter()
-            run()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            if turn:
-                times[number].append(time.perf_counter() - started)
-    return [statistics.median(t) for t in times]
+    """The median time of each run on the device, after one that does not count."""
+
+    def clock() -> float:
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    for run in runs:
+        run()
+    return medians(runs, REPEATS, clock)
 
 
 def loops(studio: Studio, device: str) -> None:
@@ -64,12 +63,9 @@ def loops(studio: Studio, device: str) -> None:
         lambda: bare(rows, pair),
         device=device,
     )
-    print(
-        f"inversion / bare network evaluations        {up / plain:.3f}   ({1000 * plain / STEPS:.1f} ms an evaluation)"
-    )
-    print(
-        f"guided replay / bare network evaluations    {down / twice:.3f}   ({1000 * twice / STEPS:.1f} ms an evaluation of two rows)"
-    )
+    for name, whole, network, rows in (("inversion", up, plain, ""), ("guided replay", down, twice, " of two rows")):
+        each = f"{1000 * network / STEPS:.1f} ms an evaluation{rows}"
+        print(f"{name + ' / bare network evaluations':<43} {whole / network:.3f}   ({each})")
 
 
 def explicit_mix(q_s, k_s, q, k, v, alignment, scale, on):
@@ -77,12 +73,6 @@ def explicit_mix(q_s, k_s, q, k, v, alignment, scale, on):
     source, own = ((a @ b.transpose(-1, -2) / a.shape[-1] ** 0.5).softmax(-1) for a, b in ((q_s, k_s), (q, k)))
     edited = (source @ alignment.matrix + own * (1 - alignment.taken)) * scale
     return (edited * on + own * (1 - on)) @ v
-
-
-def memory(entry: str) -> float:
-    """An entry of this process's status, in MB: `VmRSS` is the memory now, `VmHWM` its peak."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(entry))
-    return int(line.split()[1]) / 1024
 
 
 def fused_against_explicit(tokens: int, kind: str, form: str) -> None:
@@ -103,13 +93,13 @@ def fused_against_explicit(tokens: int, kind: str, form: str) -> None:
     }[kind, form]
     fused(q[:, :, :64], k[:, :, :64], v[:, :, :64])
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (Linux)
-    start = memory("VmRSS")
+    start = status("VmRSS")
     times = []
     for _ in range(3):
         started = time.perf_counter()
         run()
         times.append(time.perf_counter() - started)
-    print(1000 * min(times), memory("VmHWM") - start)
+    print(1000 * min(times), status("VmHWM") - start)
 
 
 def fused_table() -> None:
@@ -118,9 +108,8 @@ def fused_table() -> None:
         ms, mb = {}, {}
         for form in ("fused", "explicit"):
             command = [sys.executable, __file__, "--attention", str(side * side), kind, form]
-            ms[form], mb[form] = map(
-                float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-            )
+            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            ms[form], mb[form] = map(float, told.split())
         print(
             f"{kind}-attention edit, {side} x {side} tokens: explicit / fused time {ms['explicit'] / ms['fused']:.2f}, "
             f"peak memory {mb['explicit']:.0f} MB against {mb['fused']:.0f} MB"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from truth.baselines import ddim
-from truth.run import OURS, UPPER_LEVELS, Method, baselines, options, pairs, run
+from truth.baselines import UPPER_LEVELS, ddim
+from truth.run import OURS, Method, baselines, options, pairs, run
 
 from latent_inversion.command_line.batch import Making
 from latent_inversion.command_line.cases import World
@@ -80,8 +80,7 @@ def attended(world: World, given: Sequence[Restyling], *, steps: int, method: st
 
 def unnamed(world: World, given: Sequence[Restyling], *, steps: int, guidance: float) -> Picture:
     """Plain DDIM inversion that is not told the style."""
-    sources, targets = [c.source_caption for c in given], [blank(c.source, "picture") for c in given]
-    return ddim(world, render([c.source for c in given]), sources, targets, steps=steps, guidance=guidance)
+    return ddim(world, given, [blank(c.source, "picture") for c in given], steps=steps, guidance=guidance)
 
 
 def main() -> None:

@@ -15,7 +15,8 @@ from functools import partial
 from itertools import islice
 
 from torch import Tensor
-from truth.run import OURS, UPPER_LEVELS, Method, baselines, options, pairs, run
+from truth.baselines import UPPER_LEVELS
+from truth.run import OURS, Method, baselines, options, pairs, run
 
 from latent_inversion.command_line.batch import Making
 from latent_inversion.command_line.cases import World

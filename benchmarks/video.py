@@ -9,24 +9,19 @@ to the next along the true motion, where both show the point. The network runs i
 and sheets of the best, median and worst clips.
 """
 
-import argparse
-import json
-import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from math import isfinite, nan
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
-from truth.score import region
+from truth.frame import Record, command, in_workers, means, table, write_report
+from truth.score import figures, gains
 
 from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.control import techniques
@@ -38,14 +33,12 @@ from latent_inversion.inversion_core.loops.clip import edit_clip, windows
 from latent_inversion.inversion_core.loops.edit import Edit as Along
 from latent_inversion.inversion_core.loops.edit import Target
 from latent_inversion.inversion_core.loops.integrate import integrate, replay
-from latent_inversion.inversion_core.quality.metrics import psnr, ssim
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.inversion_core.solvers import euler
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.pictures.files import to_pixels, write_picture
 from latent_inversion.pictures.sheet import Cell, sheet
 from latent_inversion.toybox.hosts.studios import TOYBOX_GUIDANCE
-from latent_inversion.toybox.judge import edit_right
 from latent_inversion.toybox.loaders import load_judge
 from latent_inversion.toybox.world import (
     Correspondence,
@@ -71,7 +64,6 @@ class Clip:
     frames: list[Edit]
     pictures: Picture
     truths: Picture
-    regions: Tensor
     motions: list[Correspondence]
     trajectory: Trajectory
 
@@ -85,7 +77,7 @@ def drawn(world: World, edit: Edit) -> Clip:
     cond = world.studio.cond(edit.source_caption)
     trajectory = invert(INVERSIONS["ddim"], world.studio.denoiser, x0, world.studio.grid(STEPS, x0), cond)
     motions = [true_correspondence(before.target, after.target) for before, after in pairwise(frames)]
-    return Clip(edit, frames, pictures, truths, region(frames), motions, trajectory)
+    return Clip(edit, frames, pictures, truths, motions, trajectory)
 
 
 def ours(world: World, clip: Clip, *, way: str = "token flow", share: float = 0.0) -> Picture:
@@ -126,33 +118,16 @@ METHODS: dict[str, Callable[[World, Clip], Picture]] = {
 }
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A method on a clip: the means over the frames, and the temporal error."""
-
-    method: str
-    clip: int
-    name: str
-    right: float
-    inside: float
-    outside: float
-    ssim_inside: float
-    ssim_outside: float
-    temporal: float
-    seconds: float
-
-
-COLUMNS = ("right", "inside", "outside", "ssim_inside", "ssim_outside", "temporal", "seconds")
-HEADS = ("edit right", "inside, dB", "outside, dB", "SSIM inside", "SSIM outside", "temporal error", "seconds a clip")
-
-
-def compared(world: World, clip: Clip, pictures: Picture) -> dict[str, list[float]]:
-    """The judge's verdict, and PSNR and SSIM to the truth inside and outside the true region, frame by frame."""
-    columns = {"right": [float(verdict.right) for verdict in edit_right(world.judge, pictures, clip.frames)]}
-    for name, measure in (("", psnr), ("ssim_", ssim)):
-        for where, mask in (("inside", clip.regions), ("outside", ~clip.regions)):
-            columns[name + where] = measure(pictures, clip.truths, mask).tolist()
-    return columns
+FIGURES = ("right", "inside", "outside", "ssim_inside", "ssim_outside")
+HEADS = {
+    "edit right": "%",
+    "inside, dB": ".2f",
+    "outside, dB": ".2f",
+    "SSIM inside": ".3f",
+    "SSIM outside": ".3f",
+    "temporal error": ".1f",
+    "seconds a clip": ".1f",
+}
 
 
 def temporal_error(pictures: Picture, clip: Clip) -> float:
@@ -165,8 +140,8 @@ def temporal_error(pictures: Picture, clip: Clip) -> float:
     return 255 * float(torch.stack(changes).mean().sqrt())
 
 
-def measure(number: int, edit: Edit) -> tuple[list[Measured], dict[str, Tensor]]:
-    """A clip by every method: the figures, and the frames."""
+def measure(number: int, edit: Edit) -> tuple[list[Record], dict[str, Tensor]]:
+    """A clip by every method: the means of the figures over the frames and the temporal error, and the frames."""
     torch.set_num_threads(1)
     world = World(load_toybox(dtype=torch.bfloat16), load_judge())
     clip, found, shown = drawn(world, edit), [], {}
@@ -174,84 +149,65 @@ def measure(number: int, edit: Edit) -> tuple[list[Measured], dict[str, Tensor]]
         began = time.perf_counter()
         shown[name] = method(world, clip).clamp(0, 1)
         seconds = time.perf_counter() - began
-        values = {column: mean(value) for column, value in compared(world, clip, shown[name]).items()}
-        error = temporal_error(shown[name], clip)
-        found.append(Measured(name, number, edit.name, temporal=error, seconds=seconds, **values))
+        values = means(figures(world.judge, clip.frames, shown[name], clip.truths, FIGURES), FIGURES)
+        facts = {"method": name, "clip": number, "name": edit.name}
+        found.append(facts | values | {"temporal": temporal_error(shown[name], clip), "seconds": seconds})
     return found, {"source": clip.pictures, **shown, "truth": clip.truths}
 
 
-def mean(values: Iterable[float]) -> float:
-    """The mean of the values that there are; nan if there are none."""
-    known = [value for value in values if isfinite(value)]
-    return fmean(known) if known else nan
-
-
-def table(found: Sequence[Measured]) -> str:
+def mean_table(found: Sequence[Record]) -> str:
     """The means as Markdown."""
-    lines = [f"| method | {' | '.join(HEADS)} |", "|---|" + "---:|" * len(HEADS)]
-    for method in METHODS:
-        row = {column: mean(getattr(m, column) for m in found if m.method == method) for column in COLUMNS}
-        digits = (f"{100 * row['right']:.0f} %", *(f"{row[c]:.2f}" for c in COLUMNS[1:3]))
-        lines.append(
-            f"| {method} | {' | '.join((*digits, *(f'{row[c]:.3f}' for c in COLUMNS[3:5]), *(f'{row[c]:.1f}' for c in COLUMNS[5:])))} |"
-        )
-    return "\n".join(lines)
+    columns = (*FIGURES, "temporal", "seconds")
+    rows = ((name, means((m for m in found if m["method"] == name), columns)) for name in METHODS)
+    return table(["method"], HEADS, (([name], row.values()) for name, row in rows))
 
 
-def verdict(found: Sequence[Measured]) -> str:
+def verdict(found: Sequence[Record]) -> str:
     """Against each other method: by how much ours is nearer and steadier, and on how many clips."""
-    rows, lines = {(m.method, m.clip): m for m in found}, []
+    rows, lines = {(m["method"], m["clip"]): m for m in found}, []
     for method in list(METHODS)[1:]:
         parts = []
         for column, sign in (("inside", 1), ("outside", 1), ("temporal", -1)):
-            pairs = [(getattr(rows[OURS, m.clip], column), getattr(m, column)) for m in found if m.method == method]
-            gains = [sign * (a - b) for a, b in pairs if isfinite(a) and isfinite(b)]
-            if gains:
-                parts.append(
-                    f"{column} better by {fmean(gains):.2f} ({sum(g > 0 for g in gains)} of {len(gains)} clips)"
-                )
+            pairs = [(rows[OURS, m["clip"]], m) for m in found if m["method"] == method]
+            known = [sign * gain for gain in gains(pairs, column)]
+            if known:
+                better = sum(gain > 0 for gain in known)
+                parts.append(f"{column} better by {fmean(known):.2f} ({better} of {len(known)} clips)")
         lines.append(f"{OURS} against {method}: {', '.join(parts)}")
     return "\n".join(lines)
 
 
-def sheets(out: Path, found: Sequence[Measured], frames: Sequence[dict[str, Tensor]]) -> None:
+def sheets(out: Path, found: Sequence[Record], frames: Sequence[dict[str, Tensor]]) -> None:
     """Write a page for each of the best, median and worst clips, by the PSNR of ours inside: a method a row, the frames side by side."""
-    order = sorted((m for m in found if m.method == OURS), key=lambda m: -m.inside)
+    order = sorted((m for m in found if m["method"] == OURS), key=lambda m: -m["inside"])
     for title, chosen in (("best", order[0]), ("median", order[len(order) // 2]), ("worst", order[-1])):
-        figures = {m.method: m for m in found if m.clip == chosen.clip}
+        by_method = {m["method"]: m for m in found if m["clip"] == chosen["clip"]}
         cells = []
-        for name, pictures in frames[chosen.clip].items():
-            m = figures.get(name)
-            note = f"inside {m.inside:.1f}, outside {m.outside:.1f}, temporal {m.temporal:.1f}" if m else ""
+        for name, pictures in frames[chosen["clip"]].items():
+            m = by_method.get(name)
+            note = f"inside {m['inside']:.1f}, outside {m['outside']:.1f}, temporal {m['temporal']:.1f}" if m else ""
             cells += [Cell(name, to_pixels(pictures[i : i + 1]), note if i == 0 else "") for i in range(FRAMES)]
-        write_picture(out / f"{title}.png", sheet(f"{title}: {chosen.name}", [], cells, columns=FRAMES))
+        write_picture(out / f"{title}.png", sheet(f"{title}: {chosen['name']}", [], cells, columns=FRAMES))
 
 
 def main() -> None:
     """Measure, print the table, and write it with the scores and the sheets."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=60)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=Path("out/video"))
-    chosen = parser.parse_args()
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    chosen = command(__doc__ or "", out="out/video", clips=60).parse_args()
     found, frames = [], []
-    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
-        for done, shown in pool.map(measure, range(chosen.clips), held_out_edits(chosen.clips)):
-            found += done
-            frames.append(shown)
-            print(f"{len(frames)} of {chosen.clips} clips", flush=True)
-            written(chosen.out, found)
+    for done, shown in in_workers(measure, chosen.workers, range(chosen.clips), held_out_edits(chosen.clips)):
+        found += done
+        frames.append(shown)
+        print(f"{len(frames)} of {chosen.clips} clips", flush=True)
+        written(chosen.out, found)
     print(written(chosen.out, found))
     sheets(chosen.out, found, frames)
 
 
-def written(out: Path, found: Sequence[Measured]) -> str:
+def written(out: Path, found: Sequence[Record]) -> str:
     """The table of what there is so far; it and the scores are written to files."""
     settings = {"frames": FRAMES, "steps": STEPS, "guidance": GUIDANCE, "level": LEVEL}
-    report = {"settings": settings, "scores": [asdict(m) for m in found]}
-    (out / "scores.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    text = f"{table(found)}\n\n{verdict(found)}\n"
+    write_report(out / "scores.json", settings, scores=found)
+    text = f"{mean_table(found)}\n\n{verdict(found)}\n"
     (out / "table.md").write_text(text, encoding="utf-8")
     return text
 

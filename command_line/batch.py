@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
+from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers.studio import Studio
 from ..inversion_core.inversions import INVERSIONS, invert
+from ..inversion_core.loops.direct import direct
+from ..inversion_core.loops.edit import Edit, Edited, Target
 from ..inversion_core.progress import OnStep
 from ..inversion_core.shapes import Latent, Picture, Sigmas
 from ..inversion_core.trajectory import Provenance, Trajectory
@@ -40,6 +43,20 @@ class Making:
         cond, sigmas = Cond(studio.encode_prompts(words)), self.grid(studio, x0) if sigmas is None else sigmas
         with self.watched() as on_step:
             return invert(INVERSIONS["ddim"], studio.denoiser, x0, sigmas, cond, provenance=provenance, on_step=on_step)
+
+    def edited(
+        self,
+        studio: Studio,
+        trajectory: Trajectory,
+        words: Sequence[str],
+        targets: Sequence[str],
+        techniques: Sequence[Technique],
+    ) -> Edited:
+        """The pictures of the trajectory, which the words describe, edited towards the targets by direct inversion."""
+        target = Target(self.guided(studio, targets), techniques)
+        edit = Edit(trajectory, studio.denoiser, Cond(studio.encode_prompts(words)), [target], direct)
+        with self.watched() as on_step:
+            return edit.run(on_step=on_step)[0]
 
     def guided(self, studio: Studio, texts: Sequence[str]) -> Cond:
         """Prompts under guidance, a row each; where guidance is distilled, of one text."""

@@ -77,13 +77,11 @@ class Optimised:
     seconds: float
 
 
-def null_texts(
-    world: World, cases: Sequence[Case], *, guidance: float = GUIDANCE, on_step: OnStep | None = None
-) -> list[Optimised]:
+def null_texts(world: World, cases: Sequence[Case], *, on_step: OnStep | None = None) -> list[Optimised]:
     """Null-text of all cases in one batch; the rows do not know of each other."""
     began, both = time.perf_counter(), batch_of_trajectories(cases)
     captions = [case.edit.source_caption for case in cases]
-    result = run_null_text(world.studio, both, captions, guidance=guidance, on_step=on_step)
+    result = run_null_text(world.studio, both, captions, guidance=GUIDANCE, on_step=on_step)
     seconds = (time.perf_counter() - began) / len(cases)
     rows = (tuple(e[row : row + 1] for e in result.embeddings) for row in range(len(cases)))
     return [Optimised(replace(result, embeddings=embeddings), seconds) for embeddings in rows]

@@ -110,7 +110,7 @@ def watch(tokens: PromptTokens, word: str) -> tuple[Technique, Bank]:
 def words_in(studio: Studio, source: str, target: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Those of the words that each prompt has. Raises UserError if one is in neither."""
     source_words, target_words = (
-        [word for word in words if _has(studio.prompt_tokens(text), word)] for text in (source, target)
+        [word for word in words if has_word(studio.prompt_tokens(text), word)] for text in (source, target)
     )
     for word in words:
         if word not in (*source_words, *target_words):
@@ -118,7 +118,8 @@ def words_in(studio: Studio, source: str, target: str, words: Sequence[str]) -> 
     return source_words, target_words
 
 
-def _has(tokens: PromptTokens, word: str) -> bool:
+def has_word(tokens: PromptTokens, word: str) -> bool:
+    """Whether a prompt has the word."""
     try:
         return bool(tokens.columns_of(word))
     except ValueError:

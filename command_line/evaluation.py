@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.loops.integrate import replay
@@ -47,21 +47,16 @@ class Outcome:
     kept_share: float
     psnr_inside: float
     psnr_outside: float
-    evaluations: int = 0
-    seconds: float = 0.0
+    evaluations: int
+    seconds: float
 
 
 def reconstruct(
-    world: World,
-    cases: Sequence[Case],
-    *,
-    guidance: float = GUIDANCE,
-    optimised: Sequence[Optimised] = (),
-    on_step: OnStep | None = None,
+    world: World, cases: Sequence[Case], *, optimised: Sequence[Optimised] = (), on_step: OnStep | None = None
 ) -> list[tuple[Picture, float]]:
     """Each source as guided sampling retraces it, with null-text's embeddings if given, and its PSNR; all in one batch."""
     prompt = world.studio.encode_prompts([case.edit.source_caption for case in cases])
-    cond = Cond(prompt, world.studio.encode_prompt(""), guidance)
+    cond = Cond(prompt, world.studio.encode_prompt(""), GUIDANCE)
     denoiser: EditableDenoiser = world.studio.denoiser
     if optimised:
         denoiser = with_null_text(denoiser, batch_of_null_texts(optimised))
@@ -76,8 +71,6 @@ def evaluate(
     method: str,
     control: Control = NO_CONTROL,
     *,
-    guidance: float = GUIDANCE,
-    negative: str = "",
     optimised: Optimised | None = None,
     extra: Sequence[Technique] = (),
 ) -> Outcome:
@@ -92,27 +85,17 @@ def evaluate(
         case.edit.source_caption,
         case.edit.target_caption,
         method=method,
-        guidance=guidance,
-        negative=negative,
+        guidance=GUIDANCE,
         control=control,
         denoiser=counted,
         null_text=optimised.null_text if optimised else None,
         extra=extra,
     )
     picture, seconds = world.studio.decode(edited.target), time.perf_counter() - began
-    outcome = measure(world, case, picture, world.studio.decode(edited.source[-1]))
-    spent = optimised.null_text.evaluations if optimised else 0
-    return replace(
-        outcome,
-        evaluations=case.evaluations + counted.count.evaluations + spent,
-        seconds=case.seconds + seconds + (optimised.seconds if optimised else 0),
-    )
-
-
-def measure(world: World, case: Case, picture: Picture, reconstruction: Picture) -> Outcome:
-    """An edited picture and a retraced source, held against the truth; no cost is counted."""
+    reconstruction = world.studio.decode(edited.source[-1])
     verdict = edit_right(world.judge, picture, [case.edit])[0]
     inside, outside = (float(psnr(picture, case.truth, mask)[0]) for mask in (case.mask, ~case.mask))
+    spent = optimised.null_text.evaluations if optimised else 0
     return Outcome(
         picture=picture,
         reconstruction=reconstruction,
@@ -121,4 +104,6 @@ def measure(world: World, case: Case, picture: Picture, reconstruction: Picture)
         kept_share=verdict.kept_share,
         psnr_inside=inside,
         psnr_outside=outside,
+        evaluations=case.evaluations + counted.count.evaluations + spent,
+        seconds=case.seconds + seconds + (optimised.seconds if optimised else 0),
     )

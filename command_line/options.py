@@ -33,14 +33,11 @@ Options = argparse.ArgumentParser | argparse._ArgumentGroup
 
 def add_picture_and_model(command: argparse.ArgumentParser) -> None:
     """The picture to work on, the model, and where it runs."""
-    command.add_argument(
-        "picture", type=Path, metavar="IMAGE", help="an image file of any size; transparency is put on white"
-    )
+    command.add_argument("picture", **values.IMAGE, help="an image file of any size; transparency is put on white")
     add_model(command)
     command.add_argument(
         "--refine",
-        type=values.count,
-        metavar="STEPS",
+        **values.COUNT,
         default=0,
         help="optimise the latent for this many steps until it decodes to the image, which recovers what the autoencoder loses; 30 "
         "are usual, and a --trajectory needs the same number again (default: 0)",
@@ -66,10 +63,7 @@ def add_model(command: argparse.ArgumentParser) -> None:
         "of diffusers' pipeline for Stable Diffusion 3, which end near 0.001 (default: simple; UNets have one kind)",
     )
     command.add_argument(
-        "--resize",
-        type=values.side,
-        metavar="SIDE",
-        help="first shrink the image to this longer side, e.g. 512 for Stable Diffusion 1",
+        "--resize", **values.SIDE, help="first shrink the image to this longer side, e.g. 512 for Stable Diffusion 1"
     )
     command.add_argument(
         "--few-steps",
@@ -82,12 +76,12 @@ def add_model(command: argparse.ArgumentParser) -> None:
 
 def add_guidance(group: Options, about: str = f"guidance scale (default: {GUIDANCE})") -> None:
     """How strongly a description acts."""
-    group.add_argument("--guidance", type=values.guidance, metavar="NUMBER", help=about)
+    group.add_argument("--guidance", **values.GUIDANCE, help=about)
 
 
 def add_steps(group: Options, about: str = f"steps (default: {STEPS})") -> None:
     """How many steps a trajectory has."""
-    group.add_argument("--steps", type=values.steps, metavar="NUMBER", help=about)
+    group.add_argument("--steps", **values.STEPS, help=about)
 
 
 def add_inversion(command: argparse.ArgumentParser) -> None:
@@ -103,10 +97,7 @@ def add_inversion(command: argparse.ArgumentParser) -> None:
 def add_trajectory(command: argparse.ArgumentParser) -> None:
     """A trajectory that was made before."""
     command.add_argument(
-        "--trajectory",
-        type=Path,
-        metavar="FILE",
-        help="a file of `latent-inversion invert`, instead of inverting again",
+        "--trajectory", **values.FILE, help="a file of `latent-inversion invert`, instead of inverting again"
     )
 
 
@@ -119,16 +110,14 @@ def add_prompt_to_prompt(group: Options, cross: str, self_attention: str, defaul
     """How far attention follows the source's; the texts say what the shares are by default."""
     group.add_argument(
         "--cross",
-        metavar="SHARE",
-        type=values.share,
+        **values.SHARE,
         default=default,
         help=f"fraction of the steps, 0..1, in which shared words keep their places ({cross})",
     )
     group.add_argument(
         "--self",
         dest="self_attention",
-        metavar="SHARE",
-        type=values.share,
+        **values.SHARE,
         default=default,
         help=f"fraction of the steps, 0..1, that keep the shapes of the source ({self_attention}); lower it to change shapes",
     )
@@ -155,8 +144,7 @@ def add_memory(group: Options) -> None:
     """How much attention of the source may take, and how it is kept."""
     group.add_argument(
         "--bank-budget",
-        type=values.gigabytes,
-        metavar="GB",
+        **values.GIGABYTES,
         help="gigabytes of device memory that the source's attention may take, one step at a time (default: most of what is free); "
         "beyond that, attention moves to the CPU",
     )

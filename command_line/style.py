@@ -10,8 +10,7 @@ from ..inversion_core.applications.style import SHAPES_END, STYLINGS, Style, kee
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers.features import attention_layers
 from ..inversion_core.backends.diffusers.studio import Studio
-from ..inversion_core.loops.direct import direct
-from ..inversion_core.loops.edit import Edit, Edited, Target
+from ..inversion_core.loops.edit import Edited
 from ..inversion_core.shapes import Picture
 from ..inversion_core.techniques.style_id import first_layer
 from ..inversion_core.trajectory import Trajectory
@@ -93,11 +92,7 @@ def transferred(
     techniques = [keeping_shapes(studio.prompt_tokens(sources[0]), trajectory.sigmas, end=styling.shapes)]
     if styling.method:
         techniques.append(_shown(studio, looks, words, styling, making, trajectory))
-    target = Target(making.guided(studio, targets), techniques)
-    edit = Edit(trajectory, studio.denoiser, Cond(studio.encode_prompts(sources)), [target], direct)
-    with making.watched() as on_step:
-        (edited,) = edit.run(on_step=on_step)
-    return Styled(edited, targets)
+    return Styled(making.edited(studio, trajectory, sources, targets, techniques), targets)
 
 
 def style_words(studio: Studio, looks: Sequence[Look], styles: Sequence[str], making: Making) -> list[str]:

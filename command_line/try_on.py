@@ -9,8 +9,7 @@ from torch import Tensor
 from ..inversion_core.applications.registration import registered
 from ..inversion_core.applications.try_on import DEFAULT, NARROW, WIDE, Fit, clothing_region, dressed
 from ..inversion_core.backends.diffusers.studio import Studio
-from ..inversion_core.loops.direct import direct
-from ..inversion_core.loops.edit import Edit, Edited, Target
+from ..inversion_core.loops.edit import Edited
 from ..inversion_core.prompts.script import occurrences
 from ..inversion_core.shapes import Picture
 from ..inversion_core.techniques.garment import Worn
@@ -68,11 +67,8 @@ def try_on(
     region = (regions >= WIDE).float()
     worn = Worn(theirs, Cond(studio.encode_prompts(words)), torch.cat(masks), region)
     wanted = targets or [target_words(*pair) for pair in zip(people, garments, strict=True)]
-    source = Cond(studio.encode_prompts([person.words for person in people]))
-    target = Target(making.guided(studio, wanted), dressed(worn, trajectory.sigmas, fit))
-    edit = Edit(trajectory, studio.denoiser, source, [target], direct)
-    with making.watched() as on_step:
-        (edited,) = edit.run(on_step=on_step)
+    sources, techniques = [person.words for person in people], dressed(worn, trajectory.sigmas, fit)
+    edited = making.edited(studio, trajectory, sources, wanted, techniques)
     return Dressed(edited, region, torch.cat([p.picture for p in placed]), worn.mask)
 
 

@@ -2,7 +2,8 @@
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from ..inversion_core.wording import quoted
 
@@ -46,6 +47,17 @@ def weight(text: str) -> tuple[str, float]:
     if not word:
         raise ArgumentTypeError(f"write WORD=FACTOR, for example hat=2; got {quoted(text)}")
     return word, _between(factor, float, "factor", -MOST, MOST)
+
+
+def option(read: Callable[[str], object], name: str) -> dict[str, Any]:
+    """What `add_argument` is told of a value: how it is read, and its name in the help."""
+    return {"type": read, "metavar": name}
+
+
+STEPS, GUIDANCE, SEED = option(steps, "NUMBER"), option(guidance, "NUMBER"), option(seed, "NUMBER")
+SHARE, WEIGHT, LAYER = option(share, "SHARE"), option(weight, "WORD=FACTOR"), option(layer, "LAYER")
+COUNT, SIDE, GIGABYTES = option(count, "STEPS"), option(side, "SIDE"), option(gigabytes, "GB")
+FILE, FOLDER, IMAGE = option(Path, "FILE"), option(Path, "FOLDER"), option(Path, "IMAGE")
 
 
 def _between(text: str, kind: Callable[[str], Number], what: str, low: Number, high: Number) -> Number:

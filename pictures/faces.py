@@ -6,32 +6,10 @@ from PIL import ImageFont
 
 Face = ImageFont.FreeTypeFont | ImageFont.ImageFont
 NAMES = (
-    *(
-        "DejaVuSans.ttf",
-        "NotoSans-Regular.ttf",
-        "DroidSansFallbackFull.ttf",
-        "NotoSansCJK-Regular.ttc",
-        "wqy-zenhei.ttc",
-    ),
-    *("NotoSansArabic-Regular.ttf", "NotoSansDevanagari-Regular.ttf", "NotoSansThai-Regular.ttf", "FreeSans.ttf"),
-    *(
-        "arial.ttf",
-        "msyh.ttc",
-        "meiryo.ttc",
-        "malgun.ttf",
-        "Nirmala.ttc",
-        "Nirmala.ttf",
-        "LeelawUI.ttf",
-        "seguiemj.ttf",
-    ),
-    *(
-        "Arial Unicode.ttf",
-        "Hiragino Sans GB.ttc",
-        "PingFang.ttc",
-        "AppleSDGothicNeo.ttc",
-        "Thonburi.ttc",
-        "Kohinoor.ttc",
-    ),
+    "DejaVuSans.ttf, NotoSans-Regular.ttf, DroidSansFallbackFull.ttf, NotoSansCJK-Regular.ttc, wqy-zenhei.ttc, "
+    "NotoSansArabic-Regular.ttf, NotoSansDevanagari-Regular.ttf, NotoSansThai-Regular.ttf, FreeSans.ttf, "
+    "arial.ttf, msyh.ttc, meiryo.ttc, malgun.ttf, Nirmala.ttc, Nirmala.ttf, LeelawUI.ttf, seguiemj.ttf, "
+    "Arial Unicode.ttf, Hiragino Sans GB.ttc, PingFang.ttc, AppleSDGothicNeo.ttc, Thonburi.ttc, Kohinoor.ttc"
 )
 """Files of typefaces that come with Linux, Windows and macOS; Pillow looks for them where the system keeps them."""
 TRIED, NOWHERE = 16, "\U0010fffd"
@@ -43,7 +21,7 @@ def face(size: int, text: str = "") -> Face:
     letters = sorted({character for character in text if not character.isspace()})
     if all(character.isascii() for character in letters):
         return _face("", size)
-    names = ("", *(name for name in NAMES if _face(name, TRIED) is not None))
+    names = ("", *(name for name in NAMES.split(", ") if _face(name, TRIED) is not None))
     if len(names) == 1:
         return _face("", size)
     return _face(max(names, key=lambda name: sum(_has(name, character) for character in letters)), size)

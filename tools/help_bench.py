@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
+from torch.nn.functional import interpolate
 
 from latent_inversion.command_line.editing import run_edit
 from latent_inversion.command_line.models import TOYBOXES, load_toybox
@@ -31,14 +32,6 @@ DOCS = Path(__file__).resolve().parent.parent / "web" / "docs" / "pictures"
 CELL, GAP = 228, 9
 HEAVY = 58_000
 """The most bytes of a picture."""
-
-
-@dataclass(frozen=True)
-class Strip:
-    """The cells of one help picture, and how many stand side by side."""
-
-    cells: Sequence[Cell]
-    columns: int = 2
 
 
 @dataclass(frozen=True)
@@ -83,6 +76,12 @@ def bench(name: str = "toybox", steps: int = 20) -> Bench:
     return Bench(studio_of(name), steps)
 
 
+def begun(edit: Edit, name: str = "toybox", steps: int = 20) -> tuple[Bench, Trajectory, Pixels]:
+    """A model, and the picture of an edit with its trajectory."""
+    here, picture = bench(name, steps), drawn(edit.source)
+    return here, here.inverted(picture, edit.source_caption), to_pixels(picture)
+
+
 def example(beginning: str, number: int = 0) -> Edit:
     """A held-out edit of a photo whose name begins so."""
     edits = [one for one in held_out_edits(160) if one.name.startswith(beginning) and one.source.style == "photo"]
@@ -105,25 +104,23 @@ def decibels(pixels: Pixels, other: Pixels) -> str:
 def overlaid(pixels: Pixels, mask: torch.Tensor) -> Pixels:
     """The picture with everything outside of a mask [..., height, width] greyed and darkened."""
     size = pixels.shape[:2]
-    share = torch.nn.functional.interpolate(mask.float().reshape(1, 1, *mask.shape[-2:]), size)[
-        0, 0, :, :, None
-    ].numpy()
+    share = interpolate(mask.float().reshape(1, 1, *mask.shape[-2:]), size)[0, 0, :, :, None].numpy()
     grey = 0.35 * pixels.mean(-1, keepdims=True)
     return np.rint(share * pixels + (1 - share) * grey).clip(0, 255).astype(np.uint8)
 
 
-def laid_out(strip: Strip) -> Image.Image:
-    """The cells in rows, each under its title; letters stay legible in a panel that is narrower than the picture."""
-    size = {2: 19, 3: 23}.get(strip.columns, 24)
-    titles = [wrap(cell.title, CELL, size) for cell in strip.cells]
+def laid_out(cells: Sequence[Cell], columns: int) -> Image.Image:
+    """The cells in rows of so many columns, each under its title; letters stay legible in a panel that is narrower than the picture."""
+    size = {2: 19, 3: 23}.get(columns, 24)
+    titles = [wrap(cell.title, CELL, size) for cell in cells]
     head = max(len(lines) for lines in titles) * (size + 4) + 4
-    pictures = [scaled(cell.pixels) for cell in strip.cells]
+    pictures = [scaled(cell.pixels) for cell in cells]
     row = head + max(one.height for one in pictures) + GAP
-    rows = -(-len(strip.cells) // strip.columns)
-    image = Image.new("RGB", (strip.columns * (CELL + GAP) + GAP, rows * row + GAP), PAPER)
+    rows = -(-len(cells) // columns)
+    image = Image.new("RGB", (columns * (CELL + GAP) + GAP, rows * row + GAP), PAPER)
     draw = ImageDraw.Draw(image)
     for number, picture in enumerate(pictures):
-        left, top = GAP + number % strip.columns * (CELL + GAP), GAP // 2 + number // strip.columns * row
+        left, top = GAP + number % columns * (CELL + GAP), GAP // 2 + number // columns * row
         for place, line in enumerate(titles[number]):
             draw.text((left, top + place * (size + 4)), line, INK, face(size))
         image.paste(picture, (left, top + head))
@@ -145,8 +142,8 @@ def saved(image: Image.Image, path: Path) -> None:
     raise ValueError(f"{path} is larger than {HEAVY} bytes; show fewer or calmer cells.")
 
 
-def main(table: dict[str, Callable[[], Strip]], about: str) -> None:
-    """Make the pictures of the nodes that the command line names, or of all."""
+def main(table: dict[str, tuple[Callable[[], list[Cell]], int]], about: str) -> None:
+    """Make the pictures of the nodes that the command line names, or of all: of each node the cells, and how many stand side by side."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("nodes", nargs="*", metavar="NODE", help="of all, if none is named")
     parser.add_argument("--out", type=Path, default=DOCS, help="the folder to fill")
@@ -155,5 +152,6 @@ def main(table: dict[str, Callable[[], Strip]], about: str) -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     for node in chosen.nodes or table:
         path = chosen.out / f"{node}.jpg"
-        saved(laid_out(table[node]()), path)
+        cells, columns = table[node]
+        saved(laid_out(cells(), columns), path)
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")

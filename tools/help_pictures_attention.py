@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import torch
-from help_bench import Bench, Strip, bench, drawn, example, main, overlaid
+from help_bench import Bench, begun, drawn, example, main, overlaid
 
 from latent_inversion.command_line.control import NO_CONTROL, Control
 from latent_inversion.command_line.editing import conds
@@ -32,95 +32,87 @@ TOYBOX_LAYER = {"plug-and-play": 2, "StyleID": 3}
 """The same shares of the toybox's decoder of 6 layers as were published for 12."""
 
 
-def _begun(edit: Edit, name: str = "toybox", steps: int = 20) -> tuple[Bench, Trajectory, Pixels]:
-    here, picture = bench(name, steps), drawn(edit.source)
-    return here, here.inverted(picture, edit.source_caption), to_pixels(picture)
-
-
-def _by_control(edit: Edit, controls: dict[str, Control], guidance: float = GUIDANCE) -> Strip:
+def _by_control(edit: Edit, controls: dict[str, Control], guidance: float = GUIDANCE) -> list[Cell]:
     """The picture, the edit by words alone, and the edit under each control."""
-    here, trajectory, source = _begun(edit)
+    here, trajectory, source = begun(edit)
     cells = [Cell("the picture", source)]
     for title, control in ({"target prompt alone": NO_CONTROL} | controls).items():
         cells.append(Cell(title, here.edited(trajectory, edit, guidance=guidance, control=control)))
-    return Strip(cells)
+    return cells
 
 
-def attention_edit() -> Strip:
+def attention_edit() -> list[Cell]:
     edit = example("accessory: none to glasses")
     local = control_for(edit)
     return _by_control(edit, {"with this node": replace(local, words=()), "and local blend": local})
 
 
-def plug_and_play() -> Strip:
+def plug_and_play() -> list[Cell]:
     edit = example("style: photo to painting", 2)
     control = replace(NO_CONTROL, plug_and_play=TOYBOX_LAYER["plug-and-play"])
-    strip = _by_control(edit, {"Plug-and-Play": control})
-    return Strip([*strip.cells, Cell("the true painting", to_pixels(drawn(edit.target)))])
+    truth = Cell("the true painting", to_pixels(drawn(edit.target)))
+    return [*_by_control(edit, {"Plug-and-Play": control}), truth]
 
 
-def masactrl() -> Strip:
+def masactrl() -> list[Cell]:
     edit = example("animal:", 1)
-    strip = _by_control(edit, {"MasaCtrl": replace(NO_CONTROL, share="masactrl")}, 5.0)
-    return Strip([*strip.cells, Cell("what was asked for", to_pixels(drawn(edit.target)))])
+    truth = Cell("what was asked for", to_pixels(drawn(edit.target)))
+    return [*_by_control(edit, {"MasaCtrl": replace(NO_CONTROL, share="masactrl")}, 5.0), truth]
 
 
-def kv_injection() -> Strip:
+def kv_injection() -> list[Cell]:
     shared = {"values, first steps": "values", "keys and values": "kv"}
     controls = {title: replace(NO_CONTROL, share=name) for title, name in shared.items()}
     return _by_control(example("time: day to sunset"), controls, 5.0)
 
 
-def kv_edit() -> Strip:
+def kv_edit() -> list[Cell]:
     edit = example("accessory: none to hat", 1)
-    here, trajectory, source = _begun(edit, "toybox-flow")
+    here, trajectory, source = begun(edit, "toybox-flow")
     mask = widened(edit_mask(edit.source, edit.target)[None, None].float(), 4)
     control = replace(NO_CONTROL, mask=mask, kv_edit=True)
     made = here.edited(trajectory, edit, guidance=5.0, control=control)
-    cells = [
+    return [
         Cell("the picture", source),
         Cell("the mask", overlaid(source, mask)),
         Cell("KV-Edit", made),
         Cell("what changed, x 2", amplify(made, here.shown(trajectory.xs[-1]), 2)),
     ]
-    return Strip(cells)
 
 
-def edit_masks() -> Strip:
+def edit_masks() -> list[Cell]:
     edit = example("accessory: none to glasses", 1)
-    here, trajectory, source = _begun(edit)
+    here, trajectory, source = begun(edit)
     ours, theirs = (Cond(here.studio.encode_prompt(text)) for text in (edit.source_caption, edit.target_caption))
     first = trajectory.steps // 2
     states = list(zip(trajectory.xs[first:-1], trajectory.sigmas[first:-1], strict=True))
     found = widened(diff_edit_mask(here.studio.denoiser, trajectory.xs[-1], trajectory.sigmas[first], ours, theirs))
     along = widened((uni_edit_mask(here.studio.denoiser, states, ours, theirs) >= 0.5).float())
-    cells = [
+    return [
         Cell("the picture", source),
         Cell("what truly changes", overlaid(source, edit_mask(edit.source, edit.target))),
         Cell("DiffEdit", overlaid(source, found)),
         Cell("Uni-Edit", overlaid(source, along)),
     ]
-    return Strip(cells)
 
 
-def style() -> Strip:
+def style() -> list[Cell]:
     content, look = example("time: day to night").source, _look("painting")
-    here, trajectory, source = _begun(Edit("style", content, content))
+    here, trajectory, source = begun(Edit("style", content, content))
     theirs = here.inverted(drawn(look), caption(look))
     wanted = caption(content).replace("a photo of", "a painting of")
     cells = [Cell("the picture", source), Cell("style picture", to_pixels(drawn(look)))]
     for name, make in STYLINGS.items():
         shown = Style(theirs, here.studio.cond(caption(look)), layer=TOYBOX_LAYER["StyleID"])
         cells.append(Cell(name, _run(here, trajectory, caption(content), wanted, [make(shown, trajectory.sigmas)])))
-    return Strip(cells)
+    return cells
 
 
 def _run(here: Bench, trajectory: Trajectory, source: str, target: str, techniques: list) -> Pixels:
     """An edit by direct inversion under the techniques."""
     ours, theirs = conds(here.studio, source, target, 3.0)
-    return here.shown(
-        Along(trajectory, here.studio.denoiser, ours, [Target(theirs, techniques)], direct).run()[0].target
-    )
+    edit = Along(trajectory, here.studio.denoiser, ours, [Target(theirs, techniques)], direct)
+    return here.shown(edit.run()[0].target)
 
 
 def _look(style_word: str) -> Scene:
@@ -140,23 +132,22 @@ def _pair() -> tuple[Scene, Scene]:
     return person, replace(dotted, size=0.8 * garment.size, cx=garment.cx - 0.15)
 
 
-def garment_place() -> Strip:
+def garment_place() -> list[Cell]:
     person, garment = _pair()
     region, mask = _shirt(person), _shirt(garment)
     placement = registered(region, mask)
     placed = to_pixels(placement.of(drawn(garment), (128, 128)).clamp(0, 1))
-    cells = [
+    return [
         Cell("person, and region", overlaid(to_pixels(drawn(person)), region)),
         Cell("garment, and its mask", overlaid(to_pixels(drawn(garment)), mask)),
         Cell("image", placed),
         Cell("mask, over image", overlaid(placed, placement.of(mask, (128, 128)).clamp(0, 1))),
     ]
-    return Strip(cells)
 
 
-def garment_reference() -> Strip:
+def garment_reference() -> list[Cell]:
     person, garment = _pair()
-    here, trajectory, source = _begun(Edit("try-on", person, person))
+    here, trajectory, source = begun(Edit("try-on", person, person))
     region, mask = _shirt(person), _shirt(garment)
     placement = registered(region, mask)
     picture = placement.of(drawn(garment), (128, 128)).clamp(0, 1)
@@ -165,45 +156,41 @@ def garment_reference() -> Strip:
     worn = Worn(theirs, here.studio.cond(caption(garment)), covered, widened(region, 2))
     wanted = caption(person.wearing(garment))
     made = _run(here, trajectory, caption(person), wanted, dressed(worn, trajectory.sigmas))
-    cells = [
+    return [
         Cell("the person", source),
         Cell("garment, in its place", to_pixels(picture)),
         Cell("try-on", made),
         Cell("the truth", to_pixels(drawn(person.wearing(garment)))),
     ]
-    return Strip(cells)
 
 
-def memory() -> Strip:
+def memory() -> list[Cell]:
     """The same edit with what it keeps in three precisions, and how far the two smaller ones are off."""
     edit = example("accessory: none to glasses")
-    here, trajectory, source = _begun(edit)
+    here, trajectory, source = begun(edit)
     made, said = {}, []
     for name, dtype in (("as recorded", None), ("float16", torch.float16), ("float8", torch.float8_e4m3fn)):
         kept = Memory(Storage(dtype), tell=said.append)
-        options = {"guidance": GUIDANCE, "control": control_for(edit), "memory": kept}
-        made[name] = here.edited(trajectory, edit, **options)
+        made[name] = here.edited(trajectory, edit, guidance=GUIDANCE, control=control_for(edit), memory=kept)
     sizes = [" ".join(words.split()[2:4]) for words in said]
     cells = [Cell(f"{name}: {size}", pixels) for (name, pixels), size in zip(made.items(), sizes, strict=True)]
-    cells += [Cell("the picture", source)]
-    cells += [
-        Cell(f"{name} is off, x {FACTOR}", amplify(made[name], made["as recorded"], FACTOR))
-        for name in ("float16", "float8")
-    ]
-    return Strip(cells, 3)
+    cells.append(Cell("the picture", source))
+    for name in ("float16", "float8"):
+        cells.append(Cell(f"{name} is off, x {FACTOR}", amplify(made[name], made["as recorded"], FACTOR)))
+    return cells
 
 
 TABLE = {
-    "InversionAttentionEdit": attention_edit,
-    "InversionPlugAndPlay": plug_and_play,
-    "InversionMutualAttention": masactrl,
-    "InversionKVInjection": kv_injection,
-    "InversionKVEdit": kv_edit,
-    "InversionEditMask": edit_masks,
-    "InversionStyleReference": style,
-    "InversionGarmentPlace": garment_place,
-    "InversionGarmentReference": garment_reference,
-    "InversionAttentionMemory": memory,
+    "InversionAttentionEdit": (attention_edit, 2),
+    "InversionPlugAndPlay": (plug_and_play, 2),
+    "InversionMutualAttention": (masactrl, 2),
+    "InversionKVInjection": (kv_injection, 2),
+    "InversionKVEdit": (kv_edit, 2),
+    "InversionEditMask": (edit_masks, 2),
+    "InversionStyleReference": (style, 2),
+    "InversionGarmentPlace": (garment_place, 2),
+    "InversionGarmentReference": (garment_reference, 2),
+    "InversionAttentionMemory": (memory, 3),
 }
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from help_bench import DOCS, Strip, laid_out
+from help_bench import DOCS, laid_out
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,11 +61,16 @@ class Album(Studio):
         given = {"model": self.model, "latent": self.latent, "source": self.source, "steps": STEPS}
         return self.graph.add(node, **given | settings)
 
-    def edited_by(self, node: str, method: str, trajectory: Any, **settings: Any) -> Node:
-        """An edit along a trajectory by a method's name."""
+    def edited(self, node: str, **settings: Any) -> Node:
+        """An edit from the source's prompt to the target's, by the node."""
         given = {"model": self.model, "source": self.source, "target": self.target, "negative": self.negative}
-        own = {"settings": "as set below"} if "guidance" in settings else {}
-        return self.graph.add(node, **given | {"method": method, "trajectory": trajectory} | own | settings)
+        own = {"settings": "as set below"} if {"method", "guidance"} <= settings.keys() else {}
+        return self.graph.add(node, **given | own | settings)
+
+    def edits(self, node: str, edits: dict[str, dict[str, Any]], **same: Any) -> None:
+        """Shows an edit by the node for each title, with settings of its own."""
+        for title, own in edits.items():
+            self.latent_picture(title, self.edited(node, **same | own))
 
     def frames(self, **settings: Any) -> Node:
         """A moving scene instead of the still one, encoded."""
@@ -74,89 +79,78 @@ class Album(Studio):
         return scene
 
 
-def edit_sampler(book: Album) -> int:
+def edit_sampler(book: Album) -> None:
     book.picture("the picture", book.scene)
-    for strength in (0.0, 0.25, 0.5, 0.75, 1.0):
-        edited = book.sample(attention_edit=book.attention, strength=strength, guidance=5.0)
-        book.latent_picture(f"strength {strength:g}", edited)
-    return 3
+    strengths = {f"strength {s:g}": {"strength": s} for s in (0.0, 0.25, 0.5, 0.75, 1.0)}
+    given = {"trajectory": book.inverted, "attention_edit": book.attention, "guidance": 5.0}
+    book.edits("InversionEditSampler", strengths, **given)
 
 
-def anchored_edit(book: Album) -> int:
-    own = {"guidance": 4.0, "source_guidance": 4.0, "strength": 0.8}
+def anchored_edit(book: Album) -> None:
+    own = {"guidance": 4.0, "source_guidance": 4.0, "strength": 0.8, "trajectory": book.inverted}
     noise = book.inverted_by("InversionStochasticInvert", method="edit-friendly DDPM", guidance=1.0)
-    direct = book.edited_by("InversionAnchoredEdit", "direct", book.inverted, attention_edit=book.attention, **own)
+    direct = book.edited("InversionAnchoredEdit", method="direct", attention_edit=book.attention, **own)
     book.picture("the picture", book.scene)
     book.latent_picture("re-created", direct[1])
     book.latent_picture("direct", direct)
-    for method, trajectory in (("DirectEdit", book.inverted), ("h-Edit-D", book.inverted), ("h-Edit-R", noise)):
-        book.latent_picture(method, book.edited_by("InversionAnchoredEdit", method, trajectory, **own))
-    return 3
+    others = {name: {"method": name} for name in ("DirectEdit", "h-Edit-D", "h-Edit-R")}
+    others["h-Edit-R"]["trajectory"] = noise
+    book.edits("InversionAnchoredEdit", others, **own)
 
 
-def guidance_edit(book: Album) -> int:
-    own = {"guidance": 5.0, "source_guidance": 5.0}
-    made = {
-        name: book.edited_by("InversionGuidanceEdit", name, book.inverted, **own)
-        for name in ("ddim", "null-text", "negative-prompt", "ProxNPI")
-    }
-    for name, edited in made.items():
+def guidance_edit(book: Album) -> None:
+    own = {"guidance": 5.0, "source_guidance": 5.0, "trajectory": book.inverted}
+    names = ("ddim", "null-text", "negative-prompt", "ProxNPI")
+    edits = [book.edited("InversionGuidanceEdit", method=name, **own) for name in names]
+    for name, edited in zip(names, edits, strict=True):
         book.latent_picture(name, edited[1])
-    for edited in made.values():
+    for edited in edits:
         book.latent_picture("", edited)
-    return 4
 
 
-def exact_edit(book: Album) -> int:
+def exact_edit(book: Album) -> None:
     own = {"guidance": 3.0, "source_guidance": 3.0}
     made = {}
     for name in ("EDICT", "BDIA", "O-BELM"):
         again = book.inverted_by("InversionExactInvert", method=name, guidance=3.0, negative=book.negative)
-        made[name] = book.edited_by("InversionExactEdit", name, again, strength=0.8, **own)
-    plain = book.edited_by("InversionGuidanceEdit", "ddim", book.inverted, **own)
+        made[name] = book.edited("InversionExactEdit", method=name, trajectory=again, strength=0.8, **own)
+    plain = book.edited("InversionGuidanceEdit", method="ddim", trajectory=book.inverted, **own)
     book.picture("the picture", book.scene)
     book.latent_picture("DDIM re-creates", plain[1])
     book.latent_picture("EDICT re-creates", made["EDICT"][1])
     for name, edited in made.items():
         book.latent_picture(f"{name} edits", edited)
-    return 3
 
 
-def stochastic_edit(book: Album) -> int:
+def stochastic_edit(book: Album) -> None:
     own = {"guidance": 5.0, "source_guidance": 3.5, "strength": 0.75}
-    node, draws = "InversionStochasticInvert", []
-    for seed in (0, 1):
-        draws.append(book.inverted_by(node, method="edit-friendly DDPM", negative=book.negative, seed=seed))
-    empty = book.inverted_by(node, method="edit-friendly DDPM", source=book.negative, guidance=1.0)
-    few = book.inverted_by(node, method="TurboEdit", steps=5, guidance=1.0)
-    edits = [book.edited_by("InversionStochasticEdit", "edit-friendly DDPM", draw, **own) for draw in draws]
+    invert, edit, ddpm = "InversionStochasticInvert", "InversionStochasticEdit", "edit-friendly DDPM"
+    draws = [book.inverted_by(invert, method=ddpm, negative=book.negative, seed=seed) for seed in (0, 1)]
+    empty = book.inverted_by(invert, method=ddpm, source=book.negative, guidance=1.0)
+    few = book.inverted_by(invert, method="TurboEdit", steps=5, guidance=1.0)
+    edits = [book.edited(edit, method=ddpm, trajectory=draw, **own) for draw in draws]
     book.picture("the picture", book.scene)
     book.latent_picture("re-created", edits[0][1])
     book.latent_picture("DDPM, seed 0", edits[0])
     book.latent_picture("DDPM, seed 1", edits[1])
-    book.latent_picture("LEDITS++", book.edited_by("InversionStochasticEdit", "LEDITS++", empty))
-    book.latent_picture("TurboEdit", book.edited_by("InversionStochasticEdit", "TurboEdit", few))
-    return 3
+    starts = {"LEDITS++": empty, "TurboEdit": few}
+    book.edits(edit, {name: {"method": name, "trajectory": start} for name, start in starts.items()})
 
 
-def flow_control_edit(book: Album) -> int:
+def flow_control_edit(book: Album) -> None:
     drawn = book.inverted_by("InversionRFInvert", method="RF-Inversion", source=book.negative)
     near = book.inverted_by("InversionRFInvert", method="Uni-Inv", source=book.negative)
-    node = "InversionFlowControlEdit"
     book.picture("the picture", book.scene)
-    for strength in (1.0, 0.75):
-        edited = book.edited_by(node, "RF-Inversion", drawn, guidance=5.0, source_guidance=1.0, strength=strength)
-        book.latent_picture(f"RF-Inv., {strength:g}", edited)
-    for strength in (0.4, 0.6):
-        edited = book.edited_by(node, "Uni-Edit", near, guidance=1.0, source_guidance=1.0, strength=strength)
-        book.latent_picture(f"Uni-Edit, {strength:g}", edited)
+    for name, title, trajectory, guidance, strengths in (
+        ("RF-Inversion", "RF-Inv.", drawn, 5.0, (1.0, 0.75)),
+        ("Uni-Edit", "Uni-Edit", near, 1.0, (0.4, 0.6)),
+    ):
+        given = {"method": name, "trajectory": trajectory, "guidance": guidance, "source_guidance": 1.0}
+        book.edits("InversionFlowControlEdit", {f"{title}, {s:g}": {"strength": s} for s in strengths}, **given)
     book.picture("the true edit", book.scene[3])
-    return 3
 
 
-def free_edit(book: Album) -> int:
-    given = {"model": book.model, "latent": book.latent, "source": book.source, "target": book.target}
-    given |= {"negative": book.negative, "settings": "as set below", "steps": STEPS}
+def free_edit(book: Album) -> None:
     own = {
         "FlowEdit": {"guidance": 5.0, "source_guidance": 1.5, "strength": 0.75},
         "FlowAlign": {"guidance": 5.0, "strength": 0.75},
@@ -164,41 +158,32 @@ def free_edit(book: Album) -> int:
         "ChordEdit": {"guidance": 3.0, "strength": 0.75},
     }
     book.picture("the picture", book.scene)
-    for name, settings in own.items():
-        book.latent_picture(name, book.graph.add("InversionFreeEdit", **given | {"method": name} | settings))
+    methods = {name: {"method": name} | settings for name, settings in own.items()}
+    book.edits("InversionFreeEdit", methods, latent=book.latent, steps=STEPS)
     book.picture("the true edit", book.scene[3])
-    return 3
 
 
-def video_invert(book: Album) -> int:
+def video_invert(book: Album) -> None:
     book.frames(seed=50, change="time: night", frames=4)
     clip = book.inverted_by("InversionVideoInvert")
     for frame in (0, 3):
         view = book.graph.add("InversionTrajectoryView", trajectory=clip, vae=book.vae, frames=4, index=frame)
         book.picture(f"frame {frame + 1}", view[1])
-    return 4
 
 
-def video_edit(book: Album) -> int:
-    scene = book.frames(seed=50, change="place: desert", frames=4)
-    clip = book.inverted_by("InversionVideoInvert")
-    given = {"model": book.model, "trajectory": clip, "source": book.source, "target": book.target}
-    given |= {"negative": book.negative, "guidance": 3.0}
-    book.picture("the clip", scene)
-    book.latent_picture("each frame", book.graph.add("InversionVideoEdit", **given, way="each frame"))
-    book.latent_picture("token flow", book.graph.add("InversionVideoEdit", **given, way="token flow"))
-    return 4
+def video_edit(book: Album) -> None:
+    book.picture("the clip", book.frames(seed=50, change="place: desert", frames=4))
+    ways = {way: {"way": way} for way in ("each frame", "token flow")}
+    book.edits("InversionVideoEdit", ways, trajectory=book.inverted_by("InversionVideoInvert"), guidance=3.0)
 
 
-def compare(book: Album) -> int:
-    given = {"model": book.model, "vae": book.vae, "image": book.scene, "source": book.source, "target": book.target}
+def compare(book: Album) -> None:
     methods = "ddim, negative-prompt, ProxNPI, direct, h-Edit-D, edit-friendly DDPM, FlowEdit, FlowAlign, DDCM"
-    made = book.graph.add("InversionCompare", **given, negative=book.negative, steps=STEPS, methods=methods)
-    book.picture("", made)
-    return 1
+    given = {"vae": book.vae, "image": book.scene, "steps": STEPS, "methods": methods}
+    book.picture("", book.edited("InversionCompare", **given))
 
 
-def decode(book: Album) -> int:
+def decode(book: Album) -> None:
     cut = {"width": 124, "height": 120, "x": 2, "y": 8}
     small = book.graph.add("ImageCrop", image=book.scene, **cut)
     region = book.graph.add("CropMask", mask=book.scene[4], **cut)
@@ -211,26 +196,24 @@ def decode(book: Album) -> int:
     book.mask_picture("the mask", region)
     book.difference("change x 8", plain, small)
     book.difference("and with mask", kept, small)
-    return 3
 
 
-def attention_view(book: Album) -> int:
+def attention_view(book: Album) -> None:
     given = {"model": book.model, "trajectory": book.inverted, "clip": book.clip, "image": book.scene}
     words = "glasses, shirt, desert"
     seen = book.graph.add("InversionAttentionView", **given, prompt=book.scene[1], words=words, mask_words="glasses")
     book.picture("", seen)
-    return 1
 
 
-def report(book: Album) -> int:
-    made = book.edited_by("InversionGuidanceEdit", "ddim", book.inverted, guidance=5.0, source_guidance=5.0)
+def report(book: Album) -> None:
+    own = {"method": "ddim", "trajectory": book.inverted, "guidance": 5.0, "source_guidance": 5.0}
+    made = book.edited("InversionGuidanceEdit", **own)
     given = {"original": book.scene, "reconstruction": book.decoded(made[1]), "trajectory": book.inverted}
     given |= {"vae": book.vae, "reconstructed": made[1], "edited": book.decoded(made)}
     book.picture("", book.graph.add("InversionReport", **given))
-    return 1
 
 
-def save_trajectory(book: Album) -> int:
+def save_trajectory(book: Album) -> None:
     name = "help/bear"
     book.graph.add("InversionSaveTrajectory", trajectory=book.inverted, filename_prefix=name, image=book.scene)
     book.server.run(book.graph.prompt)
@@ -242,10 +225,9 @@ def save_trajectory(book: Album) -> int:
         edit = book.edit(target_prompt=words)
         edited = book.sample(trajectory=kept, attention_edit=edit, target=edit[2], guidance=5.0, strength=0.7)
         book.latent_picture(change, edited)
-    return 3
 
 
-def toybox_loader(book: Album) -> int:
+def toybox_loader(book: Album) -> None:
     said = [
         "a photo of a brown dog wearing a red hat in a plain blue shirt, in the snow at day",
         "a painting of a white cat in a striped yellow shirt, in the desert at sunset",
@@ -261,36 +243,32 @@ def toybox_loader(book: Album) -> int:
             given |= {"steps": STEPS, "cfg": 3.0, "scheduler": "normal", "sampler_name": "euler"}
             made = book.graph.add("KSampler", **given)
             book.picture(f"{name}, seed {seed}", book.graph.add("VAEDecode", samples=made, vae=toybox[2]))
-    return 3
 
 
-def toybox_scene(book: Album) -> int:
+def toybox_scene(book: Album) -> None:
     for seed, change in ((31, "accessory: hat"), (57, "style: painting")):
         scene = book.graph.add("InversionToyboxScene", seed=seed, change=change)
         book.picture(f"seed {seed}", scene)
         book.picture(change, scene[3])
         book.mask_picture("mask", scene[4])
-    return 3
 
 
-def toybox_pair(book: Album) -> int:
+def toybox_pair(book: Album) -> None:
     for seed, other, change in ((57, 33, "wears the other's shirt"), (8, 46, "in the other's style")):
         pair = book.graph.add("InversionToyboxPair", seed=seed, other_seed=other, change=change)
         book.picture(f"seed {seed}", pair)
         book.picture(f"other, seed {other}", pair[2])
         book.picture(change, pair[5])
-    return 3
 
 
-def toybox_video(book: Album) -> int:
+def toybox_video(book: Album) -> None:
     scene = book.graph.add("InversionToyboxVideo", seed=50, change="place: desert", frames=4)
     book.picture("frames", scene)
     book.picture("true edit", scene[3])
     book.mask_picture("masks", scene[4])
-    return 4
 
 
-def toybox_control(book: Album) -> int:
+def toybox_control(book: Album) -> None:
     hint = book.graph.add("InversionEdges", image=book.scene)
     net = book.graph.add("InversionToyboxControlNet")
 
@@ -306,65 +284,62 @@ def toybox_control(book: Album) -> int:
     book.latent_picture("no ControlNet", book.sample(guidance=7.5))
     book.latent_picture("on the target", book.sample(target=target, negative=target[1], guidance=7.5))
     book.latent_picture("on both prompts", book.sample(**both, negative=target[1], guidance=7.5))
-    return 3
 
 
-def edges(book: Album) -> int:
+def edges(book: Album) -> None:
     pictures = {"by day": book.scene, "by night": book.scene[3]}
     pictures["painted"] = book.graph.add("InversionToyboxScene", seed=57, change="style: painting")[3]
     for title, image in pictures.items():
         book.picture(title, image)
     for image in pictures.values():
         book.picture("", book.graph.add("InversionEdges", image=image))
-    return 3
 
 
-def trajectory_view(book: Album) -> int:
+def trajectory_view(book: Album) -> None:
     given = {"trajectory": book.inverted, "vae": book.vae, "frames": 5, "show": "both"}
     book.picture("", book.graph.add("InversionTrajectoryView", **given))
-    return 1
 
 
 SNOW = {"seed": 23, "change": "place: desert"}
 RABBIT = {"seed": 33, "change": "time: night"}
-BUILDERS: dict[str, tuple[dict[str, Any], Callable[[Album], int]]] = {
-    "InversionEditSampler": (SNOW, edit_sampler),
-    "InversionAnchoredEdit": (SNOW, anchored_edit),
-    "InversionGuidanceEdit": (SNOW, guidance_edit),
-    "InversionExactEdit": ({"seed": 29, "change": "shirt: blue"}, exact_edit),
-    "InversionStochasticEdit": (SNOW, stochastic_edit),
-    "InversionFlowControlEdit": (SNOW | {"model": DIT}, flow_control_edit),
-    "InversionFreeEdit": (SNOW | {"model": DIT}, free_edit),
-    "InversionVideoInvert": ({"seed": 50, "change": "time: night"}, video_invert),
-    "InversionVideoEdit": ({"seed": 50, "change": "place: desert"}, video_edit),
-    "InversionCompare": (SNOW, compare),
-    "InversionDecode": ({"seed": 29, "change": "shirt: blue"}, decode),
-    "InversionAttentionView": (RABBIT, attention_view),
-    "InversionReport": (SNOW, report),
-    "InversionSaveTrajectory": ({"seed": 31}, save_trajectory),
-    "InversionToyboxLoader": ({}, toybox_loader),
-    "InversionToyboxScene": ({}, toybox_scene),
-    "InversionToyboxPair": ({}, toybox_pair),
-    "InversionToyboxVideo": ({}, toybox_video),
-    "InversionToyboxControlNet": (RABBIT, toybox_control),
-    "InversionEdges": ({"seed": 57, "change": "time: night"}, edges),
-    "InversionTrajectoryView": (RABBIT, trajectory_view),
+BUILDERS: dict[str, tuple[dict[str, Any], Callable[[Album], None], int]] = {
+    "InversionEditSampler": (SNOW, edit_sampler, 3),
+    "InversionAnchoredEdit": (SNOW, anchored_edit, 3),
+    "InversionGuidanceEdit": (SNOW, guidance_edit, 4),
+    "InversionExactEdit": ({"seed": 29, "change": "shirt: blue"}, exact_edit, 3),
+    "InversionStochasticEdit": (SNOW, stochastic_edit, 3),
+    "InversionFlowControlEdit": (SNOW | {"model": DIT}, flow_control_edit, 3),
+    "InversionFreeEdit": (SNOW | {"model": DIT}, free_edit, 3),
+    "InversionVideoInvert": ({"seed": 50, "change": "time: night"}, video_invert, 4),
+    "InversionVideoEdit": ({"seed": 50, "change": "place: desert"}, video_edit, 4),
+    "InversionCompare": (SNOW, compare, 1),
+    "InversionDecode": ({"seed": 29, "change": "shirt: blue"}, decode, 3),
+    "InversionAttentionView": (RABBIT, attention_view, 1),
+    "InversionReport": (SNOW, report, 1),
+    "InversionSaveTrajectory": ({"seed": 31}, save_trajectory, 3),
+    "InversionToyboxLoader": ({}, toybox_loader, 3),
+    "InversionToyboxScene": ({}, toybox_scene, 3),
+    "InversionToyboxPair": ({}, toybox_pair, 3),
+    "InversionToyboxVideo": ({}, toybox_video, 4),
+    "InversionToyboxControlNet": (RABBIT, toybox_control, 3),
+    "InversionEdges": ({"seed": 57, "change": "time: night"}, edges, 3),
+    "InversionTrajectoryView": (RABBIT, trajectory_view, 1),
 }
-"""For each node the toybox picture, the change of it and the model, and what is asked of them; a builder returns the columns."""
+"""For each node the toybox picture, the change of it and the model, what is asked of them, and the columns of the sheet."""
 
 
 def drawn(server: ComfyServer, node: str) -> Image.Image:
     """The node's sheet; a single picture is a page of its own."""
-    settings, build = BUILDERS[node]
+    settings, build, columns = BUILDERS[node]
     book = Album(server, **settings)
-    columns = build(book)
+    build(book)
     result = server.run(book.graph.prompt, timeout=900)
     cells = []
     for title, shown in book.cells:
         pictures = [[np.asarray(one.convert("RGB")) for one in server.images(result, one.id)] for one in shown]
         for number, pair in enumerate(zip(*pictures, strict=True)):
             cells.append(Cell("" if number else title, pair[0] if len(pair) == 1 else amplify(*pair)))
-    return Image.fromarray(cells[0].pixels) if len(cells) == 1 else laid_out(Strip(cells, columns))
+    return Image.fromarray(cells[0].pixels) if len(cells) == 1 else laid_out(cells, columns)
 
 
 def write(page: Image.Image, path: Path) -> None:

@@ -52,22 +52,6 @@ class EpsilonUNet(nn.Module):
         high = (low + 1).clamp(max=len(table) - 1)
         return torch.lerp(table[low].double(), table[high].double(), t - low).to(table.dtype)
 
-    @property
-    def config(self):
-        """The wrapped UNet's configuration."""
-        return self.unet.config
-
-    @property
-    def dtype(self):
-        """The type of the weights."""
-        return self.unet.dtype
-
-    @property
-    def device(self):
-        """Where the weights lie."""
-        return self.unet.device
-
-    @property
-    def add_embedding(self):
-        """No additional embeddings, as in the wrapped UNet."""
-        return getattr(self.unet, "add_embedding", None)
+    def __getattr__(self, name: str) -> Any:
+        """Return what else is asked of it from the wrapped UNet: `config`, `dtype`, `device`."""
+        return super().__getattr__(name) if name in ("unet", "alpha", "sigma") else getattr(self.unet, name)

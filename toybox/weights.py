@@ -21,12 +21,8 @@ def write_state(tensors: Mapping[str, Tensor], name: str) -> Path:
     from safetensors.torch import save_file
 
     WEIGHTS.mkdir(parents=True, exist_ok=True)
-    state = {
-        key: value.detach().cpu().half().contiguous()
-        if value.is_floating_point()
-        else value.detach().cpu().contiguous()
-        for key, value in tensors.items()
-    }
+    whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    state = {key: value.half() if value.is_floating_point() else value for key, value in whole.items()}
     path = WEIGHTS / f"{name}.safetensors"
     save_file(state, str(path.with_suffix(".part")))
     path.with_suffix(".part").chmod(0o644)  # safetensors writes for its owner only
@@ -60,7 +56,7 @@ def read_state(name: str) -> dict[str, Tensor]:
     path = WEIGHTS / f"{name}.safetensors"
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} is missing; `python -m latent_inversion.toybox.training.train all` trains and writes the toybox's weights"
+            f"{path} is missing. Install the pack again, or train it with `python -m latent_inversion.toybox.training.train all`."
         )
     return {key: value.float() if value.is_floating_point() else value for key, value in load_file(str(path)).items()}
 

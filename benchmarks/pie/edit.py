@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from latent_inversion.command_line.control import NO_CONTROL, Control, techniques
+from latent_inversion.command_line.control import NO_CONTROL, Control, has_word, techniques
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.methods import EDITORS, EditJob
@@ -159,7 +159,7 @@ def control_of(studio: Studio, recipe: Recipe, entry: Entry) -> Control:
             np.asarray(wide.resize((recipe.side, recipe.side), Image.Resampling.BOX)), studio.multiple
         )
     if recipe.attention:
-        weighted = [word for word in entry.blend[1:] if has_word(studio, entry.target, word)]
+        weighted = [word for word in entry.blend[1:] if has_word(studio.prompt_tokens(entry.target), word)]
         chosen = Control(
             cross=recipe.cross,
             self_attention=recipe.self_attention,
@@ -200,12 +200,8 @@ def fitted(pixels: Pixels, side: int) -> Pixels:
 def known_words(studio: Studio, entry: Entry) -> list[str]:
     """The blended words that are in either prompt; the published code passes over others, too."""
     prompts = (entry.source, entry.target)
-    return [word for word in dict.fromkeys(entry.blend) if any(has_word(studio, text, word) for text in prompts)]
-
-
-def has_word(studio: Studio, text: str, word: str) -> bool:
-    """Whether a prompt has the word."""
-    try:
-        return bool(studio.prompt_tokens(text).columns_of(word))
-    except ValueError:
-        return False
+    return [
+        word
+        for word in dict.fromkeys(entry.blend)
+        if any(has_word(studio.prompt_tokens(text), word) for text in prompts)
+    ]

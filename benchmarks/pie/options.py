@@ -1,7 +1,6 @@
 """The options of the benchmark."""
 
 import argparse
-from argparse import ArgumentTypeError
 from pathlib import Path
 
 from latent_inversion.command_line import values
@@ -51,19 +50,19 @@ def settings_of(options: argparse.Namespace, *, attention: bool) -> list[Setting
 def _pictures(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--data",
-        type=Path,
+        **values.FOLDER,
         default=Path("data"),
-        metavar="FOLDER",
         help="the benchmark: annotation_images and mapping_file.json (default: %(default)s)",
     )
     group.add_argument(
         "--out",
-        type=Path,
+        **values.FOLDER,
         default=Path("out/pie"),
-        metavar="FOLDER",
         help="edited pictures, results.jsonl, summary.json; a run is continued where it stopped (default: %(default)s)",
     )
-    group.add_argument("--limit", type=_count, metavar="NUMBER", help="only the first pictures of those categories")
+    group.add_argument(
+        "--limit", type=values.whole(1, 100_000), metavar="NUMBER", help="only the first pictures of those categories"
+    )
     group.add_argument(
         "--categories",
         type=int,
@@ -113,12 +112,8 @@ def _edit(group: argparse._ArgumentGroup) -> None:
         "none: no attention control (default: p2p for methods along DDIM inversion on UNets, else none)",
     )
     shares = f"(default: {CROSS_END} and {SELF_END}; {FLOW_CROSS_END} and {FLOW_SELF_END} on transformers)"
-    group.add_argument(
-        "--cross", type=values.share, metavar="SHARE", help=f"of the steps under control of the words {shares}"
-    )
-    group.add_argument(
-        "--self", dest="self_attention", type=values.share, metavar="SHARE", help="likewise, of the picture's shapes"
-    )
+    group.add_argument("--cross", **values.SHARE, help=f"of the steps under control of the words {shares}")
+    group.add_argument("--self", dest="self_attention", **values.SHARE, help="likewise, of the picture's shapes")
     group.add_argument(
         "--use-mask",
         action="store_true",
@@ -128,20 +123,8 @@ def _edit(group: argparse._ArgumentGroup) -> None:
 
 def _sweep(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--strength", type=_strength, nargs="+", default=[], metavar="S", help="values from 0 to 1, see below"
+        "--strength", type=values.share, nargs="+", default=[], metavar="S", help="values from 0 to 1, see below"
     )
     group.add_argument(
         "--vary", choices=tuple(VARIED), default="start", help="what strength moves (default: %(default)s)"
     )
-
-
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ArgumentTypeError(f"the number of pictures must be 1 or more, got {text}")
-    return int(text)
-
-
-def _strength(text: str) -> float:
-    if not 0 <= float(text) <= 1:
-        raise ArgumentTypeError(f"a strength lies between 0 and 1, got {text}")
-    return float(text)

@@ -1,16 +1,10 @@
 """Runs an application's benchmark: our default against baselines on the same cases, in worker processes."""
 
 import argparse
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from itertools import count
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -19,9 +13,10 @@ from latent_inversion.command_line.cases import World
 from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.toybox.loaders import load_judge
-from latent_inversion.toybox.world import Edit, Scene, render
+from latent_inversion.toybox.world import Edit, Scene
 
 from .baselines import LEVELS, ddim, image_to_image
+from .frame import batches, command, in_workers, write_report
 from .score import Score, means, scores, table, verdict
 from .sheet import sheets
 
@@ -30,27 +25,13 @@ Method: TypeAlias = Callable[[World, Sequence[Any]], Picture]
 
 BATCH = 10
 OURS = "ours"
-UPPER_LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Levels of image-to-image where less noise changes too little."""
-
-
-def words(world: World, edits: Sequence[Edit], *, steps: int, guidance: float) -> Picture:
-    """Plain DDIM inversion of the edits' pictures under their captions."""
-    return ddim(
-        world, _pictures(edits), _captions(edits, "source"), _captions(edits, "target"), steps=steps, guidance=guidance
-    )
-
-
-def noised(world: World, edits: Sequence[Edit], *, level: float, steps: int, guidance: float) -> Picture:
-    """Image-to-image of the edits' pictures towards their target captions."""
-    return image_to_image(world, _pictures(edits), _captions(edits, "target"), level, steps=steps, guidance=guidance)
 
 
 def baselines(*, steps: int, guidance: float, levels: Sequence[float] = LEVELS) -> dict[str, Method]:
     """Plain DDIM, and image-to-image at each level, for cases that are edits with captions."""
     settings = {"steps": steps, "guidance": guidance}
-    return {"plain DDIM": partial(words, **settings)} | {
-        f"image-to-image {level:g}": partial(noised, level=level, **settings) for level in levels
+    return {"plain DDIM": partial(ddim, **settings)} | {
+        f"image-to-image {level:g}": partial(image_to_image, level=level, **settings) for level in levels
     }
 
 
@@ -58,14 +39,6 @@ def pairs(first_seed: int) -> Iterator[tuple[Scene, Scene]]:
     """Pairs of scenes from a seed on."""
     for seed in count(first_seed, 2):
         yield Scene.from_seed(seed), Scene.from_seed(seed + 1)
-
-
-def _pictures(edits: Sequence[Edit]) -> Picture:
-    return render([edit.source for edit in edits])
-
-
-def _captions(edits: Sequence[Edit], side: str) -> list[str]:
-    return [getattr(edit, f"{side}_caption") for edit in edits]
 
 
 def measure(
@@ -86,13 +59,9 @@ def options(
     description: str, *, out: str, cases: int = 60, steps: int = 20, guidance: float = 7.5
 ) -> argparse.Namespace:
     """The command line of an application's benchmark."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=cases)
-    parser.add_argument("--steps", type=int, default=steps)
+    parser = command(description, out=out, cases=cases, steps=steps)
     parser.add_argument("--guidance", type=float, default=guidance, help="of the baselines (default: %(default)s)")
     parser.add_argument("--family", choices=("unet", "flow"), default="unet")
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=Path(out))
     return parser.parse_args()
 
 
@@ -107,20 +76,16 @@ def run(
 
     Of image-to-image the level with the highest PSNR inside is the one on the sheets.
     """
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    firsts = range(0, len(cases), BATCH)
     found: list[Score] = []
     pictures: dict[str, list[Picture]] = {name: [] for name in methods}
     task = partial(measure, methods=methods, family=chosen.family)
-    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
-        for done, shown in pool.map(task, firsts, [cases[first : first + BATCH] for first in firsts]):
-            found += done
-            for name, batch in shown.items():
-                pictures[name].append(batch)
-            print(f"{len(found) // len(methods)} of {len(cases)} cases", flush=True)
+    for done, shown in in_workers(task, chosen.workers, range(0, len(cases), BATCH), batches(cases, BATCH)):
+        found += done
+        for name, batch in shown.items():
+            pictures[name].append(batch)
+        print(f"{len(found) // len(methods)} of {len(cases)} cases", flush=True)
     settings = {name: value for name, value in vars(chosen).items() if name != "out"}
-    report = {"settings": settings, "scores": [asdict(score) for score in found]}
-    (chosen.out / "scores.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_report(chosen.out / "scores.json", settings, scores=found)
     print(table(found))
     print(verdict(found, ours))
     levels = [name for name in methods if name.startswith("image-to-image")]

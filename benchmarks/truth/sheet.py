@@ -1,6 +1,7 @@
 """Pages of the best, the median and the worst cases, to be looked at."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 
 from latent_inversion.inversion_core.shapes import Picture
@@ -17,10 +18,10 @@ def sheets(
     out: Path, scores: Sequence[Score], edits: Sequence[Edit], pictures: Mapping[str, Picture], *, ours: str
 ) -> None:
     """Write best.png, median.png and worst.png, by the PSNR of ours inside the region: source, every method, truth."""
-    order = sorted((s for s in scores if s.method == ours), key=lambda s: -s.inside)
+    order = sorted((s for s in scores if s["method"] == ours), key=lambda s: -s["inside"])
     middle = max((len(order) - ROWS) // 2, 0)
     for name, part in {"best": order[:ROWS], "median": order[middle : middle + ROWS], "worst": order[-ROWS:]}.items():
-        cells = [cell for score in part for cell in row(score, scores, edits[score.case], pictures)]
+        cells = [cell for score in part for cell in row(score, scores, edits[score["case"]], pictures)]
         page = sheet(f"The {name} cases of: {ours}", [], cells, columns=len(pictures) + 2)
         write_picture(out / f"{name}.png", page)
 
@@ -28,14 +29,12 @@ def sheets(
 def row(score: Score, scores: Sequence[Score], edit: Edit, pictures: Mapping[str, Picture]) -> list[Cell]:
     """One case: its source, what each method made of it, and the truth."""
     source, truth = render([edit.source, edit.target]).split(1)
-    figures = {s.method: s for s in scores if s.case == score.case}
-    made = [
-        Cell(name, to_pixels(batch[score.case : score.case + 1]), _figures(figures[name]))
-        for name, batch in pictures.items()
-    ]
+    case = score["case"]
+    figures = {s["method"]: s for s in scores if s["case"] == case}
+    made = [Cell(name, to_pixels(batch[case : case + 1]), _figures(figures[name])) for name, batch in pictures.items()]
     return [Cell(edit.name, to_pixels(source)), *made, Cell("truth", to_pixels(truth))]
 
 
 def _figures(score: Score) -> str:
-    outside = "" if score.outside != score.outside else f", outside {score.outside:.1f} dB"
-    return f"{'right' if score.right else 'wrong'}, inside {score.inside:.1f}{outside}"
+    outside = f", outside {score['outside']:.1f} dB" if isfinite(score["outside"]) else ""
+    return f"{'right' if score['right'] else 'wrong'}, inside {score['inside']:.1f}{outside}"

@@ -46,11 +46,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_guidance(command, "one guidance for all methods (default: the published value of each)")
     command.add_argument(
         "--strength",
-        type=values.share,
-        metavar="SHARE",
+        **values.SHARE,
         help="fraction of the steps that are edited, one for all methods (default: the published value of each)",
     )
-    command.add_argument("--seed", type=values.seed, metavar="NUMBER", default=0, help="for methods that draw noise")
+    command.add_argument("--seed", **values.SEED, default=0, help="for methods that draw noise")
     add_output(command, "the folder to fill (default: IMAGE's name with .methods)", "FOLDER")
 
 

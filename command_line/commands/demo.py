@@ -35,15 +35,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """What the command takes."""
     command.description = DESCRIPTION
     command.add_argument(
-        "--out", type=Path, metavar="FOLDER", default=Path("out/demo"), help="the folder to fill (default: %(default)s)"
+        "--out", **values.FOLDER, default=Path("out/demo"), help="the folder to fill (default: %(default)s)"
     )
-    command.add_argument(
-        "--steps",
-        metavar="NUMBER",
-        type=values.steps,
-        default=50,
-        help="steps of every trajectory (default: %(default)s)",
-    )
+    command.add_argument("--steps", **values.STEPS, default=50, help="steps of every trajectory (default: %(default)s)")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 from ...inversion_core.attention.budget import Memory
 from ...inversion_core.loops.edit import Edited
@@ -87,12 +86,11 @@ def _add_change(group: argparse._ArgumentGroup) -> None:
     add_guidance(group)
     group.add_argument(
         "--strength",
-        type=values.share,
-        metavar="SHARE",
+        **values.SHARE,
         help="fraction of the steps, 0..1, that are edited (default: the published value of the method, or else all; 0.8 "
         "with --few-steps)",
     )
-    group.add_argument("--seed", type=values.seed, metavar="NUMBER", help="for methods that draw noise (default: 0)")
+    group.add_argument("--seed", **values.SEED, help="for methods that draw noise (default: 0)")
     group.add_argument(
         "--negative",
         metavar="TEXT",
@@ -106,9 +104,8 @@ def _add_attention(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--weights",
         nargs="+",
-        type=values.weight,
+        **values.WEIGHT,
         default=[],
-        metavar="WORD=FACTOR",
         help="strengthen (2) or weaken (0.5) words of the target while --cross lasts",
     )
 
@@ -117,9 +114,8 @@ def _add_sharing(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--plug-and-play",
         nargs="?",
-        type=values.layer,
+        **values.LAYER,
         const=LAYER,
-        metavar="LAYER",
         help="keep layout and shapes by the features and self-attention of the UNet's decoder, from this layer on (default: "
         "%(const)s, as published for Stable Diffusion 1; the toybox has 6 layers, and 3 suits it); the prompts may differ in every "
         "word",
@@ -140,12 +136,7 @@ def _add_sharing(group: argparse._ArgumentGroup) -> None:
 
 def _add_region(group: argparse._ArgumentGroup) -> None:
     add_blend_words(group)
-    group.add_argument(
-        "--mask",
-        type=Path,
-        metavar="FILE",
-        help="edit only where this mask image, of IMAGE's size, is white",
-    )
+    group.add_argument("--mask", **values.FILE, help="edit only where this mask image, of IMAGE's size, is white")
     group.add_argument(
         "--find-region",
         action="store_true",

@@ -43,15 +43,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--threshold",
-        type=values.share,
-        metavar="SHARE",
+        **values.SHARE,
         default=regions.THRESHOLD,
         help="how much of a word's strongest value counts as the region of that word (default: %(default)s)",
     )
     command.add_argument(
         "--softness",
-        type=values.share,
-        metavar="SHARE",
+        **values.SHARE,
         default=0.0,
         help="width of the soft edge of the masks, in the units of --threshold (default: black and white)",
     )

@@ -68,7 +68,7 @@ def report_picture(
 ) -> tuple[Pixels, list[str]]:
     """A sheet of pictures and curves, and the figures with advice as lines of text."""
     prompt = trajectory.provenance.prompt
-    held = _measure(to_pixels(studio.decode(trajectory.xs[-1]), _size(pixels)), pixels, ())
+    held = _measure(to_pixels(studio.decode(trajectory.xs[-1]), pixels.shape[:2]), pixels, ())
     plain = _retrace(studio, trajectory, pixels, studio.cond(prompt), "retracing", shown)
     guided = _retrace(studio, trajectory, pixels, studio.cond(prompt, guidance), f"at guidance {guidance:g}", shown)
     white = whiteness(trajectory)
@@ -127,14 +127,10 @@ def _retrace(
 ) -> Retraced:
     with bar(label, shown=show_bar) as on_step:
         walk = replay(trajectory, studio.denoiser, cond, on_step=on_step)
-    return _measure(to_pixels(studio.decode(walk.xs[-1]), _size(pixels)), pixels, drift(walk.xs, trajectory))
+    return _measure(to_pixels(studio.decode(walk.xs[-1]), pixels.shape[:2]), pixels, drift(walk.xs, trajectory))
 
 
 def _measure(pixels: Pixels, original: Pixels, drifts: tuple[float, ...]) -> Retraced:
     picture, truth = to_tensor(pixels), to_tensor(original)
-    likeness = float(ssim(picture, truth)[0]) if min(_size(original)) >= SMALLEST_FOR_SSIM else float(np.nan)
+    likeness = float(ssim(picture, truth)[0]) if min(original.shape[:2]) >= SMALLEST_FOR_SSIM else float(np.nan)
     return Retraced(pixels, float(psnr(picture, truth)[0]), likeness, drifts)
-
-
-def _size(pixels: Pixels) -> tuple[int, int]:
-    return pixels.shape[0], pixels.shape[1]

@@ -1,7 +1,6 @@
 """`latent-inversion style`: a picture in another style, by words or by a picture of the style."""
 
 import argparse
-from pathlib import Path
 
 from ...inversion_core.applications.style import SHAPES_END, STYLINGS
 from ...pictures.errors import UserError
@@ -39,7 +38,7 @@ examples:
 def add_options(command: argparse.ArgumentParser) -> None:
     """What the command takes."""
     command.description, command.epilog = DESCRIPTION, EXAMPLES
-    command.add_argument("picture", type=Path, metavar="IMAGE", help="the image to restyle, of any size")
+    command.add_argument("picture", **values.IMAGE, help="the image to restyle, of any size")
     add_model(command)
     words = command.add_argument_group("the change")
     words.add_argument("--source", metavar="TEXT", default="", help="what the image shows (default: nothing said)")
@@ -48,7 +47,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help=f"what the image should show, with {BLANK} where the style image's word belongs (default: the source)",
     )
-    words.add_argument("--style-picture", type=Path, metavar="IMAGE", help="the image whose style is wanted")
+    words.add_argument("--style-picture", **values.IMAGE, help="the image whose style is wanted")
     words.add_argument(
         "--style-source", metavar="TEXT", default="", help=f"what the style image shows, with {BLANK} for its style"
     )
@@ -64,8 +63,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     words.add_argument(
         "--shapes",
-        type=values.share,
-        metavar="SHARE",
+        **values.SHARE,
         default=SHAPES_END,
         help="fraction of the steps, 0..1, that keep the shapes of the image (default: %(default)s)",
     )

@@ -18,6 +18,7 @@ from ...pictures.files import (
     to_tensor,
     write_picture,
 )
+from .. import values
 from ..models import studio_of
 from ..options import add_guidance, add_model, add_output, add_steps
 from ..outputs import check_picture
@@ -55,10 +56,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
     words = command.add_argument_group("the images")
     words.add_argument("--source", metavar="TEXT", default="", help="what the person's image shows")
     words.add_argument("--clothing", metavar="TEXT", default="", help="words of --source for the clothing to replace")
-    words.add_argument("--mask", type=Path, metavar="FILE", help="mask of PERSON's size, white where the clothing is")
+    words.add_argument("--mask", **values.FILE, help="mask of PERSON's size, white where the clothing is")
     words.add_argument("--garment-source", metavar="TEXT", default="", help="what the garment's image shows")
     words.add_argument("--garment", metavar="TEXT", default="", help="words of --garment-source for the garment")
-    words.add_argument("--garment-mask", type=Path, metavar="FILE", help="mask of GARMENT's size, white on the garment")
+    words.add_argument("--garment-mask", **values.FILE, help="mask of GARMENT's size, white on the garment")
     words.add_argument("--target", metavar="TEXT", help="what the result shows (default: composed of the words above)")
     words.add_argument(
         "--attention-only",

@@ -83,9 +83,7 @@ def _add_frames(group: argparse._ArgumentGroup) -> None:
         ("window", WINDOW, "frames edited in one window"),
         ("together", TOGETHER, "frames per run of the network, beside the key frames"),
     ):
-        group.add_argument(
-            f"--{name}", type=values.steps, default=usual, metavar="NUMBER", help=f"{what} (default: %(default)s)"
-        )
+        group.add_argument(f"--{name}", **values.STEPS, default=usual, help=f"{what} (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> None:

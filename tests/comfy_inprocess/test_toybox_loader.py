@@ -18,6 +18,7 @@ from harness import toybox_reference
 from harness.toybox_reference import CAPTIONS, INDICES, SIGMAS, normal
 from latent_inversion.inversion_core.backends.comfy.denoiser import run
 from latent_inversion.inversion_core.backends.comfy.model import fingerprint_of
+from latent_inversion.toybox import weights
 from latent_inversion.toybox.hosts import comfy_loader
 
 
@@ -179,7 +180,7 @@ def test_missing_weights_are_refused(reference: Path, name: str) -> None:
 
 @pytest.mark.parametrize("family", ["unet", "flow"])
 def test_missing_files_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, family: Any) -> None:
-    monkeypatch.setattr(comfy_loader, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path)
     with pytest.raises(FileNotFoundError, match="Install the pack again"):
         comfy_loader.load_comfy(family)
 

@@ -7,25 +7,13 @@ from typing import Any, Literal
 import comfy.sd
 import comfy.sd1_clip
 import comfy.supported_models_base
-import comfy.utils
 import torch
 from torch import Tensor
 
 from ..models import AUTOENCODER, LATENT_CHANNELS, TEXT_ENCODER, TEXT_LENGTH
 from ..text import END, START, vocabulary
-from ..weights import TOKENIZER, WEIGHTS
+from ..weights import TOKENIZER, read_state
 from .comfy_models import load_flow, load_unet
-
-
-def read_state(name: str) -> dict[str, Tensor]:
-    """weights/<name>.safetensors in float32. Raises FileNotFoundError if it is missing."""
-    path = WEIGHTS / f"{name}.safetensors"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing. Install the pack again, or train it with `python -m latent_inversion.toybox.training.train all`."
-        )
-    state = comfy.utils.load_torch_file(str(path), safe_load=True)
-    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
 
 
 class ToyboxTextEncoder(comfy.sd1_clip.SDClipModel):

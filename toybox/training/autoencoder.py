@@ -10,6 +10,7 @@ from ..models import LATENT_CHANNELS, build_autoencoder
 from ..world.scene import held_out_scenes
 from .common import (
     as_input,
+    descend,
     drawn,
     load_checkpoint,
     log,
@@ -44,12 +45,7 @@ def train_autoencoder(folder: Path, *, steps: int = STEPS, device: str = "cpu") 
             image, latent = _reconstruct(vae, truth)
         error = mse_loss(image.float(), truth)
         loss = l1_loss(image.float(), truth) + error + LATENT_WEIGHT * latent.float().square().mean()
-        for rate in rates:
-            rate.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        for rate in rates:
-            rate.step()
+        descend(vae, loss, rates)
         total, count = total + error.item(), count + 1
         if (step + 1) % 50 == 0:
             log(folder / "autoencoder.log", step=step + 1, psnr=mean_psnr_of(total / count), std=latent.std().item())

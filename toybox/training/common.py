@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -35,6 +35,16 @@ def set_rates(optimizers: Sequence[torch.optim.Optimizer], step: int, steps: int
         for group in optimizer.param_groups:
             group.setdefault("peak", group["lr"])
             group["lr"] = group["peak"] * factor
+
+
+def descend(model: nn.Module, loss: Tensor, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    """Take a step down the loss, its gradients no longer than 1."""
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in optimizers:
+        optimizer.step()
 
 
 def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizers: Sequence, step: int) -> None:
@@ -70,13 +80,21 @@ def log(path: Path, **values: float) -> None:
         file.write(line + "\n")
 
 
-def write_sheet(path: Path, rows: Sequence[Tensor]) -> None:
-    """Write rows of pictures ([n, 3, h, w] in [0, 1] each) as one PNG."""
+def write_sheet(path: Path | None, rows: Sequence[Tensor]) -> None:
+    """Write rows of pictures ([n, 3, h, w] in [0, 1] each) as one PNG, if it has a place."""
     from PIL import Image
 
+    if path is None:
+        return
     sheet = torch.cat([torch.cat(list(row.detach().float().cpu().clamp(0, 1)), dim=2) for row in rows], dim=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray((sheet * 255).round().byte().permute(1, 2, 0).numpy()).save(path)
+
+
+def print_figures(figures: Mapping[str, float]) -> None:
+    """Print a line for each figure."""
+    for name, value in figures.items():
+        print(f"{name:<62} {value:8.3f}", flush=True)
 
 
 def mean_psnr_of(mse: float, *, span: float = 2.0) -> float:

@@ -10,7 +10,7 @@ from torch.nn.functional import mse_loss
 
 from ..control import WHOLE, build_control, control_state, edges, first_changes
 from ..loaders import load_text_encoder
-from ..models import build_unet, signal_and_noise
+from ..models import build_unet
 from ..weights import read_weights, write_state
 from ..world.draw import render
 from ..world.scene import ATTRIBUTES, Scene, is_held_out
@@ -98,13 +98,10 @@ def hint_scene(scene: Scene, rng: random.Random) -> Scene:
 
 
 def _loss(control: nn.Module, unet: nn.Module, text: nn.Module, batch: Batch, hint: Tensor, device: str) -> Tensor:
-    t = (batch.spread * 1000).long().clamp(max=999)
-    alpha, sigma = (part[:, None, None, None].to(device) for part in signal_and_noise(t))
-    x0, noise = batch.x0.to(device), batch.noise.to(device)
-    x, t = alpha * x0 + sigma * noise, t.to(device)
+    x, t, truth = batch.noisy(device)
     with torch.no_grad():
         words = text(batch.ids.to(device)).last_hidden_state
     with torch.autocast(device.split(":")[0], torch.bfloat16):
         down, middle = control(x, t, words, hint.to(device))
         v = unet(x, t, words, down_block_additional_residuals=down, mid_block_additional_residual=middle).sample
-    return mse_loss(v.float(), alpha * noise - sigma * x0)
+    return mse_loss(v.float(), truth)

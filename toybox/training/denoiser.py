@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from ..models import build_text_encoder, build_unet, signal_and_noise
+from ..models import build_text_encoder, build_unet
 from ..text import vocabulary, write_tokenizer
 from ..weights import TOKENIZER, write_weights
 from .denoising import Batch, batch_of, captioned_latents, train
@@ -23,11 +23,14 @@ def train_denoiser(folder: Path, *, steps: int = STEPS, device: str = "cpu") -> 
     unet, text = build_unet().to(device), build_text_encoder(len(vocabulary())).to(device)
     models = nn.ModuleDict({"unet": unet, "text": text})
     rates = optimizers(models, matrix_lr=0.02, lr=2e-3, plain=("conv_in", "conv_out", "embedding"))
-
-    def loss_of(step: int) -> Tensor:
-        return _loss(models, batch_of(data, step), device)
-
-    train(models, loss_of, rates, _export, checkpoint=folder / "denoiser.pt", steps=steps)
+    train(
+        models,
+        lambda step: _loss(models, batch_of(data, step), device),
+        rates,
+        _export,
+        checkpoint=folder / "denoiser.pt",
+        steps=steps,
+    )
 
 
 def _export(average: nn.ModuleDict) -> None:
@@ -36,10 +39,8 @@ def _export(average: nn.ModuleDict) -> None:
 
 
 def _loss(models: nn.ModuleDict, batch: Batch, device: str) -> Tensor:
-    t = (batch.spread * 1000).long().clamp(max=999)
-    alpha, sigma = (part[:, None, None, None].to(device) for part in signal_and_noise(t))
-    x0, noise = batch.x0.to(device), batch.noise.to(device)
+    x, t, truth = batch.noisy(device)
     with torch.autocast(device.split(":")[0], torch.bfloat16):
         context = models["text"](batch.ids.to(device)).last_hidden_state
-        v = models["unet"](alpha * x0 + sigma * noise, t.to(device), context).sample
-    return mse_loss(v.float(), alpha * noise - sigma * x0)
+        v = models["unet"](x, t, context).sample
+    return mse_loss(v.float(), truth)

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from ..latents import encode
 from ..loaders import load_autoencoder
+from ..models import signal_and_noise
 from ..text import load_tokenizer, token_ids
 from ..weights import TOKENIZER
 from ..world.captions import caption
 from ..world.scene import Scene
-from .common import drawn, load_checkpoint, log, save_checkpoint, set_rates, training_scenes
+from .common import descend, drawn, load_checkpoint, log, save_checkpoint, set_rates, training_scenes
 
 SCENES = 9000
 BATCH = 64
@@ -42,6 +43,13 @@ class Batch(NamedTuple):
     noise: Tensor
     spread: Tensor
     ids: Tensor
+
+    def noisy(self, device: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the noisy latents, their time steps, and the v to predict, alpha noise - sigma x0."""
+        t = (self.spread * 1000).long().clamp(max=999)
+        alpha, sigma = (part[:, None, None, None].to(device) for part in signal_and_noise(t))
+        x0, noise = self.x0.to(device), self.noise.to(device)
+        return alpha * x0 + sigma * noise, t.to(device), alpha * noise - sigma * x0
 
 
 def captioned_latents(folder: Path, device: str) -> CaptionedLatents:
@@ -89,7 +97,7 @@ def train(
     models: nn.Module,
     loss_of: Callable[[int], Tensor],
     rates: Sequence[torch.optim.Optimizer],
-    export: Callable[[nn.Module], None],
+    export: Callable[[nn.Module], object],
     *,
     checkpoint: Path,
     steps: int,
@@ -100,23 +108,15 @@ def train(
     start, losses = load_checkpoint(checkpoint, kept, rates), []
     for step in range(start, steps):
         set_rates(rates, step, steps, warmup=100)
-        losses.append(_step(models, loss_of(step), rates))
+        loss = loss_of(step)
+        descend(models, loss, rates)
+        losses.append(loss.item())
         _follow(average, models, min(EMA, (step + 1) / (step + 10)))
         if (step + 1) % 50 == 0:
             log(checkpoint.with_suffix(".log"), step=step + 1, loss=sum(losses[-50:]) / len(losses[-50:]))
         if (step + 1) % EXPORT_EVERY == 0 or step + 1 == steps:
             save_checkpoint(checkpoint, kept, rates, step + 1)
             export(average)
-
-
-def _step(models: nn.Module, loss: Tensor, rates: Sequence[torch.optim.Optimizer]) -> float:
-    for rate in rates:
-        rate.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(models.parameters(), 1.0)
-    for rate in rates:
-        rate.step()
-    return loss.item()
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Measures the toybox's models on held-out scenes: python -m latent_inversion.toybox.training.evaluate [--model unet|flow] [--scenes 48]."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from ..world.captions import caption
 from ..world.draw import render
 from ..world.edits import KINDS, held_out_edits
 from ..world.scene import ATTRIBUTES, Scene, held_out_scenes
-from .common import write_sheet
+from .common import print_figures, write_sheet
 
 LEVELS = {"ve": (14.61, 8.35, 3.33, 1.16, 0.34), "rf": (1.0, 0.98, 0.936, 0.9, 0.75, 0.5, 0.25)}
 """The noise levels of the figures by noise path; 0.936 holds as much noise as 14.61."""
@@ -91,8 +91,7 @@ def generation_figures(studio: Studio, count: int, sheet: Path | None = None) ->
         figures[f"attributes right at guidance {guidance:g}"] = _share(value for one in shown for value in one.values())
         for name in ATTRIBUTES:
             figures[f"  {name} at {guidance:g}"] = _share(one[name] for one in shown if name in one)
-    if sheet:
-        write_sheet(sheet, rows)
+    write_sheet(sheet, rows)
     return figures
 
 
@@ -107,8 +106,7 @@ def inversion_figures(studio: Studio, count: int, sheet: Path | None = None) -> 
         rows.append(images[:8])
         name = f"{METHODS[studio.denoiser.path.name]} inversion + replay at guidance {guidance:g}, PSNR"
         figures[name] = psnr(images, truth).mean().item()
-    if sheet:
-        write_sheet(sheet, rows)
+    write_sheet(sheet, rows)
     return figures
 
 
@@ -128,8 +126,7 @@ def edit_figures(studio: Studio, count: int, sheet: Path | None = None, *, guida
     figures["  PSNR of the unedited picture against it"] = psnr(source, target).mean().item()
     for index, kind in enumerate(KINDS):
         figures[f"  {kind} edits right"] = _share(verdict.right for verdict in verdicts[index :: len(KINDS)])
-    if sheet:
-        write_sheet(sheet, [source[:16], images[:16], target[:16]])
+    write_sheet(sheet, [source[:16], images[:16], target[:16]])
     return figures
 
 
@@ -160,17 +157,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("out/toybox"), help="sample sheets")
     options = parser.parse_args()
     studio, count = load_studio(options.model), options.scenes
-    parts: list[Callable[[], Figures]] = [
-        lambda: autoencoder_figures(studio, count),
-        lambda: judge_figures(studio, count * 4),
-        lambda: text_gain(studio, count),
-        lambda: generation_figures(studio, count, options.folder / "generation.png"),
-        lambda: inversion_figures(studio, count, options.folder / "inversion.png"),
-        lambda: edit_figures(studio, count, options.folder / "edits.png"),
-    ]
-    for part in parts:
-        for name, value in part().items():
-            print(f"{name:<62} {value:8.3f}", flush=True)
+    print_figures(autoencoder_figures(studio, count))
+    print_figures(judge_figures(studio, count * 4))
+    print_figures(text_gain(studio, count))
+    print_figures(generation_figures(studio, count, options.folder / "generation.png"))
+    print_figures(inversion_figures(studio, count, options.folder / "inversion.png"))
+    print_figures(edit_figures(studio, count, options.folder / "edits.png"))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from ..judge import shows
 from ..loaders import load_control, load_judge
 from ..world.draw import render
 from ..world.scene import held_out_scenes
-from .common import write_sheet
+from .common import print_figures, write_sheet
 from .evaluate import Figures, draw, errors, guided
 
 
@@ -53,8 +53,7 @@ def drawing_figures(studio: Studio, network: Any, count: int, steps: int, sheet:
         figures[f"attributes right {name} hint"] = sum(right) / len(right)
         figures[f"edges like the hint's {name} it"] = agreement(images, hint).mean().item()
         rows.append(images[:8])
-    if sheet:
-        write_sheet(sheet, rows)
+    write_sheet(sheet, rows)
     return figures
 
 
@@ -67,12 +66,8 @@ def main() -> None:
     options = parser.parse_args()
     studio, network = load_studio(), load_control()
     sheet = options.folder / "control.png"
-    for figures in (
-        hint_gain(studio, network, options.scenes),
-        drawing_figures(studio, network, options.scenes, options.steps, sheet),
-    ):
-        for name, value in figures.items():
-            print(f"{name:<62} {value:8.3f}", flush=True)
+    print_figures(hint_gain(studio, network, options.scenes))
+    print_figures(drawing_figures(studio, network, options.scenes, options.steps, sheet))
 
 
 if __name__ == "__main__":

@@ -24,14 +24,14 @@ def train_flow(folder: Path, *, steps: int = STEPS, device: str = "cpu") -> None
     transformer = build_flow().to(device)
     start_quiet(transformer)
     rates = optimizers(transformer, matrix_lr=0.02, lr=2e-3, plain=PLAIN)
-
-    def loss_of(step: int) -> Tensor:
-        return flow_loss(transformer, text, batch_of(data, step), device)
-
-    def export(average: nn.Module) -> None:
-        write_weights(average, "transformer")
-
-    train(transformer, loss_of, rates, export, checkpoint=folder / "flow.pt", steps=steps)
+    train(
+        transformer,
+        lambda step: flow_loss(transformer, text, batch_of(data, step), device),
+        rates,
+        lambda average: write_weights(average, "transformer"),
+        checkpoint=folder / "flow.pt",
+        steps=steps,
+    )
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, interpolate
 
 from ..judge import shows
@@ -18,7 +18,7 @@ from ..models import Judge
 from ..weights import write_weights
 from ..world.edits import visible_attributes
 from ..world.scene import ATTRIBUTES, Scene, held_out_scenes
-from .common import as_input, drawn, load_checkpoint, log, save_checkpoint, set_rates
+from .common import as_input, descend, drawn, load_checkpoint, log, save_checkpoint, set_rates
 
 STEPS = 3300
 SCENES = 24000
@@ -48,10 +48,7 @@ def train_judge(folder: Path, *, steps: int = STEPS, device: str = "cpu") -> Jud
             IMPORTANCE.get(name, 1.0) * cross_entropy(logits[name].float(), target[:, index], ignore_index=HIDDEN)
             for index, name in enumerate(ATTRIBUTES)
         ]).sum()  # fmt: skip
-        rates[0].zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
-        rates[0].step()
+        descend(judge, loss, rates)
         if (step + 1) % 100 == 0:
             log(folder / "judge.log", step=step + 1, loss=loss.item())
     save_checkpoint(folder / "judge.pt", {"judge": judge}, rates, steps)
