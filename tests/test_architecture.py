@@ -1,6 +1,7 @@
 """The picture in ARCHITECTURE.md, enforced: who may import whom, and the house rules that a machine can check."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -328,6 +329,14 @@ def test_the_core_stands_alone() -> None:
         f"sys.modules.update(dict.fromkeys(['diffusers', 'transformers', 'toybox', 'nodes']))\n"
         f"import importlib; [importlib.import_module(name) for name in {needed!r}]"
     )
+
+
+def test_every_module_without_comfyui_imports() -> None:
+    hosted = ("nodes", "inversion_core/backends/comfy", "toybox/hosts/comfy")
+    paths = [path.relative_to(ROOT).with_suffix("") for path in pack_files() if path.name != "__main__.py"]
+    for path in paths:
+        if not path.as_posix().startswith(hosted):
+            importlib.import_module(".".join(("latent_inversion", *path.parts)).removesuffix(".__init__"))
 
 
 def test_every_package_is_installed() -> None:
