@@ -34,7 +34,7 @@ def test_a_distilled_model_is_told_guidance_and_the_node_says_so(comfy_server: C
     assert "1.5 for the source and 5.5 for the target" in said(result, free)
     assert "FlowEdit: guidance 5.5, source guidance 1.5, strength 0.857" in said(result, free)
     assert "RF-Inversion: guidance 3.5, source guidance 1, strength 1" in said(result, along)
-    assert "RF-Inversion Invert; this trajectory is of 'fixed point'" in said(result, along)
+    assert "RF-Inversion Invert, but this trajectory is of 'fixed point'" in said(result, along)
 
 
 @NEWEST

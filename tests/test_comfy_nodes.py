@@ -257,9 +257,9 @@ def test_inversions_that_cannot_be_are_refused(comfy_server: ComfyServer, studio
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"guidance": 3.0}, "serves guidance 7.5"),
+        ({"guidance": 3.0}, "was made for guidance 7.5"),
         ({"unconditional": "source prompt"}, "Null text replaces the negative prompt"),
-        ({"trajectory": 4}, "was made on 5 steps"),
+        ({"trajectory": 4}, "was made for 5 steps"),
     ],
 )
 def test_a_null_text_that_does_not_fit_is_refused(
@@ -278,7 +278,7 @@ def test_wrong_sizes_are_refused(comfy_server: ComfyServer, studio: Studio) -> N
     assert "The mask is 64 x 64, but the image is 128 x 128" in failure(comfy_server, studio, studio.sample(mask=mask))
     small = graph.add("EmptyImage", width=64, height=64)
     graph.add("InversionReport", original=small, reconstruction=studio.scene, trajectory=studio.inverted)
-    with pytest.raises(ExecutionFailed, match="original: 1 of 64 x 64, reconstruction: 1 of 128 x 128"):
+    with pytest.raises(ExecutionFailed, match="original is 1 of 64 x 64, but the reconstruction is 1 of 128 x 128"):
         comfy_server.run(graph.prompt)
 
 

@@ -57,5 +57,5 @@ def test_before_after_shows_both_and_gives_them_side_by_side(comfy_server: Comfy
 def test_pictures_of_different_shapes_are_refused_with_a_sentence(comfy_server: ComfyServer, graph: Graph) -> None:
     wide, high = (graph.add("EmptyImage", width=w, height=h) for w, h in ((96, 64), (64, 96)))
     graph.add("InversionBeforeAfter", before=wide, after=high)
-    with pytest.raises(ExecutionFailed, match="'before' is 96 x 64, 'after' is 64 x 96"):
+    with pytest.raises(ExecutionFailed, match="'before' is 96 x 64, but 'after' is 64 x 96"):
         comfy_server.run(graph.prompt)

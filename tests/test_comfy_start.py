@@ -35,7 +35,7 @@ def started(comfy_checkout: Path) -> dict[str, Any]:
 def test_its_own_modules_come_and_no_heavy_ones(started: dict[str, Any]) -> None:
     assert started["nodes"] == sum(map(len, NODES.values()))
     new = started["modules"]
-    assert "custom_nodes.pack.nodes.edit_sampler" in new, "the watch misses what is loaded"
+    assert "custom_nodes.pack.nodes.editing.edit_sampler" in new, "the watch misses what is loaded"
     assert not [name for name in new if any(name == heavy or name.startswith(f"{heavy}.") for heavy in HEAVY)]
 
 

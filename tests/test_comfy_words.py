@@ -115,4 +115,4 @@ def test_a_word_that_is_not_there_is_refused_once_before_the_run(
     with pytest.raises(PromptRejected) as refused:
         comfy_server.run(toybox.graph.prompt)
     (message,) = refused.value.messages
-    assert "no word 'собака'" in message and WORDS[case][1].split()[0] in message
+    assert "does not contain the word 'собака'" in message and WORDS[case][1].split()[0] in message
