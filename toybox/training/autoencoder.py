@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
+from ...inversion_core.quality.metrics import psnr
 from ..models import LATENT_CHANNELS, build_autoencoder
 from ..world.scene import held_out_scenes
 from .common import (
@@ -15,7 +16,6 @@ from .common import (
     load_checkpoint,
     log,
     mean_psnr_of,
-    psnr,
     save_checkpoint,
     set_rates,
     training_scenes,
