@@ -155,7 +155,7 @@ def test_a_further_pass_is_a_turn_or_a_part_of_its_own(patch: str) -> None:
 
 @pytest.mark.parametrize("technique", ["Prompt-to-Prompt replace", "local blend refine", "MasaCtrl by words"])
 def test_attention_couple_is_refused_where_words_count(technique: str) -> None:
-    with pytest.raises(ValueError, match="shows the cross-attention more prompts than ComfyUI names"):
+    with pytest.raises(ValueError, match="passes the cross-attention more prompts than ComfyUI names"):
         ends(bench("sd15", "attention couple"), technique, "plain")
 
 
