@@ -97,7 +97,7 @@ def test_a_pair_at_its_defaults(name: str, invert: str, edit: str) -> None:
         assert "Invert the image with" in str(error) and f"Use {wanted} for that" in str(error)
         return
     edited, back = output.result
-    assert wanted in (None, title) or f", of {wanted}, but this trajectory is of" in "".join(output.ui["text"])
+    assert wanted in (None, title) or f" of {wanted}, but this trajectory is of" in "".join(output.ui["text"])
     assert torch.isfinite(edited["samples"]).all() and torch.isfinite(back["samples"]).all()
     assert not torch.equal(edited["samples"], latent["samples"])
 

@@ -17,8 +17,8 @@ CAPTIONS = {"source": "a photo of a white cat in the snow at night", "target": "
 
 def edited(denoiser: Any, xs: Tensor, sigmas: Tensor, cond: Callable[[str], Any], *, inject: bool = True) -> Tensor:
     """The edit along `xs` at `sigmas`; `cond(name)` is a prompt under guidance."""
-    from harness.edits import edit
     from latent_inversion.inversion_core.loops.direct import direct
+    from latent_inversion.inversion_core.loops.edit import Edit, Target
     from latent_inversion.inversion_core.schedules import window
     from latent_inversion.inversion_core.techniques.plug_and_play import plug_and_play
     from latent_inversion.inversion_core.trajectory import Trajectory
@@ -26,7 +26,7 @@ def edited(denoiser: Any, xs: Tensor, sigmas: Tensor, cond: Callable[[str], Any]
     trajectory = Trajectory(denoiser.path, sigmas, tuple(x[None] for x in xs))
     windows = {"features": window(sigmas, 0, 0.75), "attention": window(sigmas, 0, 0.5)}
     techniques = plug_and_play(**windows, layer=LAYER) if inject else []
-    return edit(trajectory, denoiser, cond("source"), cond("target"), anchor=direct, techniques=techniques).target
+    return Edit(trajectory, denoiser, cond("source"), [Target(cond("target"), techniques)], direct).run()[0].target
 
 
 def main(file: str) -> None:

@@ -157,13 +157,13 @@ ATTENTION = [
     ),
     late(
         "KV-Edit with a full mask",
-        lambda b: b.with_edit(b.add("InversionKVEdit", mask=b.mask(1.0))),
+        lambda b: (node := b.add("InversionKVEdit", mask=b.mask(1.0)), b.with_edit(node))[0],
         "whole image",
         "background",
     ),
     late(
         "a mask of another size for KV-Edit",
-        lambda b: b.with_edit(b.add("InversionKVEdit", mask=b.mask(1.0, 96, 64))),
+        lambda b: b.with_edit(b.add("InversionKVEdit", mask=b.mask(0.5, 96, 64))),
         "96 x 64",
         "128 x 128",
     ),
