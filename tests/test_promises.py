@@ -196,3 +196,16 @@ def test_published_guidance_of_flow_edit_is_not_equal() -> None:
     """So equal prompts alone do not give the picture back there: README says 'and guidance'."""
     settings = EDITORS["FlowEdit"].settings_on(Mixture(RF))
     assert away("FlowEdit", job("rf", settings.guidance, settings.source_guidance)) > 0.01
+
+
+def test_the_readmes_library_example_runs() -> None:
+    (example,) = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    asked = job("rf", 7.5, 1.0)
+    given = {"denoiser": asked.denoiser, "x0": asked.x0, "sigmas": asked.sigmas}
+    prompts = {"source": asked.source.cond, "target": asked.target.cond, "blank": asked.source.uncond}
+    names = given | prompts
+    exec(example, names)
+    assert torch.isfinite(names["edited"].target).all()
+    assert torch.equal(names["edited"].source[-1], names["trajectory"].xs[-1]), "direct holds the source exactly"
