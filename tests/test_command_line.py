@@ -1,6 +1,8 @@
 """The command line on a tiny model and pictures of every kind: files, figures, exit codes, one-sentence errors."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -23,6 +25,8 @@ from latent_inversion.inversion_core.types import Cond
 from latent_inversion.pictures import files as pictures
 
 FAST = ["--steps", "3", "--quiet", "--device", "cpu"]
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+COMMANDS = re.findall(r"^latent-inversion (.*--model FOLDER.*)$", README, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +130,19 @@ def test_refusals_come_before_anything_is_loaded(photo, capsys, monkeypatch):
     monkeypatch.setattr(workspace, "studio_of", lambda options: pytest.fail("the model is loaded"))
     for arguments, message in (MISTAKES[name] for name in EARLY):
         assert message in failed(capsys, *arguments)[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_readmes_commands_do_what_they_say(command, photo, pixels, model, capsys):
+    for name in ("painting.png", "person.png", "jacket.png"):
+        Image.fromarray(pixels).save(name)
+    frames = [Image.fromarray(np.roll(pixels, shift, 1)) for shift in range(3)]
+    frames[0].save("clip.gif", save_all=True, append_images=frames[1:])
+    arguments = [model if part == "FOLDER" else part for part in shlex.split(command, comments=True)]
+    before = set(Path().iterdir())
+    code = main([*arguments, *FAST])
+    assert code == 0, capsys.readouterr().err
+    assert set(Path().iterdir()) > before
 
 
 def test_help_comes_without_torch():

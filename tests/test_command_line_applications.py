@@ -129,6 +129,7 @@ def test_pictures_of_any_size_on_another_model(files, model):
             "has no word 'hat'",
         ),
         (["try-on", "person.png", "none.png", "--clothing", "hat", "--garment", "hat"], "no image none.png"),
+        (["try-on", "person.png", "garment.png", "--clothing", "hat"], "clothing is in garment.png"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(files, capsys, arguments, says):

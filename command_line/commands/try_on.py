@@ -73,12 +73,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the person in the garment; outside of a mask that was given every pixel stays as it was."""
-    for phrase, mask, names in (
-        (options.clothing, options.mask, "--clothing or --mask"),
-        (options.garment, options.garment_mask, "--garment or --garment-mask"),
+    for picture, phrase, mask, names in (
+        (options.picture, options.clothing, options.mask, "--clothing or --mask"),
+        (options.garment_picture, options.garment, options.garment_mask, "--garment or --garment-mask"),
     ):
         if not phrase and mask is None:
-            raise UserError(f"The place of the clothing is missing for each image. Give {names}.")
+            raise UserError(f"Nothing says where the clothing is in {picture}. Give {names}.")
     out = options.out or options.picture.with_name(options.picture.stem + ".dressed.png")
     check_picture(out, options)
     pixels, mask = open_masked(options.picture, options.mask, options)
