@@ -54,7 +54,7 @@ def test_the_strip_goes_from_picture_to_noise(comfy_server: ComfyServer, studio:
     assert away == sorted(away) and away[-1] > 30, "and leaves it step by step"
     assert pixels(comfy_server.images(result, histogram.id)[0]).std() > 20
     facts = shown_text(result, view.id)
-    assert facts["inversion"] == "ddim, 5 steps, guidance 1" and facts["picture"] == "128 x 128"
+    assert facts["inversion"] == "ddim, 5 steps, guidance 1" and facts["image"] == "128 x 128"
     assert facts["model"] == "toybox" and facts["prompt"].startswith("a photo of")
 
 

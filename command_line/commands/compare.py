@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
     cells = [
-        Cell("the picture", workspace.pixels, options.source),
+        Cell("the image", workspace.pixels, options.source),
         Cell("the autoencoder alone", workspace.picture(workspace.x0)),
     ]
     print(f"{'method':<20} {'evaluations':>11} {'seconds':>8} {'source kept':>12} {'edit against image':>21}  verdict")

@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
     wide = regions.enlarged(maps, covered)[0, :, :height, :width]
     labels = [label(tokens, word) for word in words]
     cells = [
-        Cell("the picture", workspace.pixels),
+        Cell("the image", workspace.pixels),
         *(Cell(w, heat(workspace.pixels, m)) for w, m in zip(labels, wide, strict=True)),
     ]
     write_picture(out / "words.png", sheet("Where each word draws attention", [options.prompt], cells))

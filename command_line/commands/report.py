@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     guidance = studio.guidance if options.guidance is None else options.guidance
     picture, lines = report_picture(studio, trajectory, workspace.pixels, guidance=guidance, shown=not options.quiet)
     write_picture(out, picture)
-    print("\n".join([*lines, f"picture: {out}"]))
+    print("\n".join([*lines, f"image: {out}"]))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def report_picture(
     guided = _retrace(studio, trajectory, pixels, studio.cond(prompt, guidance), f"at guidance {guidance:g}", shown)
     white = whiteness(trajectory)
     cells = [
-        Cell("the picture", pixels),
+        Cell("the image", pixels),
         Cell("autoencoder alone", held.pixels, f"the ceiling: {held}"),
         Cell("retraced", plain.pixels, f"guidance 1: {plain}"),
         Cell(f"retraced at guidance {guidance:g}", guided.pixels, f"plain DDIM: {guided}"),

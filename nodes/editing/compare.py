@@ -121,7 +121,7 @@ def laid_out(
 ) -> tuple[Tensor, Tensor, str]:
     """The page, the pictures and the figures. Raises ValueError, with the reasons, if no method could edit."""
     original, scale = channels_first(image), scale_of(model, latent["samples"], latent["inversion_frame"])
-    cells, pictures, lines = [Cell("the picture", to_pixels(original))], [], []
+    cells, pictures, lines = [Cell("the image", to_pixels(original))], [], []
     for result in results:
         if result.edited is None:
             lines.append(f"{result.name}: {result.refused}")

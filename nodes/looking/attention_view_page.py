@@ -20,7 +20,7 @@ def page(image: Tensor, seen: Seen, prompt: str) -> tuple[Tensor, dict[str, Any]
     """The grid as an IMAGE, and the files for the browser: the grid, the picture, and one map in colours per word."""
     picture = np.rint(rgb(image[:1])[0].clamp(0, 1).cpu().numpy() * 255).astype(np.uint8)
     maps = list(zip(seen.labels, seen.maps[0], strict=True))
-    cells = [Cell("", picture, "the picture"), *(Cell("", heat(picture, one), label) for label, one in maps)]
+    cells = [Cell("", picture, "the image"), *(Cell("", heat(picture, one), label) for label, one in maps)]
     grid = _image(sheet("Where each word draws attention", [prompt], cells))
     colours = [np.rint(heat_colours(one)).astype(np.uint8) for _, one in maps]
     kept = [_image(shrink(pixels, SIDE)) for pixels in (picture, *colours)]

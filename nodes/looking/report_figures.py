@@ -79,7 +79,8 @@ def table(figures: Figures) -> list[str]:
     noise = figures.noise
     return [
         *lines,
-        f"inverted noise       std {noise.std:.3f}, neighbours {noise.neighbour_correlation:+.3f} (white: 1, 0)",
+        f"inverted noise       std {noise.std:.3f}, neighbour correlation {noise.neighbour_correlation:+.3f} (ideal: std 1, "
+        "correlation 0)",
     ]
 
 
@@ -89,18 +90,18 @@ def advice(figures: Figures) -> list[str]:
     sentences = [ADVICE[finding].format(lost=held.lost, guidance=held.guidance) for finding in findings(held)]
     if not torch.isfinite(torch.tensor(figures.psnr)) and figures.psnr > 0:
         sentences.append("Original and reconstruction are identical.")
-    return sentences or ["Nothing to complain about."]
+    return sentences or ["Nothing is wrong."]
 
 
 ADVICE = {
     "kept": "The reconstruction is as good as the autoencoder allows.",
     "inversion": "The inversion loses {lost:.1f} dB beyond the autoencoder. Anchor the source (direct), use Null-Text Optimize "
-    "or the source prompt as unconditional, or replay at guidance 1; more steps help too.",
-    "poor": "The reconstruction is poor. Connect the VAE here to see how much of that is the autoencoder's.",
-    "autoencoder": "The autoencoder itself loses much: use a larger picture, or a better VAE.",
-    "guided inversion": "The inversion ran at guidance {guidance:g}, where it drifts: invert at guidance 1.",
-    "unconverged": "The fixed point was not found at every step: invert at guidance 1 or in more steps.",
-    "coloured": "The inverted noise is not white, so edits will be weak or blotchy: describe the picture in the source prompt, "
+    "or the source prompt as unconditional, or replay at guidance 1; more steps also help.",
+    "poor": "The reconstruction is poor. Connect the VAE here to see how much of that the autoencoder loses.",
+    "autoencoder": "The autoencoder itself loses much. Use a larger image, or a better VAE.",
+    "guided inversion": "The inversion ran at guidance {guidance:g}, where inversions drift. Invert at guidance 1.",
+    "unconverged": "The fixed point was not found at every step. Invert at guidance 1, or with more steps.",
+    "coloured": "The inverted noise is not white, so edits will be weak or blotchy. Describe the image in the source prompt, "
     "take more steps, or start the edit later.",
 }
 """What the node says of each finding."""

@@ -75,7 +75,7 @@ def drift_plot(draw: ImageDraw.ImageDraw, box: Box, drift: Sequence[float]) -> N
         axes(draw, box, "drift: connect the reconstructed latent of Inversion Edit Sampler")
         return
     largest = max(*drift, 1e-6)
-    inside = axes(draw, box, f"drift of the replay, noise to picture; top: {largest:.2g}")
+    inside = axes(draw, box, f"drift of the replay, noise to image; top: {largest:.2g}")
     curve(draw, inside, drift, largest * 1.05, BLUE)
 
 

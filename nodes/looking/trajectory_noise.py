@@ -24,8 +24,8 @@ def noise_sheet(trajectory: Trajectory) -> Tensor:
     histogram(draw, (GAP, GAP, middle - GAP, bottom), trajectory, figures)
     half = (bottom - GAP - 2 * LINE) // 2 + GAP
     stds, pairs = [channel.std for channel in channels], [channel.neighbour_correlation for channel in channels]
-    bars(draw, (middle + 3 * GAP, GAP, right, half), stds, 1.0, "standard deviation by channel (white: 1)")
-    bars(draw, (middle + 3 * GAP, half + 2 * LINE, right, bottom), pairs, 0.0, "likeness of neighbours (white: 0)")
+    bars(draw, (middle + 3 * GAP, GAP, right, half), stds, 1.0, "standard deviation by channel (ideal: 1)")
+    bars(draw, (middle + 3 * GAP, half + 2 * LINE, right, bottom), pairs, 0.0, "neighbour correlation (ideal: 0)")
     return image_of(canvas)
 
 
@@ -41,7 +41,7 @@ def by_channel(trajectory: Trajectory) -> list[Whiteness]:
 
 def histogram(draw: ImageDraw.ImageDraw, box: Box, trajectory: Trajectory, figures: Whiteness) -> None:
     """All values of the noise as bars, and the normal distribution as a curve."""
-    figures_text = f"std {figures.std:.3f}, neighbours {figures.neighbour_correlation:+.3f}"
+    figures_text = f"std {figures.std:.3f}, neighbour correlation {figures.neighbour_correlation:+.3f}"
     inside = axes(draw, box, f"inverted noise (bars), white noise (curve): {figures_text}")
     left, _, right, bottom = inside
     against_white(draw, inside, trajectory)

@@ -11,7 +11,7 @@ from .trajectory_frames import Film
 
 CELL, HOLE, EDGE, BAR, TITLE, PROMPT = 176, 10, 26, 7, 20, 4
 TRACK = (226, 226, 222)
-TOLD = ("inversion", "model", "picture", "noise levels")
+TOLD = ("inversion", "model", "image", "noise levels")
 
 
 def strip(film: Film, facts: Mapping[str, str]) -> Tensor:
@@ -28,7 +28,7 @@ def strip(film: Film, facts: Mapping[str, str]) -> Tensor:
     places = [film.levels[i : i + columns] for i in range(0, len(film.levels), columns)]
     canvas = Image.new("RGB", (width, head + GAP // 2 + block * len(places)), PAPER)
     draw = ImageDraw.Draw(canvas)
-    write(draw, (GAP, GAP), "From picture to noise", size=17)
+    write(draw, (GAP, GAP), "From image to noise", size=17)
     for number, line in enumerate(lines):
         write(draw, (GAP, GAP + TITLE + 4 + number * LINE), line, INK if number < len(prompt) else FAINT)
     for number, levels in enumerate(places):
@@ -71,7 +71,7 @@ def caption(draw: ImageDraw.ImageDraw, place: tuple[int, int], film: Film, level
     """Step and noise level of a frame, and its share of noise as a bar."""
     trajectory, (left, top) = film.trajectory, place
     step, sigma = trajectory.steps - level, trajectory.sigmas[level]
-    title = "picture" if step == 0 else "noise" if level == 0 else f"step {step}"
+    title = "image" if step == 0 else "noise" if level == 0 else f"step {step}"
     write(draw, (left, top), title)
     write(draw, (left + CELL, top), f"sigma {float(sigma):.4g}", FAINT, to=1)
     signal, noise = float(trajectory.path.alpha(sigma)), float(sigma)

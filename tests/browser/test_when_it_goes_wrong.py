@@ -119,7 +119,10 @@ def test_a_mistake_known_before_the_run_is_told(
         # What can run is run: front end 1.27 then shows no dialog, it outlines the refused node only.
         front.page.evaluate(MUTE_OTHERS, [ATTENTION, MUTED])
         front.press_run()
-        text = told(front, "The prompt at 'target_prompt' does not contain the word 'hat'. Use one of its words: a, photo, of, a, dog.")
+        text = told(
+            front,
+            "The prompt at 'target_prompt' does not contain the word 'hat'. Use one of its words: a, photo, of, a, dog.",
+        )
         front.screenshot(shot("before"))
         assert not any(word in text for word in TRACEBACK), text
         assert front.page.evaluate("() => window.__ends.length") == 0, "nothing ran"

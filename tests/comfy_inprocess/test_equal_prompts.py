@@ -95,7 +95,9 @@ def test_the_words_of_a_text_are_found_where_it_was_joined_to_others() -> None:
 
 
 def test_a_prompt_without_the_edits_text_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"source prompt does not contain the text of the attention edit: it has 154 tokens"):
+    with pytest.raises(
+        ValueError, match=r"source prompt does not contain the text of the attention edit: it has 154 tokens"
+    ):
         words_in(concatenated(bench("sd15"), OTHER, TARGET), SOURCE)
 
 

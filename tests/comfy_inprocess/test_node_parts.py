@@ -157,7 +157,7 @@ def test_advice_says_what_is_wrong() -> None:
     assert any("invert at guidance 1" in line for line in report_figures.advice(figures(guidance=7.5)))
     assert any("fixed point" in line for line in report_figures.advice(figures(residual=0.5)))
     assert any("autoencoder itself" in line for line in report_figures.advice(figures(ceiling=20.0)))
-    assert report_figures.advice(figures(ceiling=None)) == ["Nothing to complain about."]
+    assert report_figures.advice(figures(ceiling=None)) == ["Nothing is wrong."]
 
 
 def test_files_lie_in_the_output_and_input_folders_only(folders: Path) -> None:
