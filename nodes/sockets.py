@@ -8,25 +8,10 @@ from torch import Tensor
 
 from ..inversion_core.shapes import Latent
 from ..inversion_core.trajectory import NullText, Trajectory
-from .kit.schema import output, socket
 
 TrajectorySocket = io.Custom("LATENT_TRAJECTORY")
 NullTextSocket = io.Custom("NULL_TEXT")
 AttentionEditSocket = io.Custom("ATTENTION_EDIT")
-
-
-def another_edit() -> io.Input:
-    """Where a node takes the attention edits that its own joins."""
-    return socket(AttentionEditSocket, "attention_edit", optional=True).about(
-        "Another attention edit to apply together with this one."
-    )
-
-
-def all_edits() -> io.Output:
-    """Where a node gives its attention edit, and those that came in."""
-    return output(AttentionEditSocket, "edit", "attention edit").about(
-        "Attention edit, for a sampler or another attention edit."
-    )
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from ...inversion_core.techniques.local_blend import START, THRESHOLD
 from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
 from ...inversion_core.techniques.settings import LocalBlend, PromptToPrompt, Setting, Steps
 from ..kit.checks import check_words, require_painted, span
+from ..kit.inputs import all_edits, another_edit
 from ..kit.prompt_text import weights_of, word_list
 from ..kit.schema import advanced, choice, fraction, output, schema, socket, text_input
 from ..run.prompt_places import Text, text_of
 from ..run.prompt_tokens import look_up
-from ..sockets import LatentTrajectory, all_edits, another_edit
+from ..sockets import LatentTrajectory
 from .attention_edits import Plan, Ready, add_edit
 
 BLEND_ONLY = "blend only"

@@ -11,8 +11,9 @@ from comfy_api.latest import io
 
 from ...inversion_core.attention.budget import Memory
 from ...inversion_core.attention.kept import Storage
+from ..kit.inputs import all_edits
 from ..kit.schema import choice, number, schema, socket
-from ..sockets import AttentionEditSocket, all_edits
+from ..sockets import AttentionEditSocket
 from .attention_edits import Plans
 
 Tell: TypeAlias = Callable[[str], None]

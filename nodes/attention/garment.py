@@ -14,8 +14,9 @@ from ...inversion_core.attention.technique import Technique
 from ...inversion_core.techniques.garment import Worn
 from ..kit.checks import require_painted, rgb
 from ..kit.common import blend_mask, check_model, latent_mask_for
+from ..kit.inputs import all_edits, another_edit
 from ..kit.schema import fraction, number, output, schema, socket
-from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
+from ..sockets import LatentTrajectory, TrajectorySocket
 from .attention_edits import Plan, Ready, add_edit
 
 

@@ -4,8 +4,8 @@ from comfy_api.latest import io
 
 from ...inversion_core.techniques.settings import KVEdit
 from ..kit.checks import require_painted, span
+from ..kit.inputs import all_edits, another_edit
 from ..kit.schema import fraction, schema, socket
-from ..sockets import all_edits, another_edit
 from .attention_edits import SettingPlan, add_edit
 
 

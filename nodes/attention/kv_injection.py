@@ -10,8 +10,9 @@ from ...inversion_core.techniques.injection import inject_keys_values, inject_va
 from ...inversion_core.techniques.presets import LATE, PRESETS, by_depth, preset_for
 from ...inversion_core.techniques.settings import KVInjection
 from ..kit.checks import require_painted, span
+from ..kit.inputs import all_edits, another_edit
 from ..kit.schema import choice, fraction, schema, socket
-from ..sockets import LatentTrajectory, all_edits, another_edit
+from ..sockets import LatentTrajectory
 from .attention_edits import SettingPlan, add_edit
 
 AUTO, BY_DEPTH = "auto", "by depth"

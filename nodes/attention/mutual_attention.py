@@ -9,11 +9,11 @@ from torch import Tensor
 from ...inversion_core.techniques import masactrl
 from ...inversion_core.techniques.settings import MutualAttention
 from ..kit.checks import NOT_CONNECTED, check_foreground, check_words, require_painted, span
+from ..kit.inputs import all_edits, another_edit
 from ..kit.prompt_text import word_list
 from ..kit.schema import fraction, schema, socket, text_input
 from ..run.prompt_places import Text, text_of
 from ..run.prompt_tokens import look_up
-from ..sockets import all_edits, another_edit
 from .attention_edits import SettingPlan, add_edit
 
 

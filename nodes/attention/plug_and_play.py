@@ -7,8 +7,9 @@ from comfy_api.latest import io
 from ...inversion_core.backends.comfy.features import check_layer
 from ...inversion_core.techniques.plug_and_play import ATTENTION_END, FEATURE_END, LAYER
 from ...inversion_core.techniques.settings import PlugAndPlay
+from ..kit.inputs import all_edits, another_edit
 from ..kit.schema import fraction, integer, schema
-from ..sockets import LatentTrajectory, all_edits, another_edit
+from ..sockets import LatentTrajectory
 from .attention_edits import SettingPlan, add_edit
 
 

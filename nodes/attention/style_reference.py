@@ -15,8 +15,9 @@ from ...inversion_core.techniques.style_aligned import PUBLISHED as SHARING
 from ...inversion_core.techniques.style_id import LAYER, Injection, check_layer
 from ...inversion_core.techniques.style_id import PUBLISHED as INJECTION
 from ..kit.common import check_model
+from ..kit.inputs import all_edits, another_edit
 from ..kit.schema import choice, fraction, integer, number, schema, socket
-from ..sockets import LatentTrajectory, TrajectorySocket, all_edits, another_edit
+from ..sockets import LatentTrajectory, TrajectorySocket
 from .attention_edits import Plan, Ready, add_edit
 
 

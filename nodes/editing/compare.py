@@ -16,6 +16,7 @@ from ...pictures.sheet import Cell, sheet
 from ..inverting.decode import decode
 from ..inverting.encode import encode
 from ..inverting.invert_latent import decreasing, scale_of
+from ..kit.inputs import negative_input, source_and_target
 from ..kit.latents import taken
 from ..kit.prompt_text import word_list
 from ..kit.schema import choice, output, scheduler_input, schema, seed_input, socket, steps_input, text_input
@@ -23,7 +24,7 @@ from ..looking.report_figures import channels_first
 from ..run.control_hints import pad_hints
 from ..run.guidance import few_steps_for
 from ..run.progress import reporter, run
-from .method_inputs import ABOUT_FEW_STEPS, PUBLISHED, prompt_inputs
+from .method_inputs import ABOUT_FEW_STEPS, PUBLISHED
 from .run_edit import cond_of
 
 STEPS = 28
@@ -44,7 +45,8 @@ class InversionCompare(io.ComfyNode):
                 socket(io.Model, "model").about("The model that inverts and edits."),
                 socket(io.Vae, "vae").about("The VAE of the model."),
                 socket(io.Image, "image").about("The image to edit. Only the first image of a batch is used."),
-                *prompt_inputs(),
+                *source_and_target(),
+                negative_input(),
                 steps_input(STEPS).about(
                     f"Number of steps for every method. The default becomes 4 or 8 with '{FEW_STEPS}'."
                 ),

@@ -13,11 +13,12 @@ from ...inversion_core.methods.uni_edit import uni_edit_mask
 from ...inversion_core.progress import OnStep
 from ...inversion_core.trajectory import Trajectory
 from ..kit.common import check_model
+from ..kit.inputs import source_and_target, trajectory_input
 from ..kit.noise import seeded
 from ..kit.schema import choice, fraction, integer, output, schema, seed_input, socket
 from ..run.along import along
 from ..run.progress import reporter
-from ..sockets import Frame, LatentTrajectory, TrajectorySocket
+from ..sockets import Frame, LatentTrajectory
 
 PIXELS = 8
 """Pixels to a place of the latent, of a picture whose size is not known."""
@@ -35,9 +36,8 @@ class InversionEditMask(io.ComfyNode):
             search_aliases=["diffedit", "uni-edit mask", "automatic mask"],
             inputs=[
                 socket(io.Model, "model").about("The model that made the trajectory."),
-                socket(TrajectorySocket, "trajectory").about("Trajectory of the image, from DDIM Invert."),
-                socket(io.Conditioning, "source").about("Prompt that describes the image."),
-                socket(io.Conditioning, "target").about("Prompt that describes the edited image."),
+                trajectory_input(),
+                *source_and_target(),
                 choice("method", MAKERS, default="DiffEdit").about(
                     "DiffEdit: adds fresh noise to the image several times and compares the predictions of both prompts. "
                     "Uni-Edit: compares the predictions along the trajectory, without added noise."

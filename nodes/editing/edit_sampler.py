@@ -5,10 +5,11 @@ from comfy_api.latest import io
 from ...inversion_core.dial import FEW_STEPS, PRESETS
 from ...inversion_core.loops.direct import ANCHORS
 from ..kit.checks import require_painted
+from ..kit.inputs import edits_input, mask_input, model_input, negative_input, trajectory_input
 from ..kit.outputs import outcome, outcomes
 from ..kit.schema import advanced, choice, fraction, number, schema, socket
 from ..run.guidance import GUIDANCE
-from ..sockets import AttentionEditSocket, NullTextSocket, TrajectorySocket
+from ..sockets import NullTextSocket
 from .edit_setup import NEGATIVE, SOURCE, Setup
 from .method_inputs import OWN
 from .run_edit import edit_along
@@ -25,20 +26,18 @@ class InversionEditSampler(io.ComfyNode):
             "to the edit. With the source prompt as target, the image is reconstructed.",
             search_aliases=["prompt to prompt", "direct inversion", "negative prompt inversion", "edit image"],
             inputs=[
-                socket(io.Model, "model").about("The model that made the trajectory, with the same LoRAs."),
-                socket(TrajectorySocket, "trajectory").about("Trajectory of the image, from DDIM Invert."),
+                model_input(),
+                trajectory_input(),
                 socket(io.Conditioning, "source").about("Prompt that the image was inverted with."),
                 socket(io.Conditioning, "target").about("Prompt that describes the edited image."),
-                socket(io.Conditioning, "negative").about("Negative prompt, usually empty."),
+                negative_input(),
                 *dial(),
                 *rarer(),
                 socket(NullTextSocket, "null_text", optional=True).about(
                     "Null text, from Null-Text Optimize at the same guidance."
                 ),
-                socket(AttentionEditSocket, "attention_edit", optional=True).about("Attention edit to apply."),
-                socket(io.Mask, "mask", optional=True).about(
-                    "Region that may change, at the size of the image. Replaces a mask from Inversion Encode."
-                ),
+                edits_input(),
+                mask_input(),
             ],
             outputs=outcomes(
                 "Latent of the reconstruction: the source branch without edit. Carries the drift for Inversion Report."

@@ -3,9 +3,10 @@
 from comfy_api.latest import io
 
 from ...inversion_core.dial import FEW_STEPS
+from ..kit.inputs import negative_input, source_and_target
 from ..kit.schema import output, scheduler_input, schema, socket, steps_input
 from ..run.guidance import few_steps_for
-from .method_inputs import choices, drawing, methods, prompt_inputs, request_of
+from .method_inputs import choices, drawing, methods, request_of
 from .run_edit import edit_without
 
 STEPS = 28
@@ -28,7 +29,8 @@ class InversionFreeEdit(io.ComfyNode):
                     "Any model. The methods were published for rectified flow (SD3, Flux)."
                 ),
                 socket(io.Latent, "latent").about("Latent of the image, from Inversion Encode (or any VAE Encode)."),
-                *prompt_inputs(),
+                *source_and_target(),
+                negative_input(),
                 *choices(methods("delta", "few steps", free=True)),
                 drawing(),
                 steps_input(STEPS).about(

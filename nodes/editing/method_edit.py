@@ -3,10 +3,11 @@
 from comfy_api.latest import io
 
 from ..kit.checks import require_painted
+from ..kit.inputs import edits_input, mask_input, model_input, negative_input, source_and_target
 from ..kit.outputs import outcome, outcomes
 from ..kit.schema import schema, socket
-from ..sockets import AttentionEditSocket, TrajectorySocket
-from .method_inputs import choices, methods, prompt_inputs, request_of
+from ..sockets import TrajectorySocket
+from .method_inputs import choices, methods, request_of
 from .run_edit import edit_along
 
 
@@ -26,16 +27,15 @@ class AlongTrajectory(io.ComfyNode):
             description=cls.DESCRIPTION,
             search_aliases=list(cls.ALIASES),
             inputs=[
-                socket(io.Model, "model").about("The model that made the trajectory, with the same LoRAs."),
+                model_input(),
                 socket(TrajectorySocket, "trajectory").about(
                     "Trajectory of the image, from the inversion node that belongs to the method."
                 ),
-                *prompt_inputs(),
+                *source_and_target(),
+                negative_input(),
                 *choices(methods(*cls.GROUPS)),
-                socket(AttentionEditSocket, "attention_edit", optional=True).about("Attention edit to apply."),
-                socket(io.Mask, "mask", optional=True).about(
-                    "Region that may change, at the size of the image. Replaces a mask from Inversion Encode."
-                ),
+                edits_input(),
+                mask_input(),
             ],
             outputs=outcomes("Latent of the reconstruction: the source branch without edit."),
         )

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from comfy_api.latest import io
-
 from ...inversion_core.backends.comfy.model import is_guidance_distilled, path_of
 from ...inversion_core.dial import FEW_STEPS
 from ...inversion_core.methods import EDITORS, GROUPS, Editor, Settings, kind_of
 from ...inversion_core.trajectory import Trajectory
 from ..kit.common import check_unconditional
 from ..kit.remarks import of_prompts, of_strength
-from ..kit.schema import choice, fraction, method_choice, number, seed_input, socket
+from ..kit.schema import choice, fraction, method_choice, number, seed_input
 from ..run.guidance import GUIDANCE, acting
 from .run_edit import Chosen, inverting
 
@@ -50,14 +48,6 @@ def choices(editors: Mapping[str, Editor]) -> list[Any]:
 def drawing() -> Any:
     """The input of methods that draw noise of their own."""
     return seed_input(changes=True).about("Seed of methods that draw noise.")
-
-
-def prompt_inputs() -> list[Any]:
-    return [
-        socket(io.Conditioning, "source").about("Prompt that describes the image."),
-        socket(io.Conditioning, "target").about("Prompt that describes the edited image."),
-        socket(io.Conditioning, "negative").about("Negative prompt, usually empty."),
-    ]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from ..attention.bank_memory import Tell, memory_of, unheard
 from ..inverting.invert_latent import inverted
 from ..kit.checks import require_painted
 from ..kit.common import check_model
+from ..kit.inputs import model_input, negative_input, source_and_target
 from ..kit.latents import taken
 from ..kit.outputs import outcome
 from ..kit.schema import Entry, choice, integer, number, output, scheduler_input, schema, socket, steps_input
@@ -27,7 +28,6 @@ from ..run.guidance import suited
 from ..run.progress import reporter
 from ..sockets import AttentionEditSocket, LatentTrajectory, TrajectorySocket
 from .clips import check_frames, check_way, mistaken_windows, of_frames, of_window
-from .method_inputs import prompt_inputs
 
 FRAMES = 999
 
@@ -49,11 +49,12 @@ class InversionVideoEdit(io.ComfyNode):
             "latents hold the frames, use Inversion Edit Sampler.",
             search_aliases=["tokenflow", "cross-frame attention", "video to video", "pix2video", "edit video"],
             inputs=[
-                socket(io.Model, "model").about("The model that made the trajectory, with the same LoRAs."),
+                model_input(),
                 socket(TrajectorySocket, "trajectory").about(
                     "Trajectory of the clip, from Video Invert or DDIM Invert."
                 ),
-                *prompt_inputs(),
+                *source_and_target(),
+                negative_input(),
                 number("guidance", 7.5, 1.0, 30.0, step=0.1).about(
                     "Guidance scale. Higher follows the target prompt more closely."
                 ),

@@ -5,9 +5,9 @@ from comfy_api.latest import io
 from ...inversion_core.applications.attention_view import LOOKS, SPREADS
 from ...inversion_core.attention.regions import THRESHOLD
 from ..kit.checks import require_words
+from ..kit.inputs import model_input, trajectory_input
 from ..kit.prompt_text import word_list
 from ..kit.schema import advanced, choice, fraction, integer, output, schema, socket, text_input
-from ..sockets import TrajectorySocket
 from .attention_view_looks import ALL, COARSE, USUAL, WAYS, Looks, look
 from .attention_view_page import page
 
@@ -25,8 +25,8 @@ class InversionAttentionView(io.ComfyNode):
             search_aliases=["attention map", "heat map", "daam", "word mask", "segment"],
             is_output_node=True,
             inputs=[
-                socket(io.Model, "model").about("The model that made the trajectory, with the same LoRAs."),
-                socket(TrajectorySocket, "trajectory").about("Trajectory of the image, from DDIM Invert."),
+                model_input(),
+                trajectory_input(),
                 socket(io.Clip, "clip").about("Text encoder of the model."),
                 socket(io.Image, "image").about("The image that was inverted, as background of the attention maps."),
                 text_input("prompt", multiline=True, default=None).about("Prompt that the image was inverted with."),
