@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
@@ -54,23 +54,30 @@ class Ground(Steps):
 
 @runtime_checkable
 class Setting(Protocol):
-    """A person's settings of one kind of edit."""
+    """A person's settings of one kind of edit; `rank` is how far outside of others it lies.
+
+    Rank 1 brings other keys and values to all that was given before it, rank 2 lies outside of those; the others, of rank
+    0, stay inside in the order in which they were given.
+    """
+
+    rank: ClassVar[int]
 
     def techniques(self, ground: Ground) -> list[Technique]: ...
 
 
 def nested(settings: Sequence[tuple[Setting | Technique, Ground]]) -> list[Technique]:
-    """The techniques of settings, each on its ground, the first outermost.
+    """The techniques of settings, each on its ground, the first outermost: of one rank above 0 the last given.
 
-    KV-Edit lies outside of all. What brings other keys and values lies outside of what splits values, and the later it was
-    given the further: it brings them to all that was there. The others stay in order. (What only reads attention lies
-    outside of these wherever it is given: `EditedCall`.)
+    A technique among them has rank 0. (What only reads attention lies outside of these wherever it is given:
+    `EditedCall`.)
     """
-    outside = [pair for pair in reversed(settings) if isinstance(pair[0], KVEdit)]
-    bringing = [pair for pair in reversed(settings) if isinstance(pair[0], MutualAttention | KVInjection)]
-    inside = [pair for pair in settings if not isinstance(pair[0], KVEdit | MutualAttention | KVInjection)]
+
+    def rank(given: tuple[Setting | Technique, Ground]) -> int:
+        return getattr(given[0], "rank", 0)
+
+    outer = sorted(filter(rank, reversed(settings)), key=rank, reverse=True)
     techniques = []
-    for setting, ground in (*outside, *bringing, *inside):
+    for setting, ground in (*outer, *(given for given in settings if not rank(given))):
         techniques += [setting] if isinstance(setting, Technique) else setting.techniques(ground)
     return techniques
 
@@ -79,6 +86,7 @@ def nested(settings: Sequence[tuple[Setting | Technique, Ground]]) -> list[Techn
 class PromptToPrompt:
     """Attention from the source in two spans of the steps: to the words of both prompts, and of the picture to itself."""
 
+    rank: ClassVar[int] = 0
     align: Align = align_refine
     cross: Span = (0.0, CROSS_END)
     self_attention: Span = (0.0, SELF_END)
@@ -94,6 +102,7 @@ class PromptToPrompt:
 class LocalBlend:
     """The source outside the region of words, which are read at the sites of `where`; the dial does not turn its span."""
 
+    rank: ClassVar[int] = 0
     source_words: Sequence[str]
     target_words: Sequence[str]
     span: Span = (local_blend.START, 1.0)
@@ -116,6 +125,7 @@ class LocalBlend:
 class MutualAttention:
     """MasaCtrl from the fraction `depth` of the network on; its foregrounds are masks, or the regions of words of both prompts."""
 
+    rank: ClassVar[int] = 1
     span: Span = (masactrl.START, 1.0)
     depth: float = masactrl.DEPTH
     source_mask: Tensor | None = None
@@ -142,6 +152,7 @@ class MutualAttention:
 class KVInjection:
     """Keys and values of the source as the preset for the network's blocks says, outside of a mask."""
 
+    rank: ClassVar[int] = 1
     preset: Callable[[Sequence[str]], Preset]
     mask: Tensor | None = None
 
@@ -154,6 +165,7 @@ class KVInjection:
 class KVEdit:
     """A region made anew; the dial does not turn how long it sees the source's background."""
 
+    rank: ClassVar[int] = 2
     mask: Tensor
     span: Span = (0.0, 1.0)
 
@@ -165,6 +177,7 @@ class KVEdit:
 class PlugAndPlay:
     """Features and self-attention of the source's decoder, up to a fraction of the steps each, from `layer` on."""
 
+    rank: ClassVar[int] = 0
     feature_end: float = plug_and_play.FEATURE_END
     attention_end: float = plug_and_play.ATTENTION_END
     layer: int = plug_and_play.LAYER
