@@ -1,12 +1,11 @@
 """Options that several commands share."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from ..inversion_core.attention.budget import Memory
-from ..inversion_core.attention.kept import Storage
+from ..inversion_core.attention.kept import PRECISIONS
 from . import values
 from .control import ALIGNMENTS
 from .models import DTYPES, pick_device
@@ -18,14 +17,7 @@ one with model_index.json (default: %(default)s)"""
 GUIDANCE = "7.5; 7 for Stable Diffusion 3, 3.5 for Flux, 1 with --few-steps except for FLUX.1-dev"
 STEPS = "50; with --few-steps 4, 8 on transformers"
 INVERSION_NAMES = {"ddim": "ddim", "fixed-point": "fixed point", "heun": "heun", "midpoint": "midpoint"}
-PRECISIONS: dict[str, tuple[torch.dtype | None, bool]] = {
-    "recorded": (None, False),
-    "half-if-needed": (None, True),
-    "float16": (torch.float16, False),
-    "bfloat16": (torch.bfloat16, False),
-    "float8": (torch.float8_e4m3fn, False),
-}
-"""How a bank may be kept: in which type, and whether half precision serves where the budget does not suffice."""
+BANK_PRECISIONS = {name.replace(" ", "-"): storage for name, storage in PRECISIONS.items()}
 
 Options = argparse.ArgumentParser | argparse._ArgumentGroup
 """What options are added to."""
@@ -150,7 +142,7 @@ def add_memory(group: Options) -> None:
     )
     group.add_argument(
         "--bank-precision",
-        choices=tuple(PRECISIONS),
+        choices=tuple(BANK_PRECISIONS),
         default="recorded",
         help="precision in which attention is kept; all but 'recorded' change the edit a little, 'half-if-needed' only beyond the "
         "budget (default: %(default)s)",
@@ -160,6 +152,6 @@ def add_memory(group: Options) -> None:
 
 def memory_of(options: argparse.Namespace) -> Memory:
     """What the options say; what is decided is printed. Raises UserError if the device is not there."""
-    dtype, lossy = PRECISIONS[options.bank_precision]
     device = pick_device(options.bank_device) if options.bank_device else None
-    return Memory(Storage(dtype, device, options.bank_budget, lossy), tell=print)
+    asked = BANK_PRECISIONS[options.bank_precision]
+    return Memory(replace(asked, device=device, budget=options.bank_budget), tell=print)

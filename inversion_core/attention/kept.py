@@ -30,6 +30,16 @@ class Storage:
         return numel * self.precision(recorded).itemsize
 
 
+PRECISIONS = {
+    "recorded": Storage(),
+    "half if needed": Storage(lossy=True),
+    "float16": Storage(torch.float16),
+    "bfloat16": Storage(torch.bfloat16),
+    "float8": Storage(torch.float8_e4m3fn),
+}
+"""What a person may choose between."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """A tensor in a bank: its values as they are stored, times `scale`, and how it was recorded."""

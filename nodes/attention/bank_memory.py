@@ -10,7 +10,7 @@ import torch
 from comfy_api.latest import io
 
 from ...inversion_core.attention.budget import Memory
-from ...inversion_core.attention.kept import Storage
+from ...inversion_core.attention.kept import PRECISIONS
 from ..kit.inputs import all_edits
 from ..kit.schema import choice, number, schema, socket
 from ..sockets import AttentionEditSocket
@@ -19,13 +19,9 @@ from .attention_edits import Plans
 Tell: TypeAlias = Callable[[str], None]
 """Hears a line that a node shows."""
 AUTOMATIC, MODELS = "automatic", "the model's"
-PRECISIONS: dict[str, tuple[torch.dtype | None, bool]] = {
-    "as recorded": (None, False),
-    "half if it must be": (None, True),
-    "float16": (torch.float16, False),
-    "bfloat16": (torch.bfloat16, False),
-    "float8": (torch.float8_e4m3fn, False),
-}
+CALLED = {"recorded": "as recorded", "half if needed": "half if it must be"}
+CHOICES = {CALLED.get(name, name): storage for name, storage in PRECISIONS.items()}
+"""The precisions as the node calls them."""
 DEVICES: dict[str, Callable[[], torch.device | None]] = {
     AUTOMATIC: lambda: None,
     MODELS: comfy.model_management.get_torch_device,
@@ -49,7 +45,7 @@ class InversionAttentionMemory(io.ComfyNode):
                 number("budget_gb", 0.0, 0.0, 1024.0, step=0.1).about(
                     "Gigabytes of graphics card memory that recorded attention may use. 0 uses what is free."
                 ),
-                choice("precision", PRECISIONS, default="as recorded").about(
+                choice("precision", CHOICES, default="as recorded").about(
                     "Precision of recorded attention. 'as recorded' keeps every bit; the others need half or a quarter of "
                     "the memory and change the edit a little. 'half if it must be' lowers the precision only beyond the budget."
                 ),
@@ -63,8 +59,7 @@ class InversionAttentionMemory(io.ComfyNode):
 
     @classmethod
     def execute(cls, attention_edit, budget_gb, precision, device) -> io.NodeOutput:
-        dtype, lossy = PRECISIONS[precision]
-        storage = Storage(dtype, DEVICES[device](), int(1e9 * budget_gb) or None, lossy)
+        storage = replace(CHOICES[precision], device=DEVICES[device](), budget=int(1e9 * budget_gb) or None)
         return io.NodeOutput(replace(attention_edit, storage=storage))
 
 
