@@ -107,7 +107,7 @@ def run(world: World, batch: Batch, setup: Setup) -> Iterator[tuple[str, str, Te
         yield METHODS[0], passes, decode(sampled(world, trajectory.xs[0], grid, conds[1]))
         if passes != "target":
             rows = [
-                attended(world, batch.row(number), trajectory_of(trajectory, number), setup, steered)
+                attended(world, batch.row(number), trajectory.row(number), setup, steered)
                 for number in range(len(batch.edits))
             ]
             yield METHODS[1], passes, decode(torch.cat(rows))
@@ -131,10 +131,6 @@ def measure(edits: Sequence[Edit], setup: Setup) -> tuple[list[dict[str, Any]], 
 
 def sampled(world: World, x: Tensor, grid: Tensor, cond: Cond) -> Tensor:
     return integrate(euler, world.studio.denoiser, x, grid, cond).xs[-1]
-
-
-def trajectory_of(trajectory: Trajectory, row: int) -> Trajectory:
-    return replace(trajectory, xs=tuple(x[row : row + 1] for x in trajectory.xs))
 
 
 def attended(world: World, one: Batch, trajectory: Trajectory, setup: Setup, steered: tuple[bool, bool]) -> Tensor:

@@ -2,8 +2,7 @@
 
 from ..inversion_core.applications.diff_edit import LEVEL, diff_edit_mask, widened
 from ..inversion_core.backends.diffusers.studio import Studio
-from ..inversion_core.shapes import Latent, Sigmas
-from ..inversion_core.techniques.local_blend import LatentMask
+from ..inversion_core.shapes import Latent, LatentMask, Sigmas
 from ..inversion_core.types import Cond
 from ..pictures.errors import UserError
 

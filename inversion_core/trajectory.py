@@ -75,6 +75,12 @@ class Trajectory:
         return replace(self, xs=tuple(x[some] for x in self.xs), partners=partners, noise=noise)
 
     @property
+    def moves(self) -> dict[float, tuple[Latent, Latent]]:
+        """The latents before and after each step, by the level at which it starts."""
+        ends = zip(self.sigmas[:-1].tolist(), self.xs[:-1], self.xs[1:], strict=True)
+        return {sigma: (before, after) for sigma, before, after in ends}
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.xs[0].shape)
 

@@ -15,8 +15,7 @@ def aligned(trajectory: Trajectory, up: Step) -> Step:
     state and is told the level that the inversion told it (for Euler `x + (sigma' - sigma) v(x + R, sigma')`; the
     published DDIM inversion tells it sigma). Exact: the trajectory's own cond retraces the trajectory to rounding.
     """
-    ends = zip(trajectory.sigmas[:-1], trajectory.xs[:-1], trajectory.xs[1:], strict=True)
-    residuals = {float(sigma): after - before for sigma, before, after in ends}
+    residuals = {sigma: after - before for sigma, (before, after) in trajectory.moves.items()}
 
     def step(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: State) -> tuple[Latent, State]:
         y = x + residuals[float(sigma)].to(x)

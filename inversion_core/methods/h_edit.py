@@ -81,15 +81,13 @@ def _base(
     trajectory: Trajectory, denoise: Bound
 ) -> tuple[Callable[[Latent, Sigma, Sigma], Latent], Callable[[Sigma, Sigma], Sigma]]:
     """The base step, and how much of the noise a step of its sort keeps."""
-    step = step_of(trajectory)
-    ends = zip(trajectory.sigmas[:-1], trajectory.xs[:-1], trajectory.xs[1:], strict=True)
-    pairs = {float(sigma): (before, after) for sigma, before, after in ends}
+    step, moves = step_of(trajectory), trajectory.moves
 
     def random(x: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:
         return step(denoise, x, sigma, sigma_next, None)[0]
 
     def deterministic(x: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:
-        before, after = (latent.to(x) for latent in pairs[float(sigma)])
+        before, after = (latent.to(x) for latent in moves[float(sigma)])
         return random(x, sigma, sigma_next) + (after - random(before, sigma, sigma_next))
 
     if trajectory.noise is not None:

@@ -28,12 +28,11 @@ def steer_flow(trajectory: Trajectory, denoiser: EditableDenoiser) -> Step:
     `difference_mask` of the target's conditional velocity and v_s. Published on rectified flow. Where m or k is 0 it
     follows the trajectory exactly.
     """
-    ends = zip(trajectory.sigmas[:-1], trajectory.xs[:-1], trajectory.xs[1:], strict=True)
-    steps = {float(sigma): (before, after) for sigma, before, after in ends}
+    moves = trajectory.moves
 
     def step(denoise: Bound, x: Latent, sigma: Sigma, sigma_next: Sigma, state: State) -> tuple[Latent, State]:
         cond, length = denoise.cond, sigma_next - sigma
-        before, after = (latent.to(x) for latent in steps[float(sigma)])
+        before, after = (latent.to(x) for latent in moves[float(sigma)])
         source = (after - before) / length
         conditional = clean = denoise.denoiser(x, sigma, cond.alone())
         if cond.guided:
