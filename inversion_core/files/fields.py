@@ -35,7 +35,7 @@ ERRORS: Right = (
 TEXTS: Right = ("a list of texts", lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value))
 PROVENANCE = {"model": TEXT, "method": TEXT, "guidance": NUMBER, "prompt": TEXT}
 FURTHER = {"negative": TEXT, "checkpoint": TEXT, "loras": TEXTS}
-"""The fields of a Provenance that lie beside the others in a file: versions up to 0.3.0 pass over them."""
+"""The fields of a Provenance that lie beside the others in a file: version 0.2.0 passes over them."""
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ class InversionAttentionMemory(io.ComfyNode):
             display_name="Attention Memory",
             category="inversion/edit",
             description="Sets where and how an attention edit keeps the attention of the source, one step at a time. Without this "
-            "node, an edit may use all free memory of the graphics card and moves to the CPU when that is not enough. The samplers "
-            "say how much memory an edit needs.",
+            "node, an edit may use all free memory of the graphics card and moves to the CPU when that is not enough. After the "
+            "first step, a sampler says how much an edit keeps, and where.",
             search_aliases=["out of memory", "vram", "attention bank"],
             inputs=[
                 socket(AttentionEditSocket, "attention_edit").about("Attention edits to set the memory for."),

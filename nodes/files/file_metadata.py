@@ -32,7 +32,7 @@ def metadata_of(provenance: Provenance, hidden: Any) -> tuple[Provenance, dict[s
 
 
 def provenance_in(header: Header) -> Provenance:
-    """What a file tells of its trajectory. Versions up to 0.3.0 noted prompts, checkpoint and LoRAs beside the provenance."""
+    """What a file tells of its trajectory. Version 0.2.0 noted prompts, checkpoint and LoRAs beside the provenance."""
     notes = header.notes.get("made")
     notes = notes if isinstance(notes, dict) else {}
     names = {"prompt": "prompt", "negative": "negative", "checkpoint": "model"}
