@@ -8,9 +8,10 @@ import torch
 from harness.edits import edit
 from harness.networks import AttentionNetwork, attention_map, explicit_attention
 from latent_inversion.inversion_core.attention.bank import Bank
+from latent_inversion.inversion_core.attention.edited_call import EditedCall
 from latent_inversion.inversion_core.attention.image_tokens import share_inside
 from latent_inversion.inversion_core.attention.maps import mean_maps, record_maps, word_maps
-from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
+from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct
 from latent_inversion.inversion_core.loops.edit import edits_of

@@ -14,7 +14,8 @@ from harness import conformance, tiny_diffusion, tiny_flow
 from harness.prompts import normal
 from harness.tiny_flow import POOLED, TEXT
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
+from latent_inversion.inversion_core.attention.edited_call import EditedCall
+from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
 from latent_inversion.inversion_core.backends.diffusers.attention import reached
 from latent_inversion.inversion_core.backends.diffusers.flow import FlowDenoiser
 from latent_inversion.inversion_core.backends.diffusers.joint import WAN, transformer_attention

@@ -8,8 +8,9 @@ import torch
 from harness.networks import attention_map, explicit_attention
 from harness.prompts import tokens
 from latent_inversion.inversion_core.attention.bank import Bank
+from latent_inversion.inversion_core.attention.edited_call import EditedCall
 from latent_inversion.inversion_core.attention.maps import clearest, legible, mean_maps, record_maps, word_maps
-from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site
+from latent_inversion.inversion_core.attention.site import AttentionEdit, Site
 from latent_inversion.inversion_core.loops.edit import edits_of
 from latent_inversion.inversion_core.prompts.tokens import align_refine, align_replace
 from latent_inversion.inversion_core.techniques.injection import inject_keys_values

@@ -12,7 +12,8 @@ from torch.nn.functional import interpolate, pad
 from ..prompts.tokens import Parts, columns_in, parts_of
 from ..shapes import Heads, Latent
 from .bank import Bank
-from .site import Attend, Site, bare
+from .edited_call import bare
+from .site import Attend, Site
 from .technique import Pass
 
 Columns = Sequence[int]

@@ -21,7 +21,8 @@ from . import (
     turbo_edit,
     uni_edit,
 )
-from .editor import USUAL, EditJob, Editor, Settings, WrongInversion, kind_of
+from .editor import EditJob, Editor, WrongInversion
+from .published import USUAL, Settings, kind_of
 
 _LISTED: dict[str, tuple[Editor, ...]] = {
     "guidance": (ddim.EDITOR, null_text.EDITOR, negative_prompt.EDITOR, prox_npi.EDITOR),

@@ -4,7 +4,8 @@ The source is inverted at guidance 1, and source and target are sampled under gu
 """
 
 from ..solvers import SOLVERS
-from .editor import Editor, Settings, edit_along
+from .editor import Editor, edit_along
+from .published import Settings
 
 
 def _by_inversion(inversion: str, about: str, *, name: str = "", distilled: Settings | None = None) -> Editor:

@@ -5,7 +5,8 @@ import torch
 from ..loops.delta import Pair, Rule
 from ..loops.edit import Edited
 from ..shapes import Latent, Sigma, Sigmas
-from .editor import EditJob, Editor, Settings, edit_freely
+from .editor import EditJob, Editor, edit_freely
+from .published import Settings
 
 # Published code for SD-Turbo; times are shares of the noising time.
 TIME = 0.9  # the chord's upper end

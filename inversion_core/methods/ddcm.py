@@ -2,7 +2,8 @@
 
 from ..loops.delta import Pair
 from ..shapes import Latent, Sigma
-from .editor import Editor, Settings, edit_freely
+from .editor import Editor, edit_freely
+from .published import Settings
 
 
 def ddcm(pair: Pair, z: Latent, sigma: Sigma, sigma_next: Sigma) -> Latent:

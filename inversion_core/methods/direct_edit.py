@@ -5,7 +5,8 @@ from ..shapes import Latent, Sigma
 from ..solvers import ddim_inverse
 from ..trajectory import Trajectory
 from ..types import Bound, Cond, Denoiser, State, Step
-from .editor import Editor, Settings, edit_along
+from .editor import Editor, edit_along
+from .published import Settings
 
 
 def aligned(trajectory: Trajectory, up: Step) -> Step:

@@ -4,7 +4,8 @@ from functools import partial
 
 from ..inversions.edit_friendly import GUIDANCE
 from ..loops.direct import direct
-from .editor import Editor, Settings, edit_along
+from .editor import Editor, edit_along
+from .published import Settings
 
 EDITOR = Editor(
     "edit-friendly DDPM",

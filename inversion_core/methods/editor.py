@@ -11,11 +11,11 @@ from ..attention.technique import Technique
 from ..inversions import INVERSIONS, invert
 from ..loops.delta import Rule, delta_edit
 from ..loops.edit import Anchor, Edit, Edited, Target, unanchored
-from ..paths import NoisePath
 from ..progress import OnStep, within
 from ..shapes import Latent, Sigmas
 from ..trajectory import NullText, Trajectory
 from ..types import Cond, EditableDenoiser, Step, require_unconditional
+from .published import USUAL, Settings, kind_of
 from .with_null_text import with_null_text
 
 
@@ -50,37 +50,6 @@ class EditJob:
     def generator(self) -> torch.Generator:
         """A new source of noise, on the CPU, at the job's seed."""
         return torch.Generator().manual_seed(self.seed)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The guidance of target and source, the strength, and the number of steps."""
-
-    guidance: float
-    source_guidance: float
-    strength: float
-    steps: int
-
-
-def kind_of(path: NoisePath, distilled: bool, few_steps: bool = False) -> str:
-    """The kind of model that settings are for: its noise path, or "distilled" if guidance is; `few_steps` if those are too."""
-    kind = "distilled" if distilled else path.name
-    return f"few-step {kind}" if few_steps else kind
-
-
-USUAL = {
-    "ve": Settings(guidance=7.5, source_guidance=7.5, strength=1.0, steps=50),
-    "rf": Settings(guidance=5.0, source_guidance=5.0, strength=1.0, steps=28),
-    "distilled": Settings(guidance=3.5, source_guidance=1.0, strength=1.0, steps=28),
-    "few-step ve": Settings(guidance=1.0, source_guidance=1.0, strength=0.8, steps=4),
-    "few-step rf": Settings(guidance=1.0, source_guidance=1.0, strength=0.8, steps=8),
-    "few-step distilled": Settings(guidance=3.5, source_guidance=1.0, strength=0.8, steps=8),
-}
-"""For methods without published settings on a kind of model.
-
-Models distilled to few steps have learnt guidance in: they are shown one prompt alone. Their strength is TurboEdit's, their
-steps those of SDXL-Turbo, SDXL-Lightning, DMD2 and LCM (`ve`), of Z-Image-Turbo (`rf`; FLUX.1-schnell and FLUX.2-klein
-want 4) and of FLUX.1-dev with an adapter of few steps. None was measured on such a model."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 Source and target are sampled with the scheme itself, from both end states of the source's inversion under its guidance.
 """
 
-from .editor import Editor, Settings, edit_along
+from .editor import Editor, edit_along
+from .published import Settings
 
 
 def _exact(name: str, about: str, published: Settings) -> Editor:

@@ -3,8 +3,9 @@
 from ..loops.delta import Pair, Rule
 from ..paths import velocity
 from ..shapes import Latent, Sigma
-from .editor import Editor, Settings, edit_freely
+from .editor import Editor, edit_freely
 from .negative_prompt import negative_prompt
+from .published import Settings
 
 PULL = 0.01
 """Weight of the pull towards the source, per step and not per unit of sigma (published code, github.com/FlowAlign/FlowAlign)."""

@@ -5,7 +5,8 @@ import torch
 from ..loops.delta import Pair, Rule
 from ..paths import velocity
 from ..shapes import Latent, Sigma
-from .editor import Editor, Settings, edit_freely
+from .editor import Editor, edit_freely
+from .published import Settings
 
 
 def flow_edit(*, noisings: int = 1) -> Rule:

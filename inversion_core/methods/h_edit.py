@@ -12,7 +12,8 @@ from ..paths import velocity
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Bound, Cond, Denoiser, EditableDenoiser, State, Step, require_unconditional
-from .editor import EditJob, Editor, Settings, edit_along
+from .editor import EditJob, Editor, edit_along
+from .published import Settings
 
 # arXiv:2503.02187, published code.
 TARGET_GUIDANCE = 7.5  # the editing term's

@@ -17,7 +17,8 @@ from ..prompts.tokens import PromptTokens
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser, Prompt, Wrapper
-from .editor import EditJob, Editor, Settings, edit_along
+from .editor import EditJob, Editor, edit_along
+from .published import Settings
 
 # arXiv:2311.16711, published code.
 SCALE = 5.0  # a concept's

@@ -11,8 +11,9 @@ from torch.nn.functional import max_pool2d
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser, Wrapper
-from .editor import Editor, Settings, edit_along
+from .editor import Editor, edit_along
 from .negative_prompt import negative_prompt
+from .published import Settings
 
 # github.com/phymhan/prompt-to-prompt.
 QUANTILE = 0.7  # of the absolute difference: the threshold

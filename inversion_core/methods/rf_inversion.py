@@ -10,7 +10,8 @@ from ..schedules import window
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser, SigmaRange, Wrapper
-from .editor import EditJob, Editor, Settings, edit_along
+from .editor import EditJob, Editor, edit_along
+from .published import Settings
 
 ETA = 0.9
 """Weight of the controller (published code)."""

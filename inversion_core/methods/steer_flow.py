@@ -10,7 +10,8 @@ from ..paths import velocity
 from ..shapes import Latent, Sigma
 from ..trajectory import Trajectory
 from ..types import Bound, Cond, EditableDenoiser, State, Step
-from .editor import Editor, Settings, edit_along
+from .editor import Editor, edit_along
+from .published import Settings
 
 # github.com/thinh-dao/SteerFlow.
 DECAY = 5.0  # exponent of the noise level (README; its code has 5.5 for SD3 and 4.5 for Flux)

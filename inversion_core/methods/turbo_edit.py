@@ -1,8 +1,9 @@
 """TurboEdit (arXiv:2408.00735): an edit along noise maps of a few steps, by pseudo-guidance from the source prompt to the target's."""
 
 from ..loops.direct import direct
-from .editor import Editor, Settings, edit_along
+from .editor import Editor, edit_along
 from .negative_prompt import negative_prompt
+from .published import Settings
 
 EDITOR = Editor(
     "TurboEdit",

@@ -12,7 +12,8 @@ from ..loops.integrate import working
 from ..progress import OnStep, Progress
 from ..shapes import Latent, LatentMask, Sigma
 from ..types import Cond, EditableDenoiser, Wrapper
-from .editor import Editor, Settings, edit_along
+from .editor import Editor, edit_along
+from .published import Settings
 
 WEIGHT = 5.0
 """Weight of the difference (omega), beside 15 steps, strength 0.6 and guidance 1 (published code)."""

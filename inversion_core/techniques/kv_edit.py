@@ -5,8 +5,9 @@ from collections.abc import Callable
 import torch
 
 from ..attention.bank import Bank
+from ..attention.edited_call import bare
 from ..attention.image_tokens import Inside, recall_source, share_inside, shares, with_source
-from ..attention.site import Attend, Site, bare
+from ..attention.site import Attend, Site
 from ..attention.technique import Pass, Technique
 from ..shapes import Heads, LatentMask
 from ..types import SigmaRange

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from ..attention.bank import Bank
+from ..attention.edited_call import bare
 from ..attention.image_tokens import Inside, recall_source, share_inside, shares
 from ..attention.maps import mean_maps, readings, record_parts
 from ..attention.reference import with_image
-from ..attention.site import Attend, Site, bare
+from ..attention.site import Attend, Site
 from ..attention.technique import Pass, Technique
 from ..attention.weighted import weighted
 from ..prompts.tokens import Parts

@@ -12,9 +12,10 @@ from einops import einsum
 from torch import Tensor
 
 from ..attention.bank import Bank
+from ..attention.edited_call import bare
 from ..attention.maps import check_text, in_transformer, own_text
 from ..attention.reference import with_image
-from ..attention.site import Attend, Site, bare
+from ..attention.site import Attend, Site
 from ..attention.technique import Pass, Technique
 from ..paths import RF, NoisePath
 from ..prompts.tokens import Alignment, columns_in

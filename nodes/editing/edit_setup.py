@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from ...inversion_core.backends.comfy.model import identity_of, is_guidance_distilled
+from ...inversion_core.backends.comfy.identity import identity_of
+from ...inversion_core.backends.comfy.model import is_guidance_distilled
 from ...inversion_core.dial import AS_SET, FEW_STEPS, Turned, turned
 from ...inversion_core.files.trajectory_file import require_same_model
 from ...inversion_core.loops.direct import ANCHORS

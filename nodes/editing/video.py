@@ -8,7 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...inversion_core.applications.video import WAYS, made
-from ...inversion_core.backends.comfy.model import identity_of
+from ...inversion_core.backends.comfy.identity import identity_of
 from ...inversion_core.inversions import INVERSIONS, invert
 from ...inversion_core.loops.chunked import Chunked, chunks_of
 from ...inversion_core.loops.clip import SPACING, TOGETHER, WINDOW, Window, edit_clip, windows

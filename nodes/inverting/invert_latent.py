@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...inversion_core.backends.comfy.model import identity_of, is_guidance_distilled, latent_of, sigmas_of
+from ...inversion_core.backends.comfy.identity import identity_of
+from ...inversion_core.backends.comfy.model import is_guidance_distilled, latent_of, sigmas_of
 from ...inversion_core.inversions import INVERSIONS, invert
 from ...inversion_core.inversions.rf_inversion import RfInversion
 from ...inversion_core.trajectory import Provenance, Trajectory, check_decreasing

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...inversion_core.backends.comfy.model import identity_of, is_guidance_distilled
+from ...inversion_core.backends.comfy.identity import identity_of
+from ...inversion_core.backends.comfy.model import is_guidance_distilled
 from ...inversion_core.files.trajectory_file import require_same_model
 from ...inversion_core.fingerprint import without_hooks
 from ..sockets import Frame, LatentTrajectory

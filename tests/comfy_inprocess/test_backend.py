@@ -11,7 +11,8 @@ import torch
 from harness import conformance, tiny_comfy
 from harness.edits import edit
 from latent_inversion.inversion_core.backends.comfy.denoiser import run
-from latent_inversion.inversion_core.backends.comfy.model import fingerprint_of, identity_of, path_of, sigmas_of
+from latent_inversion.inversion_core.backends.comfy.identity import fingerprint_of, identity_of
+from latent_inversion.inversion_core.backends.comfy.model import path_of, sigmas_of
 from latent_inversion.inversion_core.fingerprint import same_model
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.direct import direct

@@ -15,7 +15,8 @@ from harness import tiny_comfy
 from harness.conformance import check_edited_leaves_model_untouched, doubled, pass_on
 from harness.tiny_comfy import FAMILIES, FLUX, SD3, WAN, Family, conditioning, model_of, tiny_sd15
 from latent_inversion.inversion_core.attention.bank import Bank
-from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site, UnmatchedEdit
+from latent_inversion.inversion_core.attention.edited_call import EditedCall
+from latent_inversion.inversion_core.attention.site import AttentionEdit, Site, UnmatchedEdit
 from latent_inversion.inversion_core.backends.comfy.attention import check_editable
 from latent_inversion.inversion_core.backends.comfy.denoiser import run
 from latent_inversion.inversion_core.backends.comfy.dit import _Call

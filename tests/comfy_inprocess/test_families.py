@@ -12,7 +12,8 @@ import torch
 
 from harness.tiny_comfy import FAMILIES, FLUX, TABLE, WAN_FP8, Family, StubVae, tiny_flux, with_lora
 from latent_inversion.inversion_core.backends.comfy.denoiser import run
-from latent_inversion.inversion_core.backends.comfy.model import fingerprint_of, is_guidance_distilled
+from latent_inversion.inversion_core.backends.comfy.identity import fingerprint_of
+from latent_inversion.inversion_core.backends.comfy.model import is_guidance_distilled
 from latent_inversion.inversion_core.files.file_head import StorageError
 from latent_inversion.inversion_core.loops.integrate import replay
 from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word

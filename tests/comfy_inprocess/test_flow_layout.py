@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file
 
 import harness
-from latent_inversion.inversion_core.backends.comfy.model import fingerprint_of
+from latent_inversion.inversion_core.backends.comfy.identity import fingerprint_of
 from latent_inversion.inversion_core.fingerprint import fingerprint
 from latent_inversion.toybox.hosts import comfy_loader
 

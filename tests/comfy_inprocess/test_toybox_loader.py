@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from harness import toybox_reference
 from harness.toybox_reference import CAPTIONS, INDICES, SIGMAS, normal
 from latent_inversion.inversion_core.backends.comfy.denoiser import run
-from latent_inversion.inversion_core.backends.comfy.model import fingerprint_of
+from latent_inversion.inversion_core.backends.comfy.identity import fingerprint_of
 from latent_inversion.toybox import weights
 from latent_inversion.toybox.hosts import comfy_loader
 

@@ -8,7 +8,8 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from latent_inversion.inversion_core.attention.site import AttentionEdit, EditedCall, Site
+from latent_inversion.inversion_core.attention.edited_call import EditedCall
+from latent_inversion.inversion_core.attention.site import AttentionEdit, Site
 from latent_inversion.inversion_core.paths import VE, NoisePath
 from latent_inversion.inversion_core.types import Cond
 

@@ -10,7 +10,8 @@ import comfy.model_management
 import comfy.samplers
 import torch
 
-from ...attention.site import AttentionEdit, EditedCall
+from ...attention.edited_call import EditedCall
+from ...attention.site import AttentionEdit
 from ...paths import NoisePath
 from ...shapes import Embedding, Latent, Sigma, Sigmas
 from ...types import Cond, Prompt

@@ -18,7 +18,8 @@ from comfy.ldm.wan.model import CameraWanModel, VaceWanModel, WanI2VCrossAttenti
 from einops import rearrange
 from torch import Tensor, nn
 
-from ...attention.site import Attend, Patched
+from ...attention.edited_call import Patched
+from ...attention.site import Attend
 from ...shapes import Heads, Latent
 from .sites import Edits, Extra, Kind
 

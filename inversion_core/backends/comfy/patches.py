@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from ...attention.site import EditedCall, UnmatchedEdit
+from ...attention.edited_call import EditedCall
+from ...attention.site import UnmatchedEdit
 from ...shapes import Latent, Sigma
 from ...types import Cond, Denoiser, Prompt
 from .model import ModelPatcher

@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from ...attention.site import Attend, Branch, EditedCall, Site
+from ...attention.edited_call import EditedCall
+from ...attention.site import Attend, Branch, Site
 from ...shapes import Heads, Latent
 from ...types import Cond
 from .entries import Window, embedding_of, window_of

@@ -9,7 +9,8 @@ import comfy.ldm.modules.attention as host
 from einops import rearrange
 from torch import Tensor, nn
 
-from ...attention.site import Attend, Patched
+from ...attention.edited_call import Patched
+from ...attention.site import Attend
 from ...shapes import Heads
 from .sites import Edits, Extra, Kind
 

@@ -11,7 +11,8 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0, Fu
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ...attention.site import EditedCall, Site
+from ...attention.edited_call import EditedCall
+from ...attention.site import Site
 from ...shapes import Heads
 from .features import decoder_layers, layer_of
 from .network import Branch

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...attention.site import EditedCall
+from ...attention.edited_call import EditedCall
 from ...paths import VE
 from ...schedules import abar_to_sigmas
 from ...shapes import Latent, Sigma, Sigmas

@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from ...attention.site import EditedCall, Site
+from ...attention.edited_call import EditedCall
+from ...attention.site import Site
 from ...shapes import Feature
 from .network import Branch
 

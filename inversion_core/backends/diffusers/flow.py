@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ...attention.site import EditedCall
+from ...attention.edited_call import EditedCall
 from ...paths import RF
 from ...shapes import Latent, Sigma
 from .attention import Describe, reached

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...attention.site import AttentionEdit, EditedCall
+from ...attention.edited_call import EditedCall
+from ...attention.site import AttentionEdit
 from ...fingerprint import fingerprint, identity
 from ...paths import NoisePath
 from ...shapes import Embedding, Latent, Sigma
