@@ -24,7 +24,7 @@ FIELDS = [
     "evaluations",
     "seconds",
 ]
-STEPS = 2
+STEPS = 4
 NEEDED = ("vae", "unet", "text_encoder", "judge")
 
 

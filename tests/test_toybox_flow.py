@@ -11,7 +11,7 @@ from latent_inversion.toybox.hosts.studios import load_studio
 from latent_inversion.toybox.training import denoising, evaluate, muon
 from latent_inversion.toybox.training import flow as train_flow
 
-SCENES = 8
+SCENES = 16
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_pictures_drawn_from_noise_show_what_the_caption_says(toybox):
 
 
 def test_inversion_comes_back_at_guidance_one_and_fails_at_seven_and_a_half(studio):
-    figures = evaluate.inversion_figures(studio, 2)
+    figures = evaluate.inversion_figures(studio, 8)
     faithful = figures["Euler inversion + replay at guidance 1, PSNR"]
     assert faithful >= 30
     assert figures["Euler inversion + replay at guidance 7.5, PSNR"] <= faithful - 6

@@ -8,7 +8,7 @@ from latent_inversion.toybox import judge, latents, loaders, models, text, weigh
 from latent_inversion.toybox.hosts.studios import load_studio
 from latent_inversion.toybox.training import evaluate, muon
 
-SCENES, FEW = 24, 8
+SCENES = 24
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_latents_are_normalised_and_the_autoencoder_holds_held_out_pictures(toyb
     assert 0.85 < x0.std() < 1.15
     sampled = toybox.vae.encode(images[:2] * 2 - 1).latent_dist.sample()
     assert torch.allclose(sampled, x0[:2], atol=1e-4)  # the posterior is a point
-    assert evaluate.autoencoder_figures(studio, FEW)["autoencoder PSNR"] > 33
+    assert evaluate.autoencoder_figures(studio, SCENES)["autoencoder PSNR"] > 33
 
 
 def test_the_epsilon_network_is_the_same_denoiser(toybox):
@@ -104,7 +104,7 @@ def test_the_noise_schedule_is_the_scheduler_s(toybox):
 
 
 def test_the_judge_reads_renders_and_autoencoded_renders(studio):
-    figures = evaluate.judge_figures(studio, SCENES)
+    figures = evaluate.judge_figures(studio, 72)
     assert figures["judge on renders"] >= 0.99
     assert figures["judge on autoencoded renders"] >= 0.99
 
@@ -130,16 +130,16 @@ def test_words_decide_the_picture_at_high_noise(studio, monkeypatch):
 
 
 def test_pictures_drawn_from_noise_show_what_the_caption_says(toybox, scenes):
-    network, scenes = loaders.load_judge(), scenes[:FEW]
+    network = loaders.load_judge()
     prompts = toybox_ddim.encode_prompts(toybox, [world.caption(scene) for scene in scenes])
-    noise = torch.randn((FEW, 16, 16, 16), generator=torch.Generator().manual_seed(0))
+    noise = torch.randn((SCENES, 16, 16, 16), generator=torch.Generator().manual_seed(0))
     drawn = latents.decode(toybox.vae, toybox_ddim.sample(toybox, noise, prompts, guidance=3.0, steps=25))
     answers = [value for shown in judge.shows(network, drawn, scenes) for value in shown.values()]
     assert sum(answers) / len(answers) >= 0.9
 
 
 def test_inversion_comes_back_at_guidance_one_and_fails_at_seven_and_a_half(studio):
-    figures = evaluate.inversion_figures(studio, 2)
+    figures = evaluate.inversion_figures(studio, 8)
     faithful = figures["DDIM inversion + replay at guidance 1, PSNR"]
     assert faithful >= 30
     assert figures["DDIM inversion + replay at guidance 7.5, PSNR"] <= faithful - 6
