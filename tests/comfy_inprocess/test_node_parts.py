@@ -154,7 +154,7 @@ def test_advice_says_what_is_wrong() -> None:
     assert "loses 3.0 dB" in report_figures.advice(figures())[0]
     assert report_figures.advice(figures(psnr=32.8)) == ["The reconstruction is as good as the autoencoder allows."]
     assert any("not white" in line for line in report_figures.advice(figures(noise=Whiteness(0.7, 0.0))))
-    assert any("invert at guidance 1" in line for line in report_figures.advice(figures(guidance=7.5)))
+    assert any("where inversions drift" in line for line in report_figures.advice(figures(guidance=7.5)))
     assert any("fixed point" in line for line in report_figures.advice(figures(residual=0.5)))
     assert any("autoencoder itself" in line for line in report_figures.advice(figures(ceiling=20.0)))
     assert report_figures.advice(figures(ceiling=None)) == ["Nothing is wrong."]
