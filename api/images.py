@@ -82,7 +82,7 @@ def _tensor(tensor: torch.Tensor, what: str) -> NDArray[np.generic]:
 
 def _one(axes: int, shape: tuple[int, ...], what: str) -> None:
     if axes == 4:
-        raise UserError(f"One {what} is wanted, but this is a batch of {shape[0]}. Give them one after another.")
+        raise UserError(f"Expected one {what}, but this is a batch of {shape[0]}. Give them one after another.")
     if axes not in (2, 3) or 0 in shape:
         raise UserError(f"The {what} must have a height, a width and channels; its shape is {_size(shape)}.")
 
@@ -103,10 +103,10 @@ def _levels(values: NDArray[np.generic], what: str) -> NDArray[np.uint8]:
             raise UserError(f"Whole numbers of the {what} must lie in 0..255; they lie in {low:g}..{high:g}.")
         return values.astype(np.uint8)
     if -1 - ROUNDING <= low < -ROUNDING and high <= 1 + ROUNDING:
-        raise UserError(f"The {what} has values from {low:.3g} to {high:.3g}, but 0..1 is wanted. Give (x + 1) / 2.")
+        raise UserError(f"The {what} has values from {low:.3g} to {high:.3g}, but expected are 0..1. Give (x + 1) / 2.")
     if low < -ROUNDING or high > 1 + ROUNDING:
         raise UserError(
-            f"The {what} has fractions from {low:.3g} to {high:.3g}, but fractions are wanted in 0..1. Divide by 255, or give whole "
+            f"The {what} has fractions from {low:.3g} to {high:.3g}, but expected are 0..1. Divide by 255, or give whole "
             "numbers (uint8)."
         )
     return np.rint(values.clip(0, 1) * 255).astype(np.uint8)

@@ -17,7 +17,7 @@ from .control import Control, words_in
 from .images import ImageLike
 
 PRESET, MIDDLE = "balanced", 0.5
-EQUAL = "Source and target prompt are the same, so nothing should change. Change a word of `target`."
+EQUAL = "source and target are the same, so nothing should change; change a word of `target`."
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ class EditRequest:
         settings = replace(settings, **{name: number for name, number in numbers.items() if number is not None})
         if own:
             return settings
-        held = studio.denoiser.distilled and self._preset == FEW_STEPS  # which is told its guidance
+        set_so = studio.denoiser.distilled or (given is not None and self.preset is None)
+        held = self._preset == FEW_STEPS and set_so
         guidance = settings.guidance if held else self.dial.guided(settings.guidance)
         return replace(settings, guidance=guidance, source_guidance=guidance, strength=1 - self.dial.start)
 

@@ -29,6 +29,9 @@ examples:
 
 
 class _Parser(argparse.ArgumentParser):
+    given: Collection[str] = ()
+    """What is read."""
+
     def __init__(self, **options: object) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)  # type: ignore[arg-type]
 
@@ -38,6 +41,8 @@ class _Parser(argparse.ArgumentParser):
     def _sentence(self, message: str) -> str:
         """What argparse says, as a sentence of what is wrong and what is wanted."""
         if missing := re.fullmatch(r"the following arguments are required: (.*)", message, re.DOTALL):
+            if unknown := [name for name in self.given if name.startswith("--") and not self._knows(name)]:
+                return f"There is no option {quoted(unknown[0])}.{nearest(unknown[0], self._options())}"
             names = "A command" if "|" in missing[1] else missing[1].replace(", ", " and ")
             return f"{names} {'are' if ' and ' in names else 'is'} missing."
         if unknown := re.fullmatch(r"unrecognized arguments: (.*)", message, re.DOTALL):
@@ -57,6 +62,9 @@ class _Parser(argparse.ArgumentParser):
                 return f"{option} needs a value."
             return f"{option} takes {reason.removeprefix('expected ').removeprefix('write ')}."
         return f"{message[:1].upper()}{message[1:]}."
+
+    def _knows(self, name: str) -> bool:
+        return any(option.startswith(name.split("=")[0]) for option in self._options())
 
     def _options(self) -> list[str]:
         """The options of this command, or of all commands that were read."""
@@ -83,5 +91,6 @@ def parser(asked: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=about)
         if name in asked:
             load_options(name).add_options(command)
+        command.given = asked
         command.add_argument("--debug", action="store_true", help="show where an error came from")
     return top

@@ -75,7 +75,7 @@ def load_single_file(path: str | os.PathLike[str], *, device: torch.device, dtyp
     import diffusers
 
     name = kind_in(path)
-    dtype = dtype or (PIPELINES[name].half if device.type == "cuda" else torch.float32)
+    dtype = dtype or PIPELINES[name].precision(device)
     try:
         pipeline = getattr(diffusers, name).from_single_file(str(path), local_files_only=True, torch_dtype=dtype)
     except Exception as error:  # whatever the libraries miss or stumble over
