@@ -17,7 +17,7 @@ from latent_inversion.toybox.world import Edit, Scene
 
 from .baselines import LEVELS, ddim, image_to_image
 from .frame import batches, command, in_workers, write_report
-from .score import IMAGE_TO_IMAGE, Score, nearest_level, scores, table, verdict
+from .score import Score, means, scores, table, verdict
 from .sheet import sheets
 
 Method: TypeAlias = Callable[[World, Sequence[Any]], Picture]
@@ -31,7 +31,7 @@ def baselines(*, steps: int, guidance: float, levels: Sequence[float] = LEVELS) 
     """Plain DDIM, and image-to-image at each level, for cases that are edits with captions."""
     settings = {"steps": steps, "guidance": guidance}
     return {"plain DDIM": partial(ddim, **settings)} | {
-        f"{IMAGE_TO_IMAGE} {level:g}": partial(image_to_image, level=level, **settings) for level in levels
+        f"image-to-image {level:g}": partial(image_to_image, level=level, **settings) for level in levels
     }
 
 
@@ -88,7 +88,8 @@ def run(
     write_report(chosen.out / "scores.json", settings, scores=found)
     print(table(found))
     print(verdict(found, ours))
-    best = nearest_level(found)
-    kept = {n: torch.cat(p) for n, p in pictures.items() if n == best or not n.startswith(IMAGE_TO_IMAGE)}
+    levels = [name for name in methods if name.startswith("image-to-image")]
+    best = max(levels, key=lambda name: means(found)[name]["inside"], default=None)
+    kept = {n: torch.cat(p) for n, p in pictures.items() if n not in levels or n == best}
     sheets(chosen.out, found, cases, kept, ours=ours)
     return found

@@ -25,8 +25,7 @@ HEADS = {
     "SSIM outside": ".3f",
     "seconds": ".1f",
 }
-IMAGE_TO_IMAGE = "image-to-image"
-"""How the names of its levels begin."""
+
 
 Score: TypeAlias = frame.Record
 """One edited picture: method, case, name, and its columns, the judge's verdicts and PSNR and SSIM to the truth. nan: no such region."""
@@ -71,12 +70,6 @@ def means(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
     """The mean of each column for each method, over the cases that have the region."""
     methods = dict.fromkeys(score["method"] for score in scores)
     return {name: frame.means((s for s in scores if s["method"] == name), COLUMNS) for name in methods}
-
-
-def nearest_level(scores: Sequence[Score]) -> str | None:
-    """The level of image-to-image that comes nearest to the truth inside; None if none was measured."""
-    inside = {name: row["inside"] for name, row in means(scores).items() if name.startswith(IMAGE_TO_IMAGE)}
-    return max(inside, key=inside.__getitem__, default=None)
 
 
 def table(scores: Sequence[Score]) -> str:

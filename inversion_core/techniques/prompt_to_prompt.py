@@ -26,7 +26,7 @@ from ..types import SigmaRange
 # the UNet and the DiT, the rest 0.9 and 2.2 dB nearer to the truth than without control; with 0.2 and 0.6 it is 90 and 93 %.
 # Published are 0.8 and 0.4 (arXiv:2208.01626, published code), 0.4 and 0.6 (PIE-Bench, arXiv:2310.01506, app. B), and on
 # rectified flow 0.2 and 0.2 (arXiv:2508.07519, published code).
-CROSS_END, SELF_END = 0.2, 0.4
+CROSS_END, SELF_END = 0.2, 0.2
 
 
 def coarse(site: Site) -> bool:
