@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ...toybox.world import ATTRIBUTES, HELD_OUT_SEEDS, Scene, caption, edit_mask, render, video_scenes
 from ..kit.schema import choice, output, schema, seed_input
+from ..run.progress import say
 
 UNET, FLOW = "UNet (v-prediction)", "DiT (rectified flow)"
 EDITS = [f"{name}: {value}" for name, values in ATTRIBUTES.items() for value in values]
@@ -38,7 +39,7 @@ class InversionToyboxLoader(io.ComfyNode):
     def execute(cls, model: str = UNET) -> io.NodeOutput:
         from ...toybox.hosts.comfy_loader import load_comfy
 
-        return io.NodeOutput(*load_comfy("flow" if model == FLOW else "unet"))
+        return io.NodeOutput(*load_comfy("flow" if model == FLOW else "unet", say))
 
 
 class InversionToyboxScene(io.ComfyNode):

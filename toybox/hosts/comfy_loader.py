@@ -1,8 +1,9 @@
 """Loads the toybox's models as ComfyUI's own MODEL, CLIP and VAE; nothing is added to ComfyUI's global lists."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import comfy.sd
 import comfy.sd1_clip
@@ -10,10 +11,32 @@ import comfy.supported_models_base
 import torch
 from torch import Tensor
 
+from ..limits import NODES, about_words
 from ..models import AUTOENCODER, LATENT_CHANNELS, TEXT_ENCODER, TEXT_LENGTH
 from ..text import END, START, vocabulary
 from ..weights import TOKENIZER, read_state
 from .comfy_models import load_flow, load_unet
+
+Tell: TypeAlias = Callable[[str], object]
+
+
+class ToyboxTokenizer(comfy.sd1_clip.SD1Tokenizer):
+    """CLIP's tokenizer with the toybox's vocabulary, which `tell`s of words that are in no scene; it reads them as letters."""
+
+    def __init__(self, *, tell: Tell = logging.warning, **options: Any) -> None:
+        sizes = {"max_length": TEXT_LENGTH, "embedding_size": TEXT_ENCODER["hidden_size"]}
+        super().__init__(**options, tokenizer=partial(comfy.sd1_clip.SDTokenizer, str(TOKENIZER), **sizes))
+        self.tell = tell
+
+    def about_words(self, text: str) -> str:
+        """The sentence about words of a text, without their weights, that the toybox does not know; empty if it knows all."""
+        escaped = comfy.sd1_clip.escape_important(text)
+        return about_words(" ".join(part for part, _ in comfy.sd1_clip.token_weights(escaped, 1.0)), NODES)
+
+    def tokenize_with_weights(self, text: str, *args: Any, **options: Any) -> Any:
+        if said := self.about_words(text):
+            self.tell(said)
+        return super().tokenize_with_weights(text, *args, **options)
 
 
 class ToyboxTextEncoder(comfy.sd1_clip.SDClipModel):
@@ -36,13 +59,10 @@ class ToyboxTextEncoder(comfy.sd1_clip.SDClipModel):
         self.transformer.set_input_embeddings(embedding)
 
 
-def load_clip(state: dict[str, Tensor]) -> Any:
-    """The CLIP, from the text encoder's weights in transformers' layout."""
-    one = partial(
-        comfy.sd1_clip.SDTokenizer, str(TOKENIZER), max_length=TEXT_LENGTH, embedding_size=TEXT_ENCODER["hidden_size"]
-    )
+def load_clip(state: dict[str, Tensor], tell: Tell = logging.warning) -> Any:
+    """The CLIP, from the text encoder's weights in transformers' layout; `tell` hears of words that it does not know."""
     target = comfy.supported_models_base.ClipTarget(
-        partial(comfy.sd1_clip.SD1Tokenizer, tokenizer=one),
+        partial(ToyboxTokenizer, tell=tell),
         partial(comfy.sd1_clip.SD1ClipModel, clip_model=ToyboxTextEncoder),
     )
     renamed = {key if key.startswith("text_model.") else f"text_model.{key}": value for key, value in state.items()}
@@ -81,12 +101,12 @@ DENOISERS: dict[str, tuple[str, Callable[[dict[str, Tensor]], Any]]] = {
 }
 
 
-def load_comfy(family: Literal["unet", "flow"] = "unet") -> tuple[Any, Any, Any]:
-    """The toybox as MODEL, CLIP and VAE, with the denoiser of a family.
+def load_comfy(family: Literal["unet", "flow"] = "unet", tell: Tell = logging.warning) -> tuple[Any, Any, Any]:
+    """The toybox as MODEL, CLIP and VAE, with the denoiser of a family; `tell` hears of words that the CLIP does not know.
 
     Raises:
         FileNotFoundError: weights are missing.
         KeyError: there is no such family.
     """
     name, load = DENOISERS[family]
-    return load(read_state(name)), load_clip(read_state("text_encoder")), load_vae(read_state("vae"))
+    return load(read_state(name)), load_clip(read_state("text_encoder"), tell), load_vae(read_state("vae"))
