@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ...inversion_core.quality.verdict import Verdict
 from ..kit.checks import counted, require_painted, rgb
 from ..kit.schema import output, schema, socket
 from .report_truth import against_truth
@@ -66,10 +65,10 @@ class InversionBeforeAfter(io.ComfyNode):
         changed = sum(outcome.changed for outcome in outcomes) / len(outcomes)
         right = None if truth is None else fitted_to(pair.before, truth, "truth")
         near = [] if right is None else against_truth(pair.before, pair.after, right)
-        text = "\n".join([*map(sentence, outcomes), *near])
-        return io.NodeOutput(
-            pair.side_by_side, text, changed, ui=pair.shown(outcomes) | ({"text": near} if near else {})
-        )
+        said = list(zip(outcomes, near or [None] * len(outcomes), strict=True))
+        text = "\n".join([*(sentence(*both) for both in said), *map(str, near)])
+        shown = pair.shown([message(*both) for both in said])
+        return io.NodeOutput(pair.side_by_side, text, changed, ui=shown | ({"text": [*map(str, near)]} if near else {}))
 
 
 @dataclass(frozen=True)
@@ -96,10 +95,10 @@ class Pair:
         line = torch.ones(len(self.before), self.before.shape[1], LINE, 3)
         return torch.cat([self.before, line, self.after], 2)
 
-    def shown(self, outcomes: tuple[Verdict, ...]) -> dict[str, Any]:
-        """What the browser draws: the files of both, and the verdicts as messages. Without the script, both side by side."""
+    def shown(self, said: list[dict[str, Any]]) -> dict[str, Any]:
+        """What the browser draws: the files of both, and what is said of each as a message. Without the script, both side by side."""
         before, after = (ui.PreviewImage(one).as_dict()["images"] for one in (self.before, self.after))
-        view = {"before": before, "after": after, "verdicts": [message(one) for one in outcomes]}
+        view = {"before": before, "after": after, "verdicts": said}
         return {**ui.PreviewImage(self.side_by_side).as_dict(), "before_after": [view]}
 
 
