@@ -55,6 +55,7 @@ const ENGLISH = {
   verdictEditedStronglyMask:
     "The image was edited in the mask ({changed} % of it changed), but also outside, where only {likeness} % of " +
     "the outlines are kept. Connect the mask to Inversion Edit Sampler too, or turn strength down.",
+  verdictForeign: "{said}",
   verdictLost:
     "The result is nothing like the image ({likeness} % of its outlines are left). Turn strength down, choose the " +
     "preset 'keep the shape', lengthen the cross and self windows in Attention Edit, or change fewer words of the " +

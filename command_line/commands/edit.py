@@ -157,8 +157,9 @@ def run(options: argparse.Namespace) -> None:
     write_picture(out, pixels)
     branch = EDITORS[options.method].inversion is not None
     (verdict,) = verdicts([workspace.pixels], [pixels], [back] if branch else None, mask)
+    said = told(verdict, pixels, options.model, options.source or "", options.target)
     print(f"edited          {out}")
-    print(f"verdict         {told(verdict, pixels, options.model, options.source or '', options.target)}")
+    print(f"verdict         {workspace.foreign or said}")
     if branch:
         print(
             f"reconstruction  {psnr_text(back, workspace.pixels)} (how near the model comes to the image without the edit)"

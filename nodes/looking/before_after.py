@@ -12,7 +12,8 @@ from torch import Tensor
 from ..kit.checks import counted, require_painted, rgb
 from ..kit.schema import output, schema, socket
 from .report_truth import against_truth
-from .report_verdict import message, sentence, verdicts
+from .report_verdict import in_english, message, verdicts
+from .report_world import outside
 
 LINE = 4
 """The width of the line between the pictures that are saved side by side, in pixels."""
@@ -31,6 +32,7 @@ class InversionBeforeAfter(io.ComfyNode):
             "much changed, and what to adjust when the result is the same image or nothing like the original.",
             search_aliases=["image compare", "slider", "compare images", "split view", "difference"],
             is_output_node=True,
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
                 socket(io.Image, "before").about("The image before the edit: one image, or one per edited image."),
                 socket(io.Image, "after").about(
@@ -65,10 +67,11 @@ class InversionBeforeAfter(io.ComfyNode):
         changed = sum(outcome.changed for outcome in outcomes) / len(outcomes)
         right = None if truth is None else fitted_to(pair.before, truth, "truth")
         near = [] if right is None else against_truth(pair.before, pair.after, right)
-        said = list(zip(outcomes, near or [None] * len(outcomes), strict=True))
-        text = "\n".join([*(sentence(*both) for both in said), *map(str, near)])
-        shown = pair.shown([message(*both) for both in said])
-        return io.NodeOutput(pair.side_by_side, text, changed, ui=shown | ({"text": [*map(str, near)]} if near else {}))
+        foreign = outside(before, cls.hidden)
+        said = [message(*both, foreign) for both in zip(outcomes, near or [None] * len(outcomes), strict=True)]
+        text = "\n".join([*map(in_english, said), *map(str, near)])
+        shown = pair.shown(said) | ({"text": [*map(str, near)]} if near else {})
+        return io.NodeOutput(pair.side_by_side, text, changed, ui=shown)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ SENTENCES = {
     "for more change, down for less.",
     "verdictEditedFlatMask": "The image was edited in the mask: {changed} % of it changed. Outside there are no outlines that could show what "
     "is kept; turn strength up for more change, down for less.",
+    "verdictForeign": "{said}",
     "truthRight": "Right: the change is there ({wanted}), and the result is {level} dB from the true one.",
     "truthMissing": "Not right: the change is missing ({missing}), and the result is {level} dB from the true one. Turn strength or guidance "
     "up, or shorten the cross and self windows in Attention Edit.",
@@ -51,26 +52,34 @@ def verdicts(
     return judge(channels_first(before), channels_first(after), back, _region(mask, before))
 
 
-def message(verdict: Verdict, near: Nearness | None = None) -> dict[str, Any]:
+def message(verdict: Verdict, near: Nearness | None = None, foreign: str = "") -> dict[str, Any]:
     """The sentence as its id and the values in it, for scripts to say in the user's language.
 
-    Where it is known how near the edit came to its true picture, it says whether it is right, and what is missing of what was edited.
+    Where it is known how near the edit came to its true picture, it says whether it is right, and what is missing of what was
+    edited. `foreign` is what the model says of an image that it was not made for, which goes before all else.
     """
+    if foreign:
+        return {"id": "verdictForeign", "values": {"said": foreign}}
     if near is not None and (near.right or (near.missing and verdict.outcome == "edited")):
         values = {"level": f"{near.whole:.1f}"}
-        named = ("Right", {"wanted": near.wanted}) if near.right else ("Missing", {"missing": near.missing})
-        return {"id": f"truth{named[0]}", "values": values | {name: ", ".join(told) for name, told in named[1].items()}}
+        if near.right:
+            return {"id": "truthRight", "values": values | {"wanted": ", ".join(near.wanted or ())}}
+        return {"id": "truthMissing", "values": values | {"missing": ", ".join(near.missing)}}
     name = f"verdict{kind(verdict)}" + ("Mask" if verdict.masked else "")
     name = name if name in SENTENCES else name.removesuffix("Mask")
-    values = {"changed": verdict.changed, "likeness": max(0.0, verdict.likeness)}
-    values |= {"missed": verdict.missed} if "{missed}" in SENTENCES[name] else {}
-    return {"id": name, "values": {key: f"{100 * value:.0f}" for key, value in values.items()}}
+    values = {"changed": verdict.changed, "likeness": max(0.0, verdict.likeness), "missed": verdict.missed}
+    values = {key: f"{100 * value:.0f}" for key, value in values.items() if f"{{{key}}}" in SENTENCES[name]}
+    return {"id": name, "values": values}
 
 
-def sentence(verdict: Verdict, near: Nearness | None = None) -> str:
+def in_english(said: dict[str, Any]) -> str:
+    """The sentence of a message."""
+    return SENTENCES[said["id"]].format(**said["values"])
+
+
+def sentence(verdict: Verdict) -> str:
     """The sentence in English."""
-    parts = message(verdict, near)
-    return SENTENCES[parts["id"]].format(**parts["values"])
+    return in_english(message(verdict))
 
 
 def _region(mask: Tensor | None, pictures: Tensor) -> Tensor | None:

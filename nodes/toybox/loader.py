@@ -1,5 +1,7 @@
 """The toybox in ComfyUI: its models, and pictures of which the true edit is known."""
 
+import logging
+
 import torch
 from comfy_api.latest import io
 from torch import Tensor
@@ -39,7 +41,13 @@ class InversionToyboxLoader(io.ComfyNode):
     def execute(cls, model: str = UNET) -> io.NodeOutput:
         from ...toybox.hosts.comfy_loader import load_comfy
 
-        return io.NodeOutput(*load_comfy("flow" if model == FLOW else "unet", say))
+        return io.NodeOutput(*load_comfy("flow" if model == FLOW else "unet", tell))
+
+
+def tell(text: str) -> None:
+    """Says on the node that runs, and in the log, what the toybox was not made for."""
+    logging.warning(text)
+    say(text)
 
 
 class InversionToyboxScene(io.ComfyNode):

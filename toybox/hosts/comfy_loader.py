@@ -11,7 +11,7 @@ import comfy.supported_models_base
 import torch
 from torch import Tensor
 
-from ..limits import NODES, about_words
+from ..limits import NODES, about_image, about_words
 from ..models import AUTOENCODER, LATENT_CHANNELS, TEXT_ENCODER, TEXT_LENGTH
 from ..text import END, START, vocabulary
 from ..weights import TOKENIZER, read_state
@@ -37,6 +37,25 @@ class ToyboxTokenizer(comfy.sd1_clip.SD1Tokenizer):
         if said := self.about_words(text):
             self.tell(said)
         return super().tokenize_with_weights(text, *args, **options)
+
+
+class ToyboxVAE(comfy.sd.VAE):
+    """A VAE that `tell`s of an image from outside the toybox's world, or of another size, which it encodes all the same."""
+
+    tell: Tell = staticmethod(logging.warning)
+
+    def about_image(self, pixels: Tensor) -> str:
+        """The sentence about the first of images `[batch, height, width, channels]`; empty if it is of the toybox's world and size."""
+
+        def recoded(picture: Tensor) -> Tensor:
+            return self.decode(super(ToyboxVAE, self).encode(picture.movedim(1, -1))).movedim(-1, 1)
+
+        return about_image(pixels[:1, ..., :3].movedim(-1, 1).float(), recoded, NODES)
+
+    def encode(self, pixel_samples: Tensor, *args: Any, **options: Any) -> Tensor:
+        if said := self.about_image(pixel_samples):
+            self.tell(said)
+        return super().encode(pixel_samples, *args, **options)
 
 
 class ToyboxTextEncoder(comfy.sd1_clip.SDClipModel):
@@ -74,8 +93,8 @@ def load_clip(state: dict[str, Tensor], tell: Tell = logging.warning) -> Any:
     return clip
 
 
-def load_vae(state: dict[str, Tensor]) -> Any:
-    """The VAE, from the autoencoder's weights in diffusers' layout."""
+def load_vae(state: dict[str, Tensor], tell: Tell = logging.warning) -> Any:
+    """The VAE, from the autoencoder's weights in diffusers' layout; `tell` hears of images that are none of its world."""
     widths = AUTOENCODER["block_out_channels"]
     layout = {
         "double_z": True,
@@ -90,8 +109,8 @@ def load_vae(state: dict[str, Tensor]) -> Any:
         "dropout": 0.0,
     }
     config = {"params": {"ddconfig": layout, "embed_dim": LATENT_CHANNELS}}
-    vae = comfy.sd.VAE(sd=state, config=config, dtype=torch.float32)
-    vae.latent_channels = LATENT_CHANNELS
+    vae = ToyboxVAE(sd=state, config=config, dtype=torch.float32)
+    vae.latent_channels, vae.tell = LATENT_CHANNELS, tell
     return vae
 
 
@@ -102,11 +121,11 @@ DENOISERS: dict[str, tuple[str, Callable[[dict[str, Tensor]], Any]]] = {
 
 
 def load_comfy(family: Literal["unet", "flow"] = "unet", tell: Tell = logging.warning) -> tuple[Any, Any, Any]:
-    """The toybox as MODEL, CLIP and VAE, with the denoiser of a family; `tell` hears of words that the CLIP does not know.
+    """The toybox as MODEL, CLIP and VAE, with the denoiser of a family; `tell` hears of words and images from outside its world.
 
     Raises:
         FileNotFoundError: weights are missing.
         KeyError: there is no such family.
     """
     name, load = DENOISERS[family]
-    return load(read_state(name)), load_clip(read_state("text_encoder"), tell), load_vae(read_state("vae"))
+    return load(read_state(name)), load_clip(read_state("text_encoder"), tell), load_vae(read_state("vae"), tell)
