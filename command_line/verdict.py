@@ -71,10 +71,15 @@ def sentence(verdict: Verdict) -> str:
     return where + SENTENCES[kind(verdict)].format(**numbers)
 
 
+def lacking(pixels: Pixels, model: str, source: str, target: str) -> tuple[str, ...] | None:
+    """What an edit by the toybox does not show of the change of words; None for other models, and where the judge cannot say."""
+    return missing(to_tensor(pixels), source, target) if model in TOYBOXES else None
+
+
 def told(verdict: Verdict, pixels: Pixels, model: str, source: str, target: str) -> str:
     """The verdict in words; of an edit by the toybox, whose judge reads images, whether the change of words is there."""
-    lacks = missing(to_tensor(pixels), source, target) if model in TOYBOXES and verdict.outcome == "edited" else None
-    if lacks is None:
+    lacks = lacking(pixels, model, source, target)
+    if lacks is None or verdict.outcome != "edited":
         return sentence(verdict)
     if lacks:
         return f"not right: the change is missing ({', '.join(lacks)}); raise --guidance, or lower --cross and --self"

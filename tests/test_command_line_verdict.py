@@ -143,9 +143,13 @@ def test_a_comparison_in_which_every_method_failed_fails(
 
 def test_a_comparison_gives_the_verdict_on_each(photo: str, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", photo, "--model", model, *PROMPTS, "--methods", "direct", "FlowEdit", *FAST]) == 0
-    rows = json.loads(Path("photo.methods/methods.json").read_text())["methods"]
+    rows, out = json.loads(Path("photo.methods/methods.json").read_text())["methods"], capsys.readouterr().out
     assert all(row["outcome"] in OUTCOMES and 0 <= row["changed"] <= 1 for row in rows)
-    assert all(OUTCOMES[row["outcome"]] in capsys.readouterr().out for row in rows[:1])
+    assert all(OUTCOMES[row["outcome"]] in out for row in rows[:1])
+    ranked = sorted(rows, key=lambda row: row["place"])
+    standings = [(row["arrived"], row["likeness"]) for row in ranked]
+    assert standings == sorted(standings, reverse=True)
+    assert f"best first: 1st {ranked[0]['method']}, 2nd {ranked[1]['method']}" in out
 
 
 # Models of few steps

@@ -47,7 +47,7 @@ def test_every_caption_is_known() -> None:
 def test_unknown_words_are_named_with_the_known_ones(text: str, named: str) -> None:
     said = about_words(text, NODES)
     assert named in said and "It knows: cat, dog, rabbit, bear," in said
-    assert said.endswith("For other words, use a real model: the templates for your own photo.")
+    assert said.endswith("For other words, use a real model: the templates 'Edit your photo'.")
 
 
 @pytest.mark.parametrize("family", ["unet", "flow"])
@@ -96,7 +96,7 @@ def test_images_of_its_world_are_its_own_also_out_of_files(studio: Any) -> None:
 def test_a_photo_of_any_size_is_from_outside(studio: Any, size: tuple[int, int]) -> None:
     for seed in range(3):
         said = about(studio, photo(*size, seed=seed))
-        assert said.startswith(OUTSIDE) and said.endswith("use a real model: the templates for your own photo.")
+        assert said.startswith(OUTSIDE) and said.endswith("use a real model: the templates 'Edit your photo'.")
 
 
 def test_its_own_scenes_of_another_size_are_to_be_scaled(studio: Any) -> None:

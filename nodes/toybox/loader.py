@@ -58,7 +58,7 @@ class InversionToyboxScene(io.ComfyNode):
             display_name="Toybox Scene",
             category="inversion/toybox",
             description="Draws a portrait that no model has seen, and the true result of an edit of that portrait.",
-            search_aliases=["test picture", "ground truth"],
+            search_aliases=["toybox image", "ground truth"],
             inputs=edit_inputs("image"),
             outputs=[
                 output(io.Image, "image").about("The portrait, 128 x 128."),
