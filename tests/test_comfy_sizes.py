@@ -142,7 +142,7 @@ def test_a_large_photo_is_edited_small_and_comes_back_whole(comfy_server: ComfyS
     blank = odd.graph.add("SolidMask", value=0.0, width=width, height=height)
     white = odd.graph.add("SolidMask", value=1.0, width=width // 2, height=height)
     mask = odd.graph.add("MaskComposite", destination=blank, source=white, x=width // 2, y=0, operation="add")
-    latent = odd.encode(image=photo, mask=mask, megapixels=0.0156)
+    latent = odd.encode(image=photo, mask=mask, max_megapixels=0.0156)
     edited = odd.sample(trajectory=odd.invert(latent=latent, steps=2))
     shown = [odd.show(edited[0], original=photo, mask=mask), odd.graph.add("PreviewImage", images=photo)]
     result = comfy_server.run(odd.graph.prompt)

@@ -52,10 +52,10 @@ class InversionEncode(io.ComfyNode):
                     "a latent of its own, for image models with such a VAE (Qwen-Image, Anima). 'automatic': what ComfyUI does, "
                     "mostly a clip. Other VAEs always take single images."
                 ),
-                number("megapixels", 0.0, 0.0, 16.0, step=0.01, optional=True).about(
-                    "Scales the image to about this many million pixels before encoding, without changing its shape; Inversion "
-                    "Decode restores the original size. 0.25 suits Stable Diffusion 1, 1 suits SDXL, SD 3, Flux and Qwen-Image. "
-                    "0 keeps the size."
+                number("max_megapixels", 0.0, 0.0, 16.0, step=0.01, optional=True).about(
+                    "Scales a larger image down to this many million pixels before encoding, without changing its shape; "
+                    "Inversion Decode restores the original size. 0.25 suits Stable Diffusion 1; 1 suits SDXL, Stable Diffusion "
+                    "3, Flux and Qwen-Image. 0 keeps the size."
                 ),
             ],
             outputs=[
@@ -72,9 +72,9 @@ class InversionEncode(io.ComfyNode):
         multiple: int = 64,
         refine_steps: int = 0,
         batch: str = AUTOMATIC,
-        megapixels: float = 0.0,
+        max_megapixels: float = 0.0,
     ) -> io.NodeOutput:
-        return io.NodeOutput(encode(vae, image, require_painted(mask), multiple, refine_steps, batch, megapixels))
+        return io.NodeOutput(encode(vae, image, require_painted(mask), multiple, refine_steps, batch, max_megapixels))
 
 
 def encode(
@@ -84,11 +84,11 @@ def encode(
     multiple: int,
     refine_steps: int = 0,
     batch: str = AUTOMATIC,
-    megapixels: float = 0.0,
+    max_megapixels: float = 0.0,
 ) -> dict[str, Any]:
     """The LATENT of pictures `[batch, height, width, channels]`. Raises ValueError if they are no pictures, there is no VAE, or the mask does not fit."""
     check_vae(vae)
-    pixels = scaled(rgb(image), megapixels)
+    pixels = at_most(rgb(image), max_megapixels)
     frame = frame_for(vae, tuple(pixels.shape), multiple, batch)
     pixels, work = padded(pixels, frame.padded_height, frame.padded_width), encoder(vae, frame)
     samples = work(held(pixels, frame.padded_frames)) if frame.frames else by_parts(work, pixels, "encode")
@@ -99,10 +99,8 @@ def encode(
     return latent if mask is None else latent | {"noise_mask": blend_mask(mask, frame, len(image))}
 
 
-def scaled(pixels: Tensor, megapixels: float) -> Tensor:
-    """Pictures of about `megapixels` * 1024 * 1024 pixels (as ComfyUI counts them) in the same shape; as they are at 0."""
-    if not megapixels:
-        return pixels
+def at_most(pixels: Tensor, megapixels: float) -> Tensor:
+    """Pictures scaled down to `megapixels` * 1024 * 1024 pixels (as ComfyUI counts them) if they are larger; as they are at 0."""
     sides = pixels.shape[1:3]
     by = sqrt(megapixels * 1024**2 / prod(sides))
-    return resized(pixels, *(max(1, round(side * by)) for side in sides))
+    return resized(pixels, *(max(1, round(side * by)) for side in sides)) if 0 < by < 1 else pixels
