@@ -29,7 +29,7 @@ from ..outputs import check_picture, named_after
 from ..progress import bar
 from ..reading import tell
 from ..region import find_region
-from ..verdict import note_equal, sentence, verdicts
+from ..verdict import note_equal, told, verdicts
 from ..workspace import Workspace, open_workspace, psnr_text, trajectory_of
 
 DESCRIPTION = """\
@@ -145,7 +145,7 @@ def _add_region(group: argparse._ArgumentGroup) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the edited picture; print what came out, and how well the source was kept."""
+    """Write the edited picture; print what came out, and how well the image is kept without the edit."""
     check(options)
     out, memory = options.out or named_after(options.picture, ".edited.png"), memory_of(options)
     check_picture(out, options)
@@ -157,10 +157,13 @@ def run(options: argparse.Namespace) -> None:
     write_picture(out, pixels)
     branch = EDITORS[options.method].inversion is not None
     (verdict,) = verdicts([workspace.pixels], [pixels], [back] if branch else None, mask)
+    said = told(verdict, pixels, options.model, options.source or "", options.target)
     print(f"edited          {out}")
-    print(f"verdict         {sentence(verdict)}")
+    print(f"verdict         {workspace.foreign or said}")
     if branch:
-        print(f"source branch   {psnr_text(back, workspace.pixels)} (how well the method kept the image)")
+        print(
+            f"reconstruction  {psnr_text(back, workspace.pixels)} (how near the model comes to the image without the edit)"
+        )
 
 
 def edit_picture(workspace: Workspace, options: argparse.Namespace, control: Control, memory: Memory) -> Edited:

@@ -38,7 +38,7 @@ class InversionAttentionEdit(io.ComfyNode):
             category="inversion/edit",
             description="Prompt-to-Prompt: takes attention from the source prompt, so that the edited image keeps the layout of the "
             "original. Words or a mask can limit the edit to one region (local blend).",
-            search_aliases=["prompt to prompt", "p2p", "local blend", "cross attention control"],
+            search_aliases=["p2p", "prompt to prompt", "edit photo", "local blend", "cross attention control"],
             inputs=[
                 socket(io.Clip, "clip").about("Text encoder of the model."),
                 text_input("source_prompt", multiline=True, default=None).about(
