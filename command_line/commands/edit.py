@@ -7,7 +7,7 @@ from ...inversion_core.attention.budget import Memory
 from ...inversion_core.loops.edit import Edited
 from ...inversion_core.methods import EDITORS, EditJob, WrongInversion
 from ...inversion_core.techniques.plug_and_play import LAYER
-from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
+from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END, WEIGHTED_CROSS_END
 from ...inversion_core.types import require_unconditional
 from ...pictures.errors import UserError
 from ...pictures.files import Mask, mask_to_tensor, paste_edit, read_mask, write_picture
@@ -100,7 +100,7 @@ def _add_change(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_attention(group: argparse._ArgumentGroup) -> None:
-    add_prompt_to_prompt(group, f"default: 0.1; {NONE}", f"default: 0.3; {NONE}")
+    add_prompt_to_prompt(group, "default: 0; 0.4 with --weights", f"default: 0.3; {NONE}")
     group.add_argument(
         "--weights",
         nargs="+",
@@ -209,7 +209,7 @@ def control_of(workspace: Workspace, options: argparse.Namespace, mask: Mask | N
     if weights:
         tell(studio.prompt_tokens(options.target), weights)
     return Control(
-        cross=_share(options, options.cross, CROSS_END),
+        cross=_share(options, options.cross, WEIGHTED_CROSS_END if weights else CROSS_END),
         self_attention=_share(options, options.self_attention, SELF_END),
         alignment=options.align,
         weights=weights,
