@@ -7,7 +7,7 @@ from ...inversion_core.attention.budget import Memory
 from ...inversion_core.loops.edit import Edited
 from ...inversion_core.methods import EDITORS, EditJob, WrongInversion
 from ...inversion_core.techniques.plug_and_play import LAYER
-from ...inversion_core.techniques.prompt_to_prompt import usual_shares
+from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
 from ...inversion_core.types import require_unconditional
 from ...pictures.errors import UserError
 from ...pictures.files import Mask, mask_to_tensor, paste_edit, read_mask, write_picture
@@ -100,7 +100,7 @@ def _add_change(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_attention(group: argparse._ArgumentGroup) -> None:
-    add_prompt_to_prompt(group, f"default: 0.2; {NONE}", f"default: 0.6; 0.4 on transformers; {NONE}")
+    add_prompt_to_prompt(group, f"default: 0.2; {NONE}", f"default: 0.2; {NONE}")
     group.add_argument(
         "--weights",
         nargs="+",
@@ -206,12 +206,11 @@ def edit_picture(workspace: Workspace, options: argparse.Namespace, control: Con
 def control_of(workspace: Workspace, options: argparse.Namespace, mask: Mask | None) -> Control:
     """How the edit keeps the picture, as the options say."""
     studio, weights = workspace.studio, dict(options.weights)
-    cross, self_attention = usual_shares(studio.denoiser.path)
     if weights:
         tell(studio.prompt_tokens(options.target), weights)
     return Control(
-        cross=_share(options, options.cross, cross),
-        self_attention=_share(options, options.self_attention, self_attention),
+        cross=_share(options, options.cross, CROSS_END),
+        self_attention=_share(options, options.self_attention, SELF_END),
         alignment=options.align,
         weights=weights,
         words=options.words,

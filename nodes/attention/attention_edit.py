@@ -59,8 +59,8 @@ class InversionAttentionEdit(io.ComfyNode):
                     "Start taking self-attention from the source after this fraction of the steps."
                 ),
                 fraction("self_end", SELF_END).about(
-                    "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the original shapes. "
-                    "Use less with transformers (SD3, Flux, Qwen-Image, Wan): 0.4."
+                    "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the original "
+                    "shapes."
                 ),
                 text_input("word_weights", multiline=True).about(
                     "Strengthens or weakens words of the target prompt, one per line: 'smiling: 2.5'. Weights act while "
