@@ -17,7 +17,7 @@ pytestmark = pytest.mark.newest_only(
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCALES = ROOT / "locales"
-WORKFLOW = json.loads((ROOT / "workflows" / "latent_inversion_see_words.json").read_text(encoding="utf-8"))
+WORKFLOW = json.loads((ROOT / "workflows" / "13 See what each word looks at.json").read_text(encoding="utf-8"))
 EMPTY = {"version": 0.4, "nodes": [], "links": [], "last_node_id": 0, "last_link_id": 0}
 NODE = "InversionDDIMInvert"
 NAMES = {
