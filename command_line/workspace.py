@@ -19,8 +19,9 @@ from ..inversion_core.trajectory import Provenance, Trajectory
 from ..inversion_core.types import Denoiser
 from ..pictures.errors import UserError
 from ..pictures.files import Pixels, read_picture, shrink, to_pixels, to_tensor
+from ..toybox.limits import COMMAND_LINE, about_image
 from .batch import Making
-from .models import studio_of
+from .models import TOYBOXES, studio_of
 from .options import INVERSION_NAMES
 from .progress import bar
 
@@ -30,11 +31,12 @@ SAME_PICTURE = 1e-2
 
 @dataclass(frozen=True)
 class Workspace:
-    """A model, a picture and its clean latent."""
+    """A model, a picture and its clean latent; `foreign` is what the model says of a picture that it was not made for."""
 
     studio: Studio
     pixels: Pixels
     x0: Latent
+    foreign: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -48,16 +50,20 @@ def open_workspace(options: argparse.Namespace) -> Workspace:
     """Read the picture and load the model. Raises UserError if either cannot be."""
     pixels = open_picture(options.picture, options)
     studio = studio_of(options)
-    if max(pixels.shape) > 2 * studio.trained_size and not options.resize:
+    picture = to_tensor(pixels, studio.multiple)
+    foreign = options.model in TOYBOXES and about_image(
+        picture, lambda small: studio.decode(studio.encode_picture(small)), COMMAND_LINE
+    )
+    if foreign:
+        _say(f"note: {foreign}")
+    elif max(pixels.shape) > 2 * studio.trained_size and not options.resize:
         _say(
             f"note: the image is {pixels.shape[1]} x {pixels.shape[0]}, but the model was trained on {studio.trained_size} x "
             f"{studio.trained_size}; --resize {studio.trained_size} is faster and works better."
         )
-    picture = to_tensor(pixels, studio.multiple)
     x0 = studio.encode_picture(picture)
-    return Workspace(
-        studio, pixels, refine(studio.decoded, x0, picture, steps=options.refine) if options.refine else x0
-    )
+    x0 = refine(studio.decoded, x0, picture, steps=options.refine) if options.refine else x0
+    return Workspace(studio, pixels, x0, foreign or "")
 
 
 def open_picture(path: Path, options: argparse.Namespace) -> Pixels:

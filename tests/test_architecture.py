@@ -38,7 +38,14 @@ ROWS = (
 )
 # Backends join a host to the library: they know its values, none of its loops and methods.
 VALUES = {"shapes", "paths", "types", "trajectory"}
-BACKENDS_MAY = VALUES | {"fingerprint", "schedules", "wording", "attention.edited_call", "attention.site", "prompts.tokens"}
+BACKENDS_MAY = VALUES | {
+    "fingerprint",
+    "schedules",
+    "wording",
+    "attention.edited_call",
+    "attention.site",
+    "prompts.tokens",
+}
 
 COMFY = {"comfy", "comfy_api", "comfy_extras", "execution", "folder_paths", "latent_preview", "node_helpers", "server"}
 HOSTS = {"diffusers": {"diffusers", "transformers"}, "comfy": COMFY}

@@ -7,7 +7,7 @@ from ...inversion_core.attention.budget import Memory
 from ...inversion_core.loops.edit import Edited
 from ...inversion_core.methods import EDITORS, EditJob, WrongInversion
 from ...inversion_core.techniques.plug_and_play import LAYER
-from ...inversion_core.techniques.prompt_to_prompt import usual_shares
+from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
 from ...inversion_core.types import require_unconditional
 from ...pictures.errors import UserError
 from ...pictures.files import Mask, mask_to_tensor, paste_edit, read_mask, write_picture
@@ -29,7 +29,7 @@ from ..outputs import check_picture, named_after
 from ..progress import bar
 from ..reading import tell
 from ..region import find_region
-from ..verdict import note_equal, sentence, verdicts
+from ..verdict import note_equal, told, verdicts
 from ..workspace import Workspace, open_workspace, psnr_text, trajectory_of
 
 DESCRIPTION = """\
@@ -100,7 +100,7 @@ def _add_change(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_attention(group: argparse._ArgumentGroup) -> None:
-    add_prompt_to_prompt(group, f"default: 0.2; {NONE}", f"default: 0.6; 0.4 on transformers; {NONE}")
+    add_prompt_to_prompt(group, f"default: 0.2; {NONE}", f"default: 0.2; {NONE}")
     group.add_argument(
         "--weights",
         nargs="+",
@@ -145,7 +145,7 @@ def _add_region(group: argparse._ArgumentGroup) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the edited picture; print what came out, and how well the source was kept."""
+    """Write the edited picture; print what came out, and how well the image is kept without the edit."""
     check(options)
     out, memory = options.out or named_after(options.picture, ".edited.png"), memory_of(options)
     check_picture(out, options)
@@ -157,10 +157,13 @@ def run(options: argparse.Namespace) -> None:
     write_picture(out, pixels)
     branch = EDITORS[options.method].inversion is not None
     (verdict,) = verdicts([workspace.pixels], [pixels], [back] if branch else None, mask)
+    said = told(verdict, pixels, options.model, options.source or "", options.target)
     print(f"edited          {out}")
-    print(f"verdict         {sentence(verdict)}")
+    print(f"verdict         {workspace.foreign or said}")
     if branch:
-        print(f"source branch   {psnr_text(back, workspace.pixels)} (how well the method kept the image)")
+        print(
+            f"reconstruction  {psnr_text(back, workspace.pixels)} (how near the model comes to the image without the edit)"
+        )
 
 
 def edit_picture(workspace: Workspace, options: argparse.Namespace, control: Control, memory: Memory) -> Edited:
@@ -203,12 +206,11 @@ def edit_picture(workspace: Workspace, options: argparse.Namespace, control: Con
 def control_of(workspace: Workspace, options: argparse.Namespace, mask: Mask | None) -> Control:
     """How the edit keeps the picture, as the options say."""
     studio, weights = workspace.studio, dict(options.weights)
-    cross, self_attention = usual_shares(studio.denoiser.path)
     if weights:
         tell(studio.prompt_tokens(options.target), weights)
     return Control(
-        cross=_share(options, options.cross, cross),
-        self_attention=_share(options, options.self_attention, self_attention),
+        cross=_share(options, options.cross, CROSS_END),
+        self_attention=_share(options, options.self_attention, SELF_END),
         alignment=options.align,
         weights=weights,
         words=options.words,

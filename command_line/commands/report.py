@@ -45,7 +45,9 @@ def run(options: argparse.Namespace) -> None:
     workspace = open_workspace(options)
     studio, trajectory = workspace.studio, trajectory_of(workspace, options, options.prompt)
     guidance = studio.guidance if options.guidance is None else options.guidance
-    picture, lines = report_picture(studio, trajectory, workspace.pixels, guidance=guidance, shown=not options.quiet)
+    picture, lines = report_picture(
+        studio, trajectory, workspace.pixels, guidance=guidance, shown=not options.quiet, foreign=workspace.foreign
+    )
     write_picture(out, picture)
     print("\n".join([*lines, f"image: {out}"]))
 
@@ -64,9 +66,9 @@ class Retraced:
 
 
 def report_picture(
-    studio: Studio, trajectory: Trajectory, pixels: Pixels, *, guidance: float, shown: bool = True
+    studio: Studio, trajectory: Trajectory, pixels: Pixels, *, guidance: float, shown: bool = True, foreign: str = ""
 ) -> tuple[Pixels, list[str]]:
-    """A sheet of pictures and curves, and the figures with advice as lines of text."""
+    """A sheet of pictures and curves, and the figures as lines of text, with advice or what is said of a `foreign` picture."""
     prompt = trajectory.provenance.prompt
     held = _measure(to_pixels(studio.decode(trajectory.xs[-1]), pixels.shape[:2]), pixels, ())
     plain = _retrace(studio, trajectory, pixels, studio.cond(prompt), "retracing", shown)
@@ -86,13 +88,14 @@ def report_picture(
             "relative, from the noisiest level to the image",
         ),
     ]
+    said = [foreign] if foreign else advice(held, plain, guided, white, distilled=studio.denoiser.distilled)
     lines = [
         f"ceiling (autoencoder)  {held}",
         f"retraced, guidance 1   {plain}; ends {plain.drift[-1]:.2g} from the trajectory",
         f"retraced, guidance {guidance:<3g} {guided}; ends {guided.drift[-1]:.2g} from the trajectory",
         f"noise                  standard deviation {white.std:.3f} (1 is white), "
         f"neighbour correlation {white.neighbour_correlation:+.3f} (0 is white)",
-        *(f"- {line}" for line in advice(held, plain, guided, white, distilled=studio.denoiser.distilled)),
+        *(f"- {line}" for line in said),
     ]
     head = [
         f"described as: {prompt or 'nothing'}; {trajectory.steps} steps, inversion '{trajectory.provenance.method}'"

@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
         to_pixels(studio.decode(x), pixels.shape[:2]) for x in (styled.edited.target, styled.edited.source[-1])
     )
     write_picture(out, edited)
-    print(f"styled          {out} (as: {styled.targets[0] or 'nothing said'})")
+    print(f"styled          {out}" + (f" (prompt: {styled.targets[0]})" if styled.targets[0] else ""))
     print(f"verdict         {sentence(*verdicts([pixels], [edited], [back]))}")
 
 

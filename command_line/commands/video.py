@@ -115,7 +115,9 @@ def run(options: argparse.Namespace) -> None:
         write_frames(out.with_suffix(".frames"), pixels)
         print(f"frames          {out.with_suffix('.frames')}")
     print(f"verdict         {of_clip(verdicts(frames, pixels, back))}")
-    print(f"source branch   {sum(quality) / len(quality):.1f} dB (how well the method kept the clip)")
+    print(
+        f"reconstruction  {sum(quality) / len(quality):.1f} dB (how near the model comes to the clip without the edit)"
+    )
 
 
 def check_clip(path: Path, options: argparse.Namespace) -> None:
