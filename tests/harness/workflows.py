@@ -127,7 +127,11 @@ def take_values(owner: str, specs: dict[str, Any], rest: list[Any], found: dict[
     """Move the values of widgets from the saved `rest` to `found`, those that a choice brings behind it."""
     for plain, (kind, *more) in specs.items():
         name, options = within + plain, more[0] if more else {}
-        if options.get("hidden") or not (isinstance(kind, list) or kind in WIDGETS or kind == DYNAMIC):
+        if (
+            options.get("hidden")
+            or options.get("forceInput")
+            or not (isinstance(kind, list) or kind in WIDGETS or kind == DYNAMIC)
+        ):
             continue
         require(rest, f"{owner} has no value for {name}")
         found[name] = rest.pop(0)
