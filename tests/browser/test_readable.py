@@ -20,6 +20,15 @@ OPEN = """async ([address, name]) => {
     const workflow = await (await fetch(address)).json();
     await window.app.loadGraphData(workflow, true, true, name, { openSource: 'template' });
 }"""
+NOTE_WORDS = """() => {
+    window.__drawn = new Set();
+    const draw = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...more) {
+        window.__drawn.add(text);
+        return draw.call(this, text, ...more);
+    };
+}"""
+"""Notes what is written on canvases from now on."""
 SEEN = """() => {
     const { ds, low_quality } = window.app.canvas;
     const note = [...document.querySelectorAll('.comfy-markdown, .comfy-markdown-content')].find((one) => one.offsetParent);
@@ -49,6 +58,7 @@ def test_every_template_opens_readable(
     wrong = {}
     with FrontEnd.opened(browser, front_end_server, new_nodes=new_nodes, size=LAPTOP) as front:
         front.close_dialogs()
+        front.page.evaluate(NOTE_WORDS)
         for path in FILES:
             address = f"/api/workflow_templates/latent-inversion/{quote(path.name)}"
             front.page.evaluate(OPEN, [address, path.stem])
@@ -63,5 +73,8 @@ def test_every_template_opens_readable(
                 seen["zoom"] >= ZOOM and seen["drawn"] and "Press Run" in seen["note"] and seen["type"] >= PIXELS
             ):
                 wrong[path.stem] = seen
+        if not new_nodes:
+            drawn = front.page.evaluate("() => [...window.__drawn]")
+            assert {"what it shows", "what it is to show"} <= set(drawn), "filled boxes keep their label"
         assert not front.errors
     assert not wrong, wrong
