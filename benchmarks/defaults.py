@@ -16,8 +16,8 @@ from truth.frame import means, table
 from truth.run import OURS, baselines, options, run
 from truth.score import Score
 
+from latent_inversion.api.control import Control
 from latent_inversion.command_line.cases import World, prepare
-from latent_inversion.command_line.control import Control
 from latent_inversion.command_line.editing import run_edit
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.toybox.hosts.studios import TOYBOX_GUIDANCE

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..api.models import TOYBOXES
 from ..inversion_core.quality.verdict import Verdict, judge, kind
 from ..pictures.files import Pixels, to_tensor
 from ..toybox.asked import asked, missing
-from .models import TOYBOXES
 
 MORE = (
     "look whether it is the change that you asked for, and raise --guidance for more of it, lower --guidance for less"

@@ -10,8 +10,8 @@ from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from PIL import Image
 
 from harness import tiny_flow
+from latent_inversion.api.models import load_toybox
 from latent_inversion.command_line import main
-from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.backends.diffusers.folder import load_pipeline_folder
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio, flow_studio
 from latent_inversion.inversion_core.backends.diffusers.text import TextEncoder, summarised_words
@@ -223,6 +223,6 @@ def test_attention_control_reaches_a_transformer_too(places, photo, capsys):
     ends = {"free": PLAIN, "held": ["--cross", "0", "--self", "1"]}
     for name, more in ends.items():
         assert main([*asked, *more, "-o", f"{name}.png"]) == 0
-    assert "attention bank" in capsys.readouterr().out
+    assert "attention memory" in capsys.readouterr().out
     free, held = (np.asarray(Image.open(f"{name}.png")) for name in ends)
     assert not np.array_equal(free, held)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from latent_inversion.api.models import TOYBOXES, load_studio
 from latent_inversion.benchmarks.truth.baselines import ddim
 from latent_inversion.benchmarks.truth.score import Score, means, scores
 from latent_inversion.command_line import main
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.models import TOYBOXES, load_studio
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.pictures.files import to_pixels, to_tensor
 from latent_inversion.toybox.loaders import load_judge

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from latent_inversion.api.models import load_toybox
 from latent_inversion.command_line import main
-from latent_inversion.command_line.models import load_toybox
 from latent_inversion.pictures.files import to_pixels, to_tensor, write_picture
 from latent_inversion.toybox.limits import COMMAND_LINE, NODES, about_image, about_words
 from latent_inversion.toybox.world import caption, held_out_edits, held_out_scenes, render, video_scenes, world_words

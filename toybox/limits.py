@@ -12,7 +12,7 @@ from ..inversion_core.wording import plain
 from .world import ATTRIBUTES, SIZE, world_words
 from .world.captions import SYNONYMS
 
-COMMAND_LINE, NODES = "--model FOLDER on the command line", "the templates 'Edit your photo'"
+COMMAND_LINE, NODES = "--model FOLDER on the command line, load(FOLDER) in Python", "the templates 'Edit your photo'"
 """Where a real model is to be had."""
 SMALL = ("a", "and", "at", "in", "no", "of", "on", "the", "with", "without")
 MOST = 6

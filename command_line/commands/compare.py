@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ...api.inversion import Inversion
+from ...api.progress import bar
+from ...api.request import prompts_of
 from ...inversion_core.applications.compare import Compared, compare, fitting
 from ...inversion_core.applications.ranking import BEST, Standing, best_first, place, standing
 from ...inversion_core.methods import EDITORS, EditJob
@@ -15,44 +18,9 @@ from ...inversion_core.wording import quoted
 from ...pictures.errors import UserError
 from ...pictures.files import Pixels, to_tensor, write_picture
 from ...pictures.sheet import Cell, sheet
-from .. import values
-from ..methods import prompts_of
-from ..options import add_guidance, add_output, add_picture_and_model, add_steps
-from ..outputs import check_folder, named_after, write_text
-from ..progress import bar
+from ..outputs import check_folder, named_after, pasted, write_text
 from ..verdict import OUTCOMES, lacking, note_equal, verdicts
-from ..workspace import Workspace, open_workspace
-
-DESCRIPTION = """\
-Edit an image with every method that fits the model, each with its published settings for this kind of
-model. Leaves one image per method, one sheet of them all, best first, and the figures: network evaluations, seconds, how
-near the model comes to the image without the edit, and how far the edit went from the image. The best are those that show
-the change, by the model's own eye, and keep most of the image's outlines.
-"""
-EXAMPLE = """\
-example:
-  latent-inversion compare cat.jpg --model DIR --source "a cat on a sofa" --target "a dog on a sofa"
-"""
-
-
-def add_options(command: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    command.description, command.epilog = DESCRIPTION, EXAMPLE
-    add_picture_and_model(command)
-    command.add_argument("--source", metavar="TEXT", default="", help="what the image shows (default: nothing said)")
-    command.add_argument("--target", metavar="TEXT", required=True, help="what the image should show")
-    command.add_argument(
-        "--methods", nargs="+", metavar="METHOD", default=[], help="methods to run (default: all that fit the model)"
-    )
-    add_steps(command)
-    add_guidance(command, "one guidance for all methods (default: the published value of each)")
-    command.add_argument(
-        "--strength",
-        **values.SHARE,
-        help="fraction of the steps that are edited, one for all methods (default: the published value of each)",
-    )
-    command.add_argument("--seed", **values.SEED, default=0, help="for methods that draw noise")
-    add_output(command, "the folder to fill (default: IMAGE's name with .methods)", "FOLDER")
+from ..workspace import open_workspace
 
 
 def run(options: argparse.Namespace) -> None:
@@ -66,10 +34,7 @@ def run(options: argparse.Namespace) -> None:
     names = choose(workspace, options.methods, options.few_steps)
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
-    cells = [
-        Cell("the image", workspace.pixels, options.source),
-        Cell("the autoencoder alone", workspace.picture(workspace.x0)),
-    ]
+    cells = [Cell("the image", workspace.pixels), Cell("the autoencoder alone", workspace.picture(workspace.x0))]
     edits: list[tuple[dict[str, Any], Pixels]] = []
     print(
         f"{'method':<20} {'evaluations':>11} {'seconds':>8} {'reconstruction':>14} {'edit against image':>19}  verdict"
@@ -116,7 +81,7 @@ def written(
     write_picture(out / "methods.png", sheet("Methods side by side", lines, cells))
     write_text(out / "methods.json", json.dumps({"methods": rows}, indent=2) + "\n")
     print("best first:", ", ".join(f"{place(number)} {row['method']}" for number, (row, _) in enumerate(edits)))
-    print(f"{len(edits)} images, methods.png and methods.json in {out}")
+    print(f"{len(edits)} images, methods.png and methods.json in {pasted(out)}")
 
 
 def file_of(method: str) -> str:
@@ -124,7 +89,7 @@ def file_of(method: str) -> str:
     return f"{method.replace(' ', '-')}.png"
 
 
-def choose(workspace: Workspace, names: list[str], few_steps: bool = False) -> list[str]:
+def choose(workspace: Inversion, names: list[str], few_steps: bool = False) -> list[str]:
     """The methods to run. Raises UserError at one that the model cannot run."""
     able = fitting(workspace.studio.denoiser, few_steps)
     for name in names:
@@ -133,7 +98,7 @@ def choose(workspace: Workspace, names: list[str], few_steps: bool = False) -> l
     return names or able
 
 
-def job_of(workspace: Workspace, options: argparse.Namespace, on_step: OnStep) -> EditJob:
+def job_of(workspace: Inversion, options: argparse.Namespace, on_step: OnStep) -> EditJob:
     """The edit as the core knows it; each method sets its own guidance and strength."""
     studio, x0 = workspace.studio, workspace.x0
     source, target = (studio.cond(text) for text in (options.source, options.target))
@@ -141,7 +106,7 @@ def job_of(workspace: Workspace, options: argparse.Namespace, on_step: OnStep) -
     return EditJob(studio.denoiser, x0, sigmas, source, target, seed=options.seed, on_step=on_step)
 
 
-def row_of(workspace: Workspace, result: Compared, options: argparse.Namespace) -> dict[str, Any]:
+def row_of(workspace: Inversion, result: Compared, options: argparse.Namespace) -> dict[str, Any]:
     """A method's figures: how near its source branch came to the picture, how far its edit went from it, and whether the change
     is there, by the toybox's judge or the model's own eye."""
     row: dict[str, Any] = {"method": result.name}
