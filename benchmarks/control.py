@@ -21,10 +21,10 @@ from torch import Tensor
 from truth.frame import Record, batches, command, in_workers, means, table, write_report
 from truth.score import figures
 
+from latent_inversion.api.control import techniques
+from latent_inversion.api.models import load_toybox
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.control import techniques
 from latent_inversion.command_line.evaluation import control_for
-from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.backends.diffusers.control import Control
 from latent_inversion.inversion_core.backends.diffusers.network import Prompt
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from truth.frame import Record, batches, command, in_workers, means, table, write_report
 
+from latent_inversion.api.control import NO_CONTROL
+from latent_inversion.api.models import load_toybox
 from latent_inversion.command_line.cases import GUIDANCE, World, null_texts, prepare
-from latent_inversion.command_line.control import NO_CONTROL
 from latent_inversion.command_line.evaluation import control_for, evaluate
-from latent_inversion.command_line.models import load_toybox
 from latent_inversion.toybox.loaders import load_judge
 from latent_inversion.toybox.world import Edit, held_out_edits
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from truth.frame import batches, command, in_workers, write_report
 from truth.score import figures
 
+from latent_inversion.api.models import DTYPES, load_toybox
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.models import DTYPES, load_toybox
 from latent_inversion.inversion_core.applications.compare import Compared, compare, fitting
 from latent_inversion.inversion_core.methods import EDITORS, EditJob, Settings
 from latent_inversion.inversion_core.methods.null_text import optimize_null_text

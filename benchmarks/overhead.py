@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from cost import medians, status
 
-from latent_inversion.command_line.models import load_toybox
+from latent_inversion.api.models import load_toybox
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.integrate import replay

@@ -14,10 +14,10 @@ from functools import partial
 import torch
 from truth.run import OURS, Method, baselines, options, run
 
+from latent_inversion.api.control import NO_CONTROL
+from latent_inversion.api.region import find_region
 from latent_inversion.command_line.cases import Case, World, prepare
-from latent_inversion.command_line.control import NO_CONTROL
 from latent_inversion.command_line.editing import run_edit
-from latent_inversion.command_line.region import find_region
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.toybox.hosts.studios import TOYBOX_GUIDANCE
 from latent_inversion.toybox.world import Edit, held_out_edits

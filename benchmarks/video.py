@@ -23,10 +23,10 @@ from torch.nn.functional import grid_sample
 from truth.frame import Record, command, in_workers, means, table, write_report
 from truth.score import figures, gains
 
+from latent_inversion.api.control import techniques
+from latent_inversion.api.models import load_toybox
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.control import techniques
 from latent_inversion.command_line.evaluation import CROSS, control_for
-from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.applications.video import made
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.clip import edit_clip, windows

@@ -25,19 +25,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser(arguments).parse_args(arguments, options)
             from .outputs import check_texts
 
+            command = load_command(options.command)
         check_texts(options)
-        load_command(options.command).run(options)
+        command.run(options)
     except KeyboardInterrupt:
         return _end(options.command, "stopped", STOPPED)
     except ValueError as error:  # of this package and of the core: sentences for the user
         if options.debug and not isinstance(error, UserError):
             raise
-        return _end(options.command, str(error), 2)
+        return _end(options.command, _said(error), 2)
     except Exception as error:
         if options.debug:
             raise
         return _end(options.command, f"{type(error).__name__}: {error} (--debug shows where)", 1)
     return 0
+
+
+def _said(error: ValueError) -> str:
+    """The error, in the words of the command line."""
+    from .parser import as_options
+
+    return as_options(str(error)) if isinstance(error, UserError) else str(error)
 
 
 def _end(command: str, message: str, code: int) -> int:

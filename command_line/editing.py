@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ..api.control import NO_CONTROL, Control, techniques
 from ..inversion_core.attention.budget import Memory
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers.studio import Studio
@@ -11,7 +12,6 @@ from ..inversion_core.methods.null_text import GUIDANCE, optimize_null_text
 from ..inversion_core.progress import OnStep
 from ..inversion_core.trajectory import NullText, Trajectory
 from ..inversion_core.types import Cond, EditableDenoiser
-from .control import NO_CONTROL, Control, techniques
 
 
 def conds(studio: Studio, source: str, target: str, guidance: float, negative: str = "") -> tuple[Cond, Cond]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..api.control import NO_CONTROL, Control
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.loops.integrate import replay
 from ..inversion_core.methods.with_null_text import with_null_text
@@ -14,7 +15,6 @@ from ..inversion_core.types import Cond, EditableDenoiser
 from ..toybox.judge import edit_right
 from ..toybox.world import Edit
 from .cases import GUIDANCE, Case, Optimised, World, batch_of_null_texts, batch_of_trajectories
-from .control import NO_CONTROL, Control
 from .editing import run_edit
 
 LOCAL = {"accessory": (), "fur": ("animal",), "shirt": (), "pattern": (), "animal": ()}

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -19,8 +20,21 @@ LONGEST = 255
 
 
 def named_after(picture: Path, ending: str) -> Path:
-    """The picture's name with another ending, in the folder where the command runs."""
-    return Path(picture.name or "picture").with_suffix(ending)
+    """The picture's name with another ending, beside the picture; `free`."""
+    return free((picture.parent / (picture.name or "image")).with_suffix(ending))
+
+
+def free(path: Path) -> Path:
+    """The path, or with the first number that leaves what is there alone."""
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+    return next(one for one in chain([path], numbered) if not os.path.lexists(one))
+
+
+def place(out: Path) -> str:
+    """Where a file goes, as it can be pasted, and whether one is replaced there; asked before it is written."""
+    path = str(out.absolute())
+    pasted = f'"{path}"' if re.search(r"\s", path) else path
+    return f"{pasted} (replaced)" if out.is_file() else pasted
 
 
 def inputs_of(options: argparse.Namespace) -> list[Path]:

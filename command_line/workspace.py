@@ -1,63 +1,49 @@
-"""A picture and a model to work on it with, and the picture's trajectory."""
+"""The model, the picture and its trajectory that the options name."""
 
 import argparse
-import sys
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import torch
-
+from ..api.inversion import Inversion
+from ..api.model import Model, load
+from ..api.models import pick_device
+from ..api.progress import bar
+from ..inversion_core.attention.budget import Memory
+from ..inversion_core.attention.kept import PRECISIONS
 from ..inversion_core.backends.diffusers.studio import Studio
-from ..inversion_core.files import trajectory_file
-from ..inversion_core.inversions import INVERSIONS, invert
-from ..inversion_core.quality.diagnosis import CONVERGED
 from ..inversion_core.quality.metrics import psnr
-from ..inversion_core.refine import refine
-from ..inversion_core.shapes import Latent
-from ..inversion_core.trajectory import Provenance, Trajectory
-from ..inversion_core.types import Denoiser
 from ..pictures.errors import UserError
-from ..pictures.files import Pixels, read_picture, shrink, to_pixels, to_tensor
+from ..pictures.files import Pixels, read_picture, shrink, to_tensor
 from .batch import Making
-from .models import studio_of
-from .options import INVERSION_NAMES
-from .progress import bar
-
-SAME_PICTURE = 1e-2
-"""Relative distance of two encodings of one picture, by devices and precisions; different pictures are 1 apart."""
+from .loading import loading
+from .notes import note
+from .options.shared import BANK_PRECISIONS, INVERSION_NAMES
 
 
-@dataclass(frozen=True)
-class Workspace:
-    """A model, a picture and its clean latent."""
-
-    studio: Studio
-    pixels: Pixels
-    x0: Latent
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.pixels.shape[0], self.pixels.shape[1]
-
-    def picture(self, x0: Latent) -> Pixels:
-        return to_pixels(self.studio.decode(x0), self.size)
-
-
-def open_workspace(options: argparse.Namespace) -> Workspace:
-    """Read the picture and load the model. Raises UserError if either cannot be."""
-    pixels = open_picture(options.picture, options)
-    studio = studio_of(options)
-    if max(pixels.shape) > 2 * studio.trained_size and not options.resize:
-        _say(
-            f"note: the image is {pixels.shape[1]} x {pixels.shape[0]}, but the model was trained on {studio.trained_size} x "
-            f"{studio.trained_size}; --resize {studio.trained_size} is faster and works better."
+def model_of(options: argparse.Namespace) -> Model:
+    """The model that the options name. Raises UserError as `load`."""
+    with loading():
+        model = load(
+            options.model,
+            device=options.device,
+            dtype=options.dtype,
+            scheduler=options.scheduler,
+            few_steps=options.few_steps,
+            progress=not options.quiet,
         )
-    picture = to_tensor(pixels, studio.multiple)
-    x0 = studio.encode_picture(picture)
-    return Workspace(
-        studio, pixels, refine(studio.decoded, x0, picture, steps=options.refine) if options.refine else x0
-    )
+    return replace(model, tell=note)
+
+
+def studio_of(options: argparse.Namespace) -> Studio:
+    """The same without what the front door adds."""
+    return model_of(options).studio
+
+
+def open_workspace(options: argparse.Namespace, prompt: str = "") -> Inversion:
+    """Read the picture, which shows `prompt`, and load the model; it is not inverted yet. Raises UserError if either cannot be."""
+    pixels = read_picture(options.picture)
+    return model_of(options).opened(pixels, prompt, refine=options.refine, size=options.resize)
 
 
 def open_picture(path: Path, options: argparse.Namespace) -> Pixels:
@@ -71,65 +57,31 @@ def making_of(options: argparse.Namespace) -> Making:
     return Making(options.steps, options.guidance, partial(bar, shown=not options.quiet))
 
 
-def trajectory_of(
-    workspace: Workspace, options: argparse.Namespace, prompt: str | None, steps: int | None = None
-) -> Trajectory:
-    """The trajectory in the file that was named, checked against model, picture and prompt, or a new one of so many steps."""
-    if getattr(options, "trajectory", None) is None:
-        return new_trajectory(workspace.studio, workspace.x0, prompt or "", options, steps=steps)
-    trajectory = trajectory_file.load_trajectory(options.trajectory)
-    trajectory_file.require_same_model(trajectory.provenance, workspace.studio.denoiser.identity)
-    if prompt is not None and prompt != trajectory.provenance.prompt:
+def inverted(image: Inversion, options: argparse.Namespace, prompt: str | None, steps: int | None = None) -> Inversion:
+    """The image with the trajectory in the file that was named, checked against model, picture and prompt, or with a new one of so many steps."""
+    if options.trajectory is None:
+        return replace(image, prompt=prompt or "").inverted(inversion_of(options), steps or options.steps)
+    stored = image.along(options.trajectory)
+    if prompt is not None and prompt != stored.prompt:
         raise UserError(
-            f"{options.trajectory} was inverted as '{trajectory.provenance.prompt}', not '{prompt}'. Leave --source out, or invert "
+            f"{options.trajectory} was inverted as '{stored.prompt}', not '{prompt}'. Leave --source out, or invert "
             "the image again with the new prompt."
         )
-    same = trajectory.shape == tuple(workspace.x0.shape) and _distance(trajectory.xs[-1], workspace.x0) < SAME_PICTURE
-    if not same:
-        raise UserError(
-            f"{options.trajectory} is the trajectory of another image than {options.picture}, or of another size. Use the image that was inverted."
-        )
-    return trajectory
+    return stored
 
 
-def new_trajectory(
-    studio: Studio,
-    x0: Latent,
-    prompt: str,
-    options: argparse.Namespace,
-    *,
-    steps: int | None = None,
-    denoiser: Denoiser | None = None,
-) -> Trajectory:
-    """Invert a latent at guidance 1 by the inversion that was asked for, in `steps` or as many as the options or the model say.
+def inversion_of(options: argparse.Namespace) -> str:
+    """The inversion that was asked for, by the library's name."""
+    return INVERSION_NAMES[options.inversion or "ddim"]
 
-    `denoiser` stands for the studio's own, as for clips.
-    """
-    name = options.inversion or "ddim"
-    sigmas = studio.grid(steps or options.steps or studio.steps, x0)
-    with bar(shown=not options.quiet) as on_step:
-        trajectory = invert(
-            INVERSIONS[INVERSION_NAMES[name]],
-            denoiser or studio.denoiser,
-            x0,
-            sigmas,
-            studio.cond(prompt),
-            provenance=Provenance(studio.denoiser.identity, name, prompt=prompt),
-            on_step=on_step,
-        )
-    if trajectory.residuals and max(trajectory.residuals) > CONVERGED:
-        _say(f"note: the fixed point was not found at every step (residual {max(trajectory.residuals):.1e}).")
-    return trajectory
+
+def memory_of(options: argparse.Namespace) -> Memory:
+    """What the options say of the source's attention; what is decided is printed. Raises UserError if the device is not there."""
+    device = pick_device(options.bank_device) if options.bank_device else None
+    asked = PRECISIONS[BANK_PRECISIONS[options.bank_precision]]
+    return Memory(replace(asked, device=device, budget=options.bank_budget), tell=print)
 
 
 def psnr_text(pixels: Pixels, other: Pixels) -> str:
     """How close two pictures are, in words."""
     return f"{float(psnr(to_tensor(pixels), to_tensor(other))):.1f} dB"
-
-
-def _distance(x: Latent, y: Latent) -> float:
-    return float(torch.linalg.vector_norm(x.cpu() - y.cpu()) / torch.linalg.vector_norm(y.cpu()))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

@@ -1,6 +1,8 @@
 """The texts of others (of files, of widgets, of libraries) as they may stand in a message, a log or a page."""
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 MESSAGE, QUOTE = 2000, 80
 """The most letters of a message, and of a text that is quoted in one."""
@@ -24,6 +26,13 @@ def quoted(value: object, most: int = QUOTE) -> str:
     endless = isinstance(value, int) and value.bit_length() > 10_000  # which Python does not write out
     said = "a number of too many digits" if endless else plain(str(value), most)
     return "'" + said.replace("\n", "\\n") + "'"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The question whether the most similar of the names was meant, with a blank before it; empty if none is similar."""
+    known = {known.lower().replace(" ", "-"): known for known in names}
+    found = get_close_matches(name.lower().replace(" ", "-"), known, n=1)
+    return f" Did you mean '{known[found[0]]}'?" if found else ""
 
 
 def whole(text: str) -> str:

@@ -108,7 +108,7 @@ def _av(path: Path) -> ModuleType:
         import av
     except ImportError as error:
         raise UserError(
-            f"Video files such as {path} need PyAV. Install it with pip install av, or give a folder of images, or a GIF, WebP or PNG animation."
+            f"Video files such as {path} need PyAV. Install it with pip install av (the extra latent-inversion[video] names it), or give a folder of images, or a GIF, WebP or PNG animation."
         ) from error
     return av
 

@@ -23,23 +23,38 @@ Mask = NDArray[np.float32]
 
 def read_picture(path: str | Path) -> Pixels:
     """The pixels [height, width, 3] of a picture file, turned upright; transparent parts are put on white."""
-    image = _open(path)
+    return pixels_of_image(_open(path), path)
+
+
+def pixels_of_image(image: Image.Image, name: str | Path) -> Pixels:
+    """The same of a picture in memory, which messages call `name`."""
+    image = ImageOps.exif_transpose(image)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(_eight_bit(image, path).convert("RGB"))
+    return np.asarray(_eight_bit(image, name).convert("RGB"))
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
     """A mask picture as values 0..1 [height, width], white where the edit may go. Raises UserError unless it has `size`."""
-    mask = np.asarray(_eight_bit(_open(path), path).convert("L"), dtype=np.float32) / 255
+    return check_mask(mask_of_image(_open(path), path), size, f"The mask {path}")
+
+
+def mask_of_image(image: Image.Image, name: str | Path) -> Mask:
+    """The same of a picture in memory, of any size."""
+    upright = ImageOps.exif_transpose(image)
+    return np.asarray(_eight_bit(upright, name).convert("L"), dtype=np.float32) / 255
+
+
+def check_mask(mask: Mask, size: tuple[int, int], name: str) -> Mask:
+    """The mask. Raises UserError unless it has `size`, and something may change."""
     if mask.shape != size:
         raise UserError(
-            f"The mask {path} is {mask.shape[1]} x {mask.shape[0]}, but the image is {size[1]} x {size[0]}. Draw the mask on a copy "
+            f"{name} is {mask.shape[1]} x {mask.shape[0]}, but the image is {size[1]} x {size[0]}. Draw the mask on a copy "
             "of the image, white where the edit may act and black elsewhere."
         )
     if not mask.any():
-        raise UserError(f"The mask {path} is black everywhere, so nothing could change. Make the region to edit white.")
+        raise UserError(f"{name} is black everywhere, so nothing could change. Make the region to edit white.")
     return mask
 
 
@@ -135,12 +150,12 @@ def check_is_file(path: str | Path, what: str) -> None:
         raise UserError(f"{path} is a folder or a device, not a file. Name a file with the {what}.")
 
 
-def _eight_bit(image: Image.Image, path: str | Path) -> Image.Image:
+def _eight_bit(image: Image.Image, name: str | Path) -> Image.Image:
     """Pictures of 16 or 32 bits scaled to 8; the others as they are. Raises UserError if values are not finite."""
     if image.mode[0] not in "IF":
         return image
     values = np.asarray(image, dtype=np.float64)
     if not np.isfinite(values).all():
-        raise UserError(f"{path} contains values that are not numbers (NaN or infinity). Save the image again.")
+        raise UserError(f"{name} contains values that are not numbers (NaN or infinity). Save the image again.")
     top = 65535 if image.mode.startswith("I") and values.max() > 255 else 255 if values.max() > 1 else 1
     return Image.fromarray(np.rint(values.clip(0, top) / top * 255).astype(np.uint8))

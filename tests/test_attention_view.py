@@ -5,7 +5,7 @@ import torch
 from einops import rearrange
 
 from harness.networks import AttentionNetwork, attention_map, explicit_attention
-from latent_inversion.command_line.models import load_toybox
+from latent_inversion.api.models import load_toybox
 from latent_inversion.inversion_core.applications.attention_view import levels_of, word_attention
 from latent_inversion.inversion_core.attention.bank import Bank
 from latent_inversion.inversion_core.attention.maps import mean_maps, record_maps

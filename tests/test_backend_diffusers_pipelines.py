@@ -10,8 +10,8 @@ from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from PIL import Image
 
 from harness import tiny_flow
+from latent_inversion.api.models import load_toybox
 from latent_inversion.command_line import main
-from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.backends.diffusers.folder import load_pipeline_folder
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio, flow_studio
 from latent_inversion.inversion_core.backends.diffusers.text import TextEncoder, summarised_words

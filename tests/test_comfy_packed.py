@@ -23,7 +23,18 @@ LARGEST = 45_000_000
 STEPS = 4
 WORKFLOW = "latent_inversion_ddim_prompt_to_prompt.json"
 WANTED = ("__init__.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "CHANGELOG.md")
-FOLDERS = {"nodes", "inversion_core", "command_line", "pictures", "toybox", "web", "locales", "workflows", "subgraphs"}
+FOLDERS = {
+    "nodes",
+    "inversion_core",
+    "api",
+    "command_line",
+    "pictures",
+    "toybox",
+    "web",
+    "locales",
+    "workflows",
+    "subgraphs",
+}
 UNWANTED = {"tests", "benchmarks", "docs", "tools", ".github", ".ci"}
 NEEDLESS = {"Makefile", "constraints.txt", ".comfyignore", ".gitignore"}
 

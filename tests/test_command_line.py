@@ -15,8 +15,8 @@ from PIL import Image
 
 from harness import tiny_diffusion, tiny_flow
 from harness.networks import Mixture
+from latent_inversion.api.models import load_studio
 from latent_inversion.command_line import main, workspace
-from latent_inversion.command_line.models import load_studio
 from latent_inversion.inversion_core.files.trajectory_file import load_thumbnail, load_trajectory
 from latent_inversion.inversion_core.methods import EDITORS, EditJob, Settings
 from latent_inversion.inversion_core.paths import RF
@@ -86,10 +86,10 @@ def test_every_method_edits_and_keeps_what_lies_outside_the_mask(photo, pixels, 
 
 def test_a_method_acts_as_its_editor_does_with_its_published_settings(photo, model, monkeypatch):
     """Along its own inversion, under both its guidances, at its strength and in its steps; what is given goes first."""
-    from latent_inversion.command_line.commands import edit
+    from latent_inversion.api import editing
 
     jobs = []
-    monkeypatch.setattr(edit, "EditJob", lambda *a, **o: jobs.append(EditJob(*a, **o)) or jobs[-1])
+    monkeypatch.setattr(editing, "EditJob", lambda *a, **o: jobs.append(EditJob(*a, **o)) or jobs[-1])
     words = ["--source", "a cat", "--target", "a dog", "--model", model, "--quiet", "--device", "cpu"]
     for name, more in (
         ("FlowEdit", []),
@@ -127,7 +127,7 @@ def test_a_trajectory_of_another_inversion_is_refused(photo, model, capsys):
 
 
 def test_refusals_come_before_anything_is_loaded(photo, capsys, monkeypatch):
-    monkeypatch.setattr(workspace, "studio_of", lambda options: pytest.fail("the model is loaded"))
+    monkeypatch.setattr(workspace, "model_of", lambda options: pytest.fail("the model is loaded"))
     for arguments, message in (MISTAKES[name] for name in EARLY):
         assert message in failed(capsys, *arguments)[1]
 
@@ -307,9 +307,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(photo, model, capsys, case):
 def test_words_are_looked_for_before_the_picture_is_inverted(photo, model, capsys, monkeypatch):
     given = ["edit", photo, "--source", "ein Mädchen", "--target", "ein Kätzchen", "--model", model, *FAST]
     assert main([*map(str, given), "--words", "Mädchen", "Kätzchen", "--weights", "Kätzchen=2"]) == 0
-    from latent_inversion.command_line.commands import edit
-
-    monkeypatch.setattr(edit, "trajectory_of", lambda *a, **o: pytest.fail("the image is inverted"))
+    monkeypatch.setattr("latent_inversion.api.model.invert", lambda *a, **o: pytest.fail("the image is inverted"))
     assert "'Hut' is in neither prompt" in failed(capsys, *given, "--words", "Hut")[1]
 
 
@@ -330,10 +328,10 @@ def test_other_failures_have_exit_code_1(photo, model, capsys, monkeypatch):
     def broken(*args: object, **options: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(workspace, "invert", broken)
+    monkeypatch.setattr("latent_inversion.api.model.invert", broken)
     code, err = failed(capsys, "invert", photo, "--model", model, *FAST)
     assert code == 1 and err == "latent-inversion invert: RuntimeError: out of memory (--debug shows where)\n"
-    monkeypatch.setattr(workspace, "invert", lambda *a, **o: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("latent_inversion.api.model.invert", lambda *a, **o: (_ for _ in ()).throw(KeyboardInterrupt))
     assert failed(capsys, "invert", photo, "--model", model, *FAST)[0] == 130
 
 

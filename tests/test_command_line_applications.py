@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from harness import tiny_diffusion
+from latent_inversion.api.models import load_toybox
 from latent_inversion.command_line import main
 from latent_inversion.command_line.batch import Making
-from latent_inversion.command_line.models import load_toybox
 from latent_inversion.command_line.style import BLANK, BY_ATTENTION, Look, Styling, Wish, style_words, transferred
 from latent_inversion.command_line.try_on import Clothes, regions_of, target_words, try_on
 from latent_inversion.inversion_core.applications.registration import Placement, registered

@@ -118,7 +118,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*args: Any, **options: Any) -> None:
         raise AssertionError("the model was loaded before the place was looked at")
 
-    monkeypatch.setattr("latent_inversion.command_line.models.load_studio", load)
+    monkeypatch.setattr("latent_inversion.api.model.load_studio", load)
 
 
 TARGET = ["--target", "x"]

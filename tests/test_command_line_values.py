@@ -38,7 +38,7 @@ def test_numbers_that_are_none_or_out_of_range_are_refused(capsys, command, opti
     for text in ABSURD:
         given = f"cat={text}" if option.metavar == "WORD=FACTOR" else text
         said = refused(capsys, command, f"{name}={given}")
-        assert f"argument {'/'.join(option.option_strings)}: " in said, said
+        assert f": {name} takes " in said, said
         assert re.search(r"between \S+ and \S+; got '", said), said
         assert not HIDDEN.search(said) and len(said) < LONGEST
 

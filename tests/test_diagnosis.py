@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from latent_inversion.command_line.commands import report
+from latent_inversion.api import report
 from latent_inversion.inversion_core.quality.diagnosis import Finding, Held, findings
 from latent_inversion.inversion_core.quality.metrics import Whiteness
 
@@ -49,7 +49,7 @@ def test_the_command_line_says_it(held: Held, found: tuple[Finding, ...]) -> Non
 @pytest.mark.parametrize(
     "name",
     [
-        "command_line/commands/report.py",
+        "api/report.py",
         "nodes/looking/report_figures.py",
         "command_line/verdict.py",
         "nodes/looking/report_verdict.py",

@@ -3,10 +3,10 @@
 import torch
 from torch.nn.functional import max_pool2d
 
-from latent_inversion.command_line.control import Control
+from latent_inversion.api.control import Control
+from latent_inversion.api.models import load_toybox
+from latent_inversion.api.region import find_region
 from latent_inversion.command_line.editing import run_edit
-from latent_inversion.command_line.models import load_toybox
-from latent_inversion.command_line.region import find_region
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.types import Cond
 from latent_inversion.toybox.world import edit_mask, held_out_edits, render

@@ -15,6 +15,7 @@ from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMe
 from torchmetrics.regression import MeanSquaredError
 
 from harness import tiny_diffusion
+from latent_inversion.api.models import load_studio, load_toybox
 from latent_inversion.benchmarks.pie import metrics
 from latent_inversion.benchmarks.pie import run as pie_run
 from latent_inversion.benchmarks.pie.clip import load_clip
@@ -26,7 +27,6 @@ from latent_inversion.benchmarks.pie.networks import Networks
 from latent_inversion.benchmarks.pie.results import Results
 from latent_inversion.benchmarks.pie.structure import CORRECT_SCALE, MEAN, PUBLISHED_SCALE, STD, load_structure
 from latent_inversion.benchmarks.pie.summary import mean_of, name_of, sets_of
-from latent_inversion.command_line.models import load_studio, load_toybox
 from latent_inversion.pictures.errors import UserError
 from latent_inversion.toybox.weights import WEIGHTS
 from latent_inversion.toybox.world import held_out_edits, render

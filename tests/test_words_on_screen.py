@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CODE = ("nodes", "inversion_core", "command_line", "pictures")
+CODE = ("nodes", "inversion_core", "command_line", "api", "pictures")
 ANYWHERE = {
     r"\b(has|have) not\b(?! been)": "does not have",
     r"\b(is|has|are) none\b": "does not exist, does not have",

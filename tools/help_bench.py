@@ -14,8 +14,8 @@ import torch
 from PIL import Image, ImageDraw
 from torch.nn.functional import interpolate
 
+from latent_inversion.api.models import TOYBOXES, load_toybox
 from latent_inversion.command_line.editing import run_edit
-from latent_inversion.command_line.models import TOYBOXES, load_toybox
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.loops.integrate import replay

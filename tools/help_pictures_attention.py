@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from help_bench import Bench, begun, drawn, example, main, overlaid
 
-from latent_inversion.command_line.control import NO_CONTROL, Control
+from latent_inversion.api.control import NO_CONTROL, Control
 from latent_inversion.command_line.editing import conds
 from latent_inversion.command_line.evaluation import control_for
 from latent_inversion.inversion_core.applications.diff_edit import diff_edit_mask, widened

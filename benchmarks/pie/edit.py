@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from latent_inversion.command_line.control import NO_CONTROL, Control, has_word, techniques
+from latent_inversion.api.control import NO_CONTROL, Control, has_word, techniques
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
 from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 from latent_inversion.inversion_core.methods import EDITORS, EditJob

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from latent_inversion.api.models import DTYPES
 from latent_inversion.command_line import values
-from latent_inversion.command_line.models import DTYPES
 from latent_inversion.inversion_core.inversions import INVERSIONS
 from latent_inversion.inversion_core.methods import EDITORS
 from latent_inversion.pictures.errors import UserError

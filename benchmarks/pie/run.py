@@ -12,7 +12,7 @@ import torchmetrics
 import transformers
 from tqdm import tqdm
 
-from latent_inversion.command_line.models import load_studio, pick_device
+from latent_inversion.api.models import load_studio, pick_device
 from latent_inversion.inversion_core.backends.diffusers.studio import Studio
 from latent_inversion.inversion_core.methods import EDITORS
 from latent_inversion.inversion_core.paths import RF, VE

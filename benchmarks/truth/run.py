@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import torch
 
+from latent_inversion.api.models import load_toybox
 from latent_inversion.command_line.cases import World
-from latent_inversion.command_line.models import load_toybox
 from latent_inversion.inversion_core.shapes import Picture
 from latent_inversion.toybox.loaders import load_judge
 from latent_inversion.toybox.world import Edit, Scene

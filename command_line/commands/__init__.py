@@ -1,4 +1,4 @@
-"""The commands, a file each: `add_options` says what it takes, `run` does it. A file is read when its command is asked for."""
+"""The commands, a file each: `run` does it, and `options` says what it takes. A file is read when its command is run."""
 
 from importlib import import_module
 from types import ModuleType

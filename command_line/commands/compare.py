@@ -4,6 +4,9 @@ import argparse
 import json
 import re
 
+from ...api.inversion import Inversion
+from ...api.progress import bar
+from ...api.request import prompts_of
 from ...inversion_core.applications.compare import Compared, compare, fitting
 from ...inversion_core.methods import EDITORS, EditJob
 from ...inversion_core.progress import OnStep
@@ -12,45 +15,12 @@ from ...inversion_core.wording import quoted
 from ...pictures.errors import UserError
 from ...pictures.files import to_tensor, write_picture
 from ...pictures.sheet import Cell, sheet
-from .. import values
-from ..methods import prompts_of
-from ..options import add_guidance, add_output, add_picture_and_model, add_steps
-from ..outputs import check_folder, named_after, write_text
-from ..progress import bar
+from ..outputs import check_folder, named_after, place, write_text
 from ..verdict import OUTCOMES, note_equal, verdicts
-from ..workspace import Workspace, open_workspace
+from ..workspace import open_workspace
 
-DESCRIPTION = """\
-Edit an image with every method that fits the model, each with its published settings for this kind of
-model. Leaves one image per method, one sheet of them all, and the figures: network evaluations, seconds, how well the
-method kept the source (PSNR of the source branch), and how far the edit went from the image.
-"""
-EXAMPLE = """\
-example:
-  latent-inversion compare cat.jpg --model DIR --source "a cat on a sofa" --target "a dog on a sofa"
-"""
 FIRST = 2
 """Cells of a sheet before those of the methods."""
-
-
-def add_options(command: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    command.description, command.epilog = DESCRIPTION, EXAMPLE
-    add_picture_and_model(command)
-    command.add_argument("--source", metavar="TEXT", default="", help="what the image shows (default: nothing said)")
-    command.add_argument("--target", metavar="TEXT", required=True, help="what the image should show")
-    command.add_argument(
-        "--methods", nargs="+", metavar="METHOD", default=[], help="methods to run (default: all that fit the model)"
-    )
-    add_steps(command)
-    add_guidance(command, "one guidance for all methods (default: the published value of each)")
-    command.add_argument(
-        "--strength",
-        **values.SHARE,
-        help="fraction of the steps that are edited, one for all methods (default: the published value of each)",
-    )
-    command.add_argument("--seed", **values.SEED, default=0, help="for methods that draw noise")
-    add_output(command, "the folder to fill (default: IMAGE's name with .methods)", "FOLDER")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -91,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     lines = [f"from: {options.source}", f"to: {options.target}"]
     write_picture(out / "methods.png", sheet("Methods side by side", lines, cells))
     write_text(out / "methods.json", json.dumps({"methods": rows}, indent=2) + "\n")
-    print(f"{len(cells) - FIRST} images, methods.png and methods.json in {out}")
+    print(f"{len(cells) - FIRST} images, methods.png and methods.json in {place(out)}")
 
 
 def file_of(method: str) -> str:
@@ -99,7 +69,7 @@ def file_of(method: str) -> str:
     return f"{method.replace(' ', '-')}.png"
 
 
-def choose(workspace: Workspace, names: list[str], few_steps: bool = False) -> list[str]:
+def choose(workspace: Inversion, names: list[str], few_steps: bool = False) -> list[str]:
     """The methods to run. Raises UserError at one that the model cannot run."""
     able = fitting(workspace.studio.denoiser, few_steps)
     for name in names:
@@ -108,7 +78,7 @@ def choose(workspace: Workspace, names: list[str], few_steps: bool = False) -> l
     return names or able
 
 
-def job_of(workspace: Workspace, options: argparse.Namespace, on_step: OnStep) -> EditJob:
+def job_of(workspace: Inversion, options: argparse.Namespace, on_step: OnStep) -> EditJob:
     """The edit as the core knows it; each method sets its own guidance and strength."""
     studio, x0 = workspace.studio, workspace.x0
     source, target = (studio.cond(text) for text in (options.source, options.target))
@@ -116,7 +86,7 @@ def job_of(workspace: Workspace, options: argparse.Namespace, on_step: OnStep) -
     return EditJob(studio.denoiser, x0, sigmas, source, target, seed=options.seed, on_step=on_step)
 
 
-def row_of(workspace: Workspace, result: Compared) -> dict[str, object]:
+def row_of(workspace: Inversion, result: Compared) -> dict[str, object]:
     """A method's figures: how well its source branch kept the picture, and how far its edit went from it."""
     row: dict[str, object] = {"method": result.name}
     if result.edited is None:

@@ -5,39 +5,25 @@ import json
 import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from tqdm import tqdm
 
+from ...api.control import watch
+from ...api.models import load_toybox
+from ...api.progress import bar
 from ...inversion_core.attention.maps import mean_maps
 from ...inversion_core.shapes import Picture
 from ...pictures.files import Pixels, to_pixels, write_picture
 from ...pictures.sheet import Cell, heat, sheet
 from ...toybox.loaders import load_judge
 from ...toybox.world import Edit, held_out_edits
-from .. import values
 from ..cases import Case, World, null_texts, prepare
-from ..control import watch
 from ..evaluation import Outcome, control_for, evaluate, reconstruct
-from ..models import load_toybox
-from ..outputs import check_folder, write_text
-from ..progress import bar
+from ..outputs import check_folder, place, write_text
 
-DESCRIPTION = """\
-Edit six images that no model made and none has seen, and compare each edit with its true result.
-Leaves one sheet per edit and report.json with the figures. Takes under three minutes on two cores."""
 CHOICE = 160
 SHOWN = ("time: day to night", "accessory: none to glasses", "fur:", "shirt:", "place:", "style: photo to painting")
 """The first held-out edit whose name begins so is shown, for each of these."""
-
-
-def add_options(command: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    command.description = DESCRIPTION
-    command.add_argument(
-        "--out", **values.FOLDER, default=Path("out/demo"), help="the folder to fill (default: %(default)s)"
-    )
-    command.add_argument("--steps", **values.STEPS, default=50, help="steps of every trajectory (default: %(default)s)")
 
 
 @dataclass(frozen=True)
@@ -75,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
         rows.append(row_of(shown))
         tqdm.write(line_of(rows[-1]))
     write_text(out / "report.json", json.dumps({"edits": rows}, indent=2, allow_nan=False) + "\n")
-    print(f"{len(rows)} sheets and report.json in {out}, {time.perf_counter() - began:.0f} s")
+    print(f"{len(rows)} sheets and report.json in {place(out)}, {time.perf_counter() - began:.0f} s")
 
 
 def demo_edits() -> list[Edit]:

@@ -6,61 +6,16 @@ import unicodedata
 
 import numpy as np
 
+from ...api.progress import bar
 from ...inversion_core.applications.attention_view import word_attention
 from ...inversion_core.attention import regions
 from ...inversion_core.attention.maps import clearest
 from ...inversion_core.prompts.reading import label
 from ...pictures.files import write_picture
 from ...pictures.sheet import Cell, heat, sheet
-from .. import values
-from ..options import add_inversion, add_output, add_picture_and_model, add_trajectory
-from ..outputs import check_folder, named_after
-from ..progress import bar
-from ..reading import tell
-from ..workspace import open_workspace, trajectory_of
-
-DESCRIPTION = """\
-Show where in an image each word of the prompt draws attention: the image is inverted, and attention is read along
-the trajectory. Leaves words.png, every word's map over the image, and one mask per word for `edit --mask` or any other
-program, white in the region of the word.
-"""
-EXAMPLES = """\
-examples:
-  latent-inversion look cat.jpg --model DIR --prompt "a cat on a sofa"
-  a mask of the cat, then another animal inside it:
-    latent-inversion look cat.jpg --model DIR --prompt "a cat on a sofa" --words cat --softness 0.3 --out masks
-    latent-inversion edit cat.jpg --model DIR --source "a cat on a sofa" --target "a dog on a sofa" --mask masks/01-cat.png
-"""
-
-
-def add_options(command: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    command.description, command.epilog = DESCRIPTION, EXAMPLES
-    add_picture_and_model(command)
-    command.add_argument("--prompt", metavar="TEXT", required=True, help="what the image shows")
-    command.add_argument(
-        "--words", nargs="+", metavar="WORD", default=[], help="words or phrases of the prompt (default: every word)"
-    )
-    command.add_argument(
-        "--threshold",
-        **values.SHARE,
-        default=regions.THRESHOLD,
-        help="how much of a word's strongest value counts as the region of that word (default: %(default)s)",
-    )
-    command.add_argument(
-        "--softness",
-        **values.SHARE,
-        default=0.0,
-        help="width of the soft edge of the masks, in the units of --threshold (default: black and white)",
-    )
-    command.add_argument(
-        "--alone",
-        action="store_true",
-        help="show each word's own attention, instead of how much more attention it draws than the other words",
-    )
-    add_inversion(command)
-    add_trajectory(command)
-    add_output(command, "the folder to fill (default: IMAGE's name with .words)", "FOLDER")
+from ..notes import tell
+from ..outputs import check_folder, named_after, place
+from ..workspace import inverted, open_workspace
 
 
 def run(options: argparse.Namespace) -> None:
@@ -72,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     tokens = studio.prompt_tokens(options.prompt)
     words = options.words or regions.distinct_words(tokens)
     numbers = [regions.numbers_of(tokens, word) for word in words]
-    trajectory = trajectory_of(workspace, options, options.prompt)
+    trajectory = inverted(workspace, options, options.prompt).required()
     with bar(shown=not options.quiet) as on_step:
         cond = studio.cond(options.prompt)
         where = clearest(studio.denoiser.blocks)
@@ -89,13 +44,14 @@ def run(options: argparse.Namespace) -> None:
         Cell("the image", workspace.pixels),
         *(Cell(w, heat(workspace.pixels, m)) for w, m in zip(labels, wide, strict=True)),
     ]
+    maps_at = place(out / "words.png")
     write_picture(out / "words.png", sheet("Where each word draws attention", [options.prompt], cells))
     for number, (word, shown_as, mask) in enumerate(zip(words, labels, masks, strict=True), 1):
         name = f"{number:02d}-{_file_name(word)}.png"
         write_picture(out / name, np.rint(255 * mask.numpy()).astype(np.uint8))
         print(f"{name:<24} {shown_as}: {float(mask.mean()):.0%} of the image")
     tell(tokens, words)
-    print(f"maps: {out / 'words.png'}")
+    print(f"maps: {maps_at}")
 
 
 def _file_name(word: str) -> str:

@@ -30,7 +30,7 @@ def edited(denoiser: Any, xs: Tensor, sigmas: Tensor, cond: Callable[[str], Any]
 
 
 def main(file: str) -> None:
-    from latent_inversion.command_line.models import load_toybox
+    from latent_inversion.api.models import load_toybox
     from latent_inversion.inversion_core.inversions import INVERSIONS, invert
 
     studio = load_toybox()

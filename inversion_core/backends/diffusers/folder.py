@@ -42,6 +42,10 @@ class Pipeline:
     build: Callable[[Any, Any, Encoders, Any, Mapping[str, Any]], Studio]
     half: torch.dtype = torch.bfloat16
 
+    def precision(self, device: str | torch.device) -> torch.dtype:
+        """The network's usual precision on a device."""
+        return self.half if torch.device(device).type == "cuda" else torch.float32
+
 
 def _unet(network: Any, vae: Any, encoders: Encoders, scheduler: Any, index: Mapping[str, Any]) -> Studio:
     blank = bool(index.get("force_zeros_for_empty_prompt"))
@@ -104,7 +108,7 @@ def load_pipeline_folder(
     folder = Path(folder)
     index = _index(folder)
     kind = PIPELINES[index["_class_name"]]
-    dtype = dtype or (kind.half if torch.device(device).type == "cuda" else torch.float32)
+    dtype = dtype or kind.precision(device)
     encoders = {}
     for name, cls in kind.encoders.items():
         if isinstance(named := index.get(name), list) and named[:1] not in ([], [None]):

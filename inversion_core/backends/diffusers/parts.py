@@ -47,7 +47,7 @@ def read_weights(folder: Path, part: str, cls: Any, options: Mapping[str, Any]) 
     return network
 
 
-def check_fit(folder: Path, network: Any, vae: Any, encoders: Mapping[str, tuple[Any, Any]]) -> None:
+def check_fit(folder: Path | str, network: Any, vae: Any, encoders: Mapping[str, tuple[Any, Any]]) -> None:
     """Raises ValueError if the network is for other latents than the autoencoder's, or a tokenizer knows words that its text encoder does not."""
     takes, gives = network.config.in_channels, vae.config.latent_channels
     if takes not in (gives, 4 * gives):

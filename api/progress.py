@@ -1,12 +1,15 @@
 """Progress bars for the core's loops."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeAlias
 
 from tqdm import tqdm
 
 from ..inversion_core.progress import OnStep, Progress
 
+Watch: TypeAlias = bool | OnStep
+"""Whether there is a bar, or who is told instead."""
 LABELS = {
     "invert": "inverting",
     "replay": "retracing",
@@ -29,3 +32,8 @@ def bar(label: str = "", *, shown: bool = True) -> Iterator[OnStep]:
 
     with line:
         yield on_step
+
+
+def watching(watch: Watch, label: str = "") -> AbstractContextManager[OnStep]:
+    """The `on_step` of one loop, by a bar or by whoever is told. What that raises ends the loop."""
+    return bar(label, shown=watch) if isinstance(watch, bool) else nullcontext(watch)

@@ -11,7 +11,7 @@ from ..inversion_core.attention.maps import clearest, record_maps
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers.features import decoder_layers
 from ..inversion_core.backends.diffusers.studio import Studio
-from ..inversion_core.dial import AS_SET
+from ..inversion_core.dial import AS_SET, Turned
 from ..inversion_core.prompts.tokens import Alignment, PromptTokens, align_refine, align_replace
 from ..inversion_core.shapes import Sigmas
 from ..inversion_core.techniques.injection import inject_keys_values, inject_values
@@ -30,7 +30,6 @@ from ..inversion_core.techniques.settings import (
     nested,
 )
 from ..pictures.errors import UserError
-from .reading import tell
 
 ALIGNMENTS: dict[str, Callable[[PromptTokens, PromptTokens], Alignment]] = {
     "refine": align_refine,
@@ -69,13 +68,13 @@ class Control:
 NO_CONTROL = Control(cross=0, self_attention=0)
 
 
-def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control) -> list[Technique]:
-    """The core's techniques for a control, outermost first. Raises UserError if a word is in neither prompt."""
+def techniques(
+    studio: Studio, sigmas: Sigmas, source: str, target: str, control: Control, dial: Turned = AS_SET
+) -> list[Technique]:
+    """The core's techniques for a control as the dial turns it, outermost first. Raises UserError if a word is in neither prompt."""
     settings: list[Setting | Technique] = []
     if control.words:
         words = words_in(studio, source, target, control.words)
-        for text, named in zip((source, target), words, strict=True):
-            tell(studio.prompt_tokens(text), named)
         span, where = (control.blend_start, 1.0), clearest(studio.denoiser.blocks)
         settings.append(LocalBlend(*words, span, control.threshold, where))
     if control.cross or control.self_attention:
@@ -89,7 +88,7 @@ def techniques(studio: Studio, sigmas: Sigmas, source: str, target: str, control
         settings += [KVEdit(control.mask)] if control.kv_edit else []
         settings.append(mask_blend(control.mask))
     prompts = cache(lambda: (studio.prompt_tokens(source), studio.prompt_tokens(target)))
-    ground = Ground(sigmas, AS_SET, studio.denoiser.blocks, prompts, lambda mask: mask)
+    ground = Ground(sigmas, dial, studio.denoiser.blocks, prompts, lambda mask: mask)
     return nested([(setting, ground) for setting in settings])
 
 
@@ -97,7 +96,7 @@ def _plugged(studio: Studio, layer: int) -> PlugAndPlay:
     layers = len(decoder_layers(studio.denoiser.network))
     if layer >= layers:
         there = f"the decoder here has the layers 0 to {layers - 1}" if layers else "this transformer has no decoder"
-        raise UserError(f"--plug-and-play takes the features of layer {layer} of a UNet's decoder, but {there}.")
+        raise UserError(f"`plug_and_play` takes the features of layer {layer} of a UNet's decoder, but {there}.")
     return PlugAndPlay(layer=layer)
 
 

@@ -14,6 +14,6 @@ def find_region(studio: Studio, x0: Latent, sigmas: Sigmas, source: str, target:
     mask = widened(diff_edit_mask(studio.denoiser, x0, sigma, *prompts))
     if not bool(mask.any()):
         raise UserError(
-            "The prompts differ nowhere in the image, so --find-region finds no region. Change words of --target."
+            "The prompts differ nowhere in the image, so `find_region` finds no region. Change words of `target`."
         )
     return mask

@@ -1,23 +1,19 @@
 """Options that several commands share."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
-from ..inversion_core.attention.budget import Memory
-from ..inversion_core.attention.kept import PRECISIONS
-from . import values
-from .control import ALIGNMENTS
-from .models import DTYPES, pick_device
+from .. import values
+from ..names import ALIGNMENTS, DTYPES, PRECISIONS
 
 MODEL = """\
 'toybox' (the tiny embedded model, which knows 128 x 128 portraits of cartoon animals), 'toybox-flow' (a rectified-flow
-transformer of that world), or the folder of a Stable Diffusion 1, 2, XL or 3 or Flux model in diffusers' format, the
-one with model_index.json (default: %(default)s)"""
+transformer of that world), the folder of a Stable Diffusion 1, 2, XL or 3 or Flux model in diffusers' format, the
+one with model_index.json, or a single .safetensors checkpoint whose configuration diffusers finds here (default: %(default)s)"""
 GUIDANCE = "7.5; 7 for Stable Diffusion 3, 3.5 for Flux, 1 with --few-steps except for FLUX.1-dev"
 STEPS = "50; with --few-steps 4, 8 on transformers"
 INVERSION_NAMES = {"ddim": "ddim", "fixed-point": "fixed point", "heun": "heun", "midpoint": "midpoint"}
-BANK_PRECISIONS = {name.replace(" ", "-"): storage for name, storage in PRECISIONS.items()}
+BANK_PRECISIONS = {name.replace(" ", "-"): name for name in PRECISIONS}
 
 Options = argparse.ArgumentParser | argparse._ArgumentGroup
 """What options are added to."""
@@ -148,10 +144,3 @@ def add_memory(group: Options) -> None:
         "budget (default: %(default)s)",
     )
     group.add_argument("--bank-device", metavar="DEVICE", help="where attention is kept (default: the model's device)")
-
-
-def memory_of(options: argparse.Namespace) -> Memory:
-    """What the options say; what is decided is printed. Raises UserError if the device is not there."""
-    device = pick_device(options.bank_device) if options.bank_device else None
-    asked = BANK_PRECISIONS[options.bank_precision]
-    return Memory(replace(asked, device=device, budget=options.bank_budget), tell=print)
