@@ -31,7 +31,7 @@ def edited(image: "Inversion", request: EditRequest, mask: Mask | None, watch: W
         if request.editor.inversion_guidance is None:
             settings = replace(settings, source_guidance=trajectory.provenance.guidance)
     texts = image.prompt, request.target
-    control = request.control_on(studio, None if mask is None else mask_to_tensor(mask, studio.multiple))
+    control = request.control(None if mask is None else mask_to_tensor(mask, studio.multiple))
     if request.find_region:
         control = replace(control, mask=find_region(studio, x0, sigmas, *texts))
     with watching(watch) as on_step:

@@ -37,7 +37,8 @@ NOT_INVERTED = "The image was not inverted yet (`inversion` was None). Invert it
 class Inversion:
     """One image with its latent `x0`, what it shows, and its path to noise, by which it can be edited any number of times.
 
-    Without a `trajectory` each edit inverts the image anew, as its method does. Made by `Model.invert` and
+    Without a `trajectory` each edit inverts the image anew, as its method does. `foreign` is what the model says of an
+    image that it was not made for. Made by `Model.invert` and
     `Model.load_inversion`.
     """
 
@@ -46,6 +47,7 @@ class Inversion:
     x0: Latent
     prompt: str = ""
     trajectory: Trajectory | None = None
+    foreign: str = ""
 
     @property
     def studio(self) -> Studio:
@@ -155,7 +157,7 @@ class Inversion:
         Raises UserError without a trajectory.
         """
         guidance = self.studio.guidance if guidance is None else guidance
-        return report(self.studio, self.required(), self.pixels, guidance, self.model.watch(progress))
+        return report(self.studio, self.required(), self.pixels, guidance, self.model.watch(progress), self.foreign)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the trajectory as a .safetensors file, whole or not at all, and return its path; `Model.load_inversion` reads it.

@@ -16,14 +16,15 @@ from ..inversion_core.inversions import INVERSIONS, invert
 from ..inversion_core.methods import EDITORS
 from ..inversion_core.quality.diagnosis import CONVERGED
 from ..inversion_core.refine import refine as refined
-from ..inversion_core.shapes import Latent
+from ..inversion_core.shapes import Latent, Picture
 from ..inversion_core.trajectory import Provenance, Trajectory
 from ..inversion_core.types import Denoiser
 from ..pictures.files import shrink, to_pixels, to_tensor
+from ..toybox.limits import COMMAND_LINE, about_image
 from .checks import check_name, check_prompt
 from .images import ImageLike, pixels_of
 from .inversion import Inversion
-from .models import few_steps_of, load_studio
+from .models import TOYBOXES, few_steps_of, load_studio
 from .progress import Watch, watching
 
 
@@ -47,7 +48,8 @@ def load(
     UserError, a ValueError, if there is no such model or it cannot run so.
     """
     studio = load_studio(model, device=device, dtype=dtype, scheduler=scheduler)
-    return Model(few_steps_of(studio) if few_steps else studio, few_steps, progress)
+    drawn = isinstance(model, str) and model in TOYBOXES
+    return Model(few_steps_of(studio) if few_steps else studio, few_steps, progress, drawn=drawn)
 
 
 def _warn(line: str) -> None:
@@ -56,12 +58,13 @@ def _warn(line: str) -> None:
 
 @dataclass(frozen=True)
 class Model:
-    """A model with its autoencoder and text encoders. `tell` hears what a person should know; by default that is a warning."""
+    """A model with its autoencoder and text encoders; `drawn` says that it is the toybox. `tell` hears what a person should know; by default that is a warning."""
 
     studio: Studio
     few_steps: bool = False
     progress: Watch = True
     tell: Callable[[str], None] = _warn
+    drawn: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -104,16 +107,22 @@ class Model:
         check_prompt(prompt, "prompt")
         pixels = pixels_of(image)
         pixels = shrink(pixels, size) if size else pixels
-        if max(pixels.shape) > 2 * self.image_size and not size:
+        picture = to_tensor(pixels, self.studio.multiple)
+        foreign = about_image(picture, self._recoded, COMMAND_LINE) if self.drawn else ""
+        if foreign:
+            self.tell(foreign)
+        elif max(pixels.shape) > 2 * self.image_size and not size:
             self.tell(
                 f"The image is {pixels.shape[1]} x {pixels.shape[0]}, but the model was trained on {self.image_size} x "
                 f"{self.image_size}; `size` {self.image_size} is faster and works better."
             )
-        picture = to_tensor(pixels, self.studio.multiple)
         x0 = self.studio.encode_picture(picture)
         if refine:
             x0 = refined(self.studio.decoded, x0, picture, steps=refine)
-        return Inversion(self, pixels, x0, prompt)
+        return Inversion(self, pixels, x0, prompt, foreign=foreign)
+
+    def _recoded(self, picture: Picture) -> Picture:
+        return self.studio.decode(self.studio.encode_picture(picture))
 
     def trajectory_of(
         self,

@@ -53,8 +53,10 @@ class Report:
         return "\n".join([*self.lines, *(f"- {line}" for line in self.advice)])
 
 
-def report(studio: Studio, trajectory: Trajectory, pixels: Pixels, guidance: float, watch: Watch) -> Report:
-    """Measure the autoencoder, the trajectory, and the trajectory under guidance on an image."""
+def report(
+    studio: Studio, trajectory: Trajectory, pixels: Pixels, guidance: float, watch: Watch, foreign: str = ""
+) -> Report:
+    """Measure the autoencoder, the trajectory, and the trajectory under guidance on an image; what is said of a `foreign` one stands for advice."""
     prompt = trajectory.provenance.prompt
     held = _measure(to_pixels(studio.decode(trajectory.xs[-1]), pixels.shape[:2]), pixels, ())
     plain = _retrace(studio, trajectory, pixels, studio.cond(prompt), "retracing", watch)
@@ -84,7 +86,7 @@ def report(studio: Studio, trajectory: Trajectory, pixels: Pixels, guidance: flo
     head = [
         f"described as: {prompt or 'nothing'}; {trajectory.steps} steps, inversion '{trajectory.provenance.method}'"
     ]
-    advised = advice(held, plain, guided, white, distilled=studio.denoiser.distilled)
+    advised = [foreign] if foreign else advice(held, plain, guided, white, distilled=studio.denoiser.distilled)
     picture = sheet("Inversion report", [*head, *(line.replace("`", "") for line in advised)], cells)
     return Report(held, plain, guided, tuple(lines), tuple(advised), picture)
 

@@ -34,7 +34,7 @@ from latent_inversion.inversion_core.loops.edit import Edit, Target
 from latent_inversion.inversion_core.prompts.tokens import PromptTokens, Word, align_refine, align_replace
 from latent_inversion.inversion_core.schedules import flow_shift, leading, window
 from latent_inversion.inversion_core.shapes import Sigmas
-from latent_inversion.inversion_core.techniques.prompt_to_prompt import coarse, prompt_to_prompt, usual_shares
+from latent_inversion.inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END, coarse, prompt_to_prompt
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.inversion_core.types import Cond, SigmaRange
 
@@ -171,7 +171,7 @@ def bank(network: str, side: int) -> None:
 def row(network: str, side: int, forms: Sequence[str], repeats: int) -> None:
     """Print a network's times and peaks under control, each beside the plain edit's."""
     setup = NETWORKS[network](side)
-    shares = usual_shares(setup.denoiser.path)
+    shares = CROSS_END, SELF_END
     kinds = [(form, kind) for form in forms for kind in steps_of(shares) if any(kind)]
     plain, *times = medians(
         [partial(run, setup, form, kind) for form, kind in [("plain", (0, 0)), *kinds]], repeats, time.process_time

@@ -30,11 +30,11 @@ def free(path: Path) -> Path:
     return next(one for one in chain([path], numbered) if not os.path.lexists(one))
 
 
-def place(out: Path) -> str:
+def pasted(out: Path) -> str:
     """Where a file goes, as it can be pasted, and whether one is replaced there; asked before it is written."""
     path = str(out.absolute())
-    pasted = f'"{path}"' if re.search(r"\s", path) else path
-    return f"{pasted} (replaced)" if out.is_file() else pasted
+    path = f'"{path}"' if re.search(r"\s", path) else path
+    return f"{path} (replaced)" if out.is_file() else path
 
 
 def inputs_of(options: argparse.Namespace) -> list[Path]:

@@ -7,10 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..api.models import TOYBOXES
 from ..inversion_core.quality.verdict import Verdict, judge, kind
 from ..pictures.files import Pixels, to_tensor
+from ..toybox.asked import asked, missing
 
-CHANGED = "{changed:.0%} of the image changed; "
+MORE = (
+    "look whether it is the change that you asked for, and raise --guidance for more of it, lower --guidance for less"
+)
 SENTENCES = {
     "Same": "nearly the same image ({changed:.0%} of it changed): raise --guidance, lower --cross and --self, or state the change "
     "plainly in --target",
@@ -20,8 +24,12 @@ SENTENCES = {
     "change fewer words",
     "Unheld": "the model cannot represent this image, and the reconstruction is nothing like it either: `latent-inversion report` "
     "says what is lost, and the toybox knows only its own cartoons",
-    "Edited": CHANGED + "{likeness:.0%} of its outlines are kept",
-    "EditedFlat": CHANGED + "the image has no outlines that could show what is kept",
+    "Edited": "the image was edited, and its shapes are kept: {changed:.0%} of it changed, {likeness:.0%} of its outlines are kept; "
+    + MORE,
+    "EditedStrongly": "the image was edited strongly: {changed:.0%} of it changed, and only {likeness:.0%} of its outlines are kept; "
+    "right for a new style or scene, else lower --guidance or raise --cross and --self",
+    "EditedFlat": "the image was edited: {changed:.0%} of it changed, and it has no outlines that could show what is kept; "
+    + MORE,
 }
 """By `kind`."""
 OUTCOMES = {
@@ -61,6 +69,22 @@ def sentence(verdict: Verdict) -> str:
     numbers = {"changed": verdict.changed, "likeness": max(0.0, verdict.likeness), "missed": verdict.missed}
     where = MASKED if verdict.masked and verdict.outcome in ("same", "edited") else ""
     return where + SENTENCES[kind(verdict)].format(**numbers)
+
+
+def lacking(pixels: Pixels, model: str, source: str, target: str) -> tuple[str, ...] | None:
+    """What an edit by the toybox does not show of the change of words; None for other models, and where the judge cannot say."""
+    return missing(to_tensor(pixels), source, target) if model in TOYBOXES else None
+
+
+def told(verdict: Verdict, pixels: Pixels, model: str, source: str, target: str) -> str:
+    """The verdict in words; of an edit by the toybox, whose judge reads images, whether the change of words is there."""
+    lacks = lacking(pixels, model, source, target)
+    if lacks is None or verdict.outcome != "edited":
+        return sentence(verdict)
+    if lacks:
+        return f"not right: the change is missing ({', '.join(lacks)}); raise --guidance, or lower --cross and --self"
+    there = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in asked(source, target).items())
+    return f"right: the change is there ({there}); {verdict.likeness:.0%} of the outlines are kept"
 
 
 def of_clip(frames: Sequence[Verdict]) -> str:

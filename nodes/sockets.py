@@ -18,7 +18,8 @@ AttentionEditSocket = io.Custom("ATTENTION_EDIT")
 class Frame:
     """The size of a picture, and the size to which it was padded at the right and the bottom.
 
-    Of a clip also the number of its frames, and that to which its last one was repeated.
+    Of a clip also the number of its frames, and that to which its last one was repeated. Where the picture was scaled for
+    the model, sizes are in the original's pixels, and `encoded_height` is the padded height that the VAE was given.
     """
 
     height: int
@@ -27,6 +28,7 @@ class Frame:
     padded_width: int
     frames: int | None = None
     padded_frames: int | None = None
+    encoded_height: int | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError if there is no such picture."""
@@ -42,6 +44,13 @@ class Frame:
     @property
     def is_padded(self) -> bool:
         return (self.height, self.width) != (self.padded_height, self.padded_width)
+
+    def before_scaling(self, height: int, width: int) -> "Frame":
+        """The same frame in the pixels of a picture of that size, which was scaled to this one."""
+        if (height, width) == (self.height, self.width):
+            return self
+        padded = (round(self.padded_height * height / self.height), round(self.padded_width * width / self.width))
+        return Frame(height, width, *padded, self.frames, self.padded_frames, encoded_height=self.padded_height)
 
     def latent(self, samples: Tensor) -> dict[str, object]:
         """A LATENT that Inversion Decode brings back to the picture's size.

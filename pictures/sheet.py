@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -14,16 +15,18 @@ from .files import Pixels
 
 CELL, GAP, LINE = 256, 16, 22  # the width of a cell, between cells, and from line to line of a text; in pixels
 INK, FAINT, EDGE, PAPER = (24, 24, 27), (110, 110, 118), (212, 212, 216), (255, 255, 255)
+MARK, FRAME = (22, 163, 74), 5  # the frame of what is marked, and its width
 HEAT = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture with a title above it and a remark below."""
+    """A picture with a title above it and a remark below; one that is `marked` has a green frame."""
 
     title: str
     pixels: Pixels
     note: str = ""
+    marked: bool = False
 
 
 def sheet(title: str, lines: Sequence[str], cells: Sequence[Cell], *, columns: int = 4) -> Pixels:
@@ -31,26 +34,40 @@ def sheet(title: str, lines: Sequence[str], cells: Sequence[Cell], *, columns: i
     columns = min(columns, len(cells))
     width = columns * (CELL + GAP) + GAP
     broken = [part for line in lines for part in _lines(line, width - 2 * GAP, 16)]
-    notes = [_lines(cell.note, CELL, 15) for cell in cells]
-    titles = [_lines(cell.title, CELL, 16) for cell in cells]
-    above, below = (max(len(text) for text in texts) * LINE for texts in (titles, notes))
-    tall = max(scale_to_cell(cell.pixels).height for cell in cells)
-    row, head = above + tall + below + GAP, GAP + 34 + len(broken) * LINE + GAP // 2
-    image = Image.new("RGB", (width, head + row * -(-len(cells) // columns) + GAP // 2), PAPER)
+    rows = [cells[first : first + columns] for first in range(0, len(cells), columns)]
+    tops = list(accumulate((_height(row) for row in rows), initial=GAP + 34 + len(broken) * LINE + GAP // 2))
+    image = Image.new("RGB", (width, tops[-1] + GAP // 2), PAPER)
     draw = ImageDraw.Draw(image)
     write(draw, (GAP, GAP), _lines(title, width - 2 * GAP, 24)[0], INK, size=24)
     for number, line in enumerate(broken):
         write(draw, (GAP, GAP + 34 + number * LINE), line, FAINT, size=16)
-    for number, cell in enumerate(cells):
-        left, top = GAP + number % columns * (CELL + GAP), head + number // columns * row
-        for place, line in enumerate(titles[number]):
-            write(draw, (left, top + place * LINE), line, INK, size=16)
-        picture = scale_to_cell(cell.pixels)
-        image.paste(picture, (left, top + above))
-        draw.rectangle((left - 1, top + above - 1, left + CELL, top + above + picture.height), outline=EDGE)
-        for place, line in enumerate(notes[number]):
-            write(draw, (left, top + above + tall + 4 + place * LINE), line, FAINT, size=15)
+    for row, top in zip(rows, tops, strict=False):
+        above = max(len(_lines(cell.title, CELL, 16)) for cell in row) * LINE
+        for column, cell in enumerate(row):
+            _draw(image, draw, cell, GAP + column * (CELL + GAP), top, above)
     return np.asarray(image)
+
+
+def _height(row: Sequence[Cell]) -> int:
+    """The height of cells beside each other, each note right below its picture, and of the gap below them."""
+    above = max(len(_lines(cell.title, CELL, 16)) for cell in row) * LINE
+    below = max(scale_to_cell(cell.pixels).height + len(_lines(cell.note, CELL, 15)) * LINE for cell in row)
+    return above + below + GAP
+
+
+def _draw(image: Image.Image, draw: ImageDraw.ImageDraw, cell: Cell, left: int, top: int, above: int) -> None:
+    for place, line in enumerate(_lines(cell.title, CELL, 16)):
+        write(draw, (left, top + place * LINE), line, MARK if cell.marked else INK, size=16)
+    picture = scale_to_cell(cell.pixels)
+    image.paste(picture, (left, top + above))
+    box = left - 1, top + above - 1, left + CELL, top + above + picture.height
+    draw.rectangle(box, outline=EDGE)
+    if cell.marked:
+        draw.rectangle(
+            (box[0] - FRAME + 1, box[1] - FRAME + 1, box[2] + FRAME - 1, box[3] + FRAME - 1), outline=MARK, width=FRAME
+        )
+    for place, line in enumerate(_lines(cell.note, CELL, 15)):
+        write(draw, (left, top + above + picture.height + 4 + place * LINE), line, FAINT, size=15)
 
 
 def _lines(text: str, width: int, size: int) -> list[str]:

@@ -132,3 +132,21 @@ def test_the_name_of_a_file_can_say_the_picture_s_size(comfy_server: ComfyServer
     )
     (told,) = comfy_server.run(odd.graph.prompt).outputs[saved.id]["text"]
     assert told.startswith(f"saved sizes/{WIDTH}x{HEIGHT}_0")
+
+
+def test_a_large_photo_is_edited_small_and_comes_back_whole(comfy_server: ComfyServer, odd: Odd) -> None:
+    """Twelve million pixels on a model of 128 x 128: the shape is kept, and outside the mask every pixel."""
+    width, height = 4000, 3000
+    given = {"upscale_method": "bicubic", "width": width, "height": height, "crop": "center"}
+    photo = odd.graph.add("ImageScale", image=odd.scene, **given)
+    blank = odd.graph.add("SolidMask", value=0.0, width=width, height=height)
+    white = odd.graph.add("SolidMask", value=1.0, width=width // 2, height=height)
+    mask = odd.graph.add("MaskComposite", destination=blank, source=white, x=width // 2, y=0, operation="add")
+    latent = odd.encode(image=photo, mask=mask, max_megapixels=0.0156)
+    edited = odd.sample(trajectory=odd.invert(latent=latent, steps=2))
+    shown = [odd.show(edited[0], original=photo, mask=mask), odd.graph.add("PreviewImage", images=photo)]
+    result = comfy_server.run(odd.graph.prompt)
+    after, before = (picture(comfy_server, result, node) for node in shown)
+    assert after.shape == before.shape == (height, width, 3)
+    assert np.array_equal(after[:, : width // 2], before[:, : width // 2])
+    assert 0.01 < np.abs(after - before)[:, width // 2 :].mean() < 0.3

@@ -42,7 +42,10 @@ def edited(graph: Graph, model: Any, latent: Any, edit: Node, negative: Any, ste
 
 @pytest.fixture
 def toybox(graph: Graph) -> Studio:
-    return Studio(graph)
+    """The toybox with a text encoder that takes any word, as real ones do."""
+    studio = Studio(graph)
+    studio.clip = graph.add("TestSpelling", clip=studio.clip)
+    return studio
 
 
 def test_the_toybox_edits_and_shows_words_of_every_script(comfy_server: ComfyServer, toybox: Studio) -> None:
@@ -116,3 +119,13 @@ def test_a_word_that_is_not_there_is_refused_once_before_the_run(
         comfy_server.run(toybox.graph.prompt)
     (message,) = refused.value.messages
     assert "does not contain the word 'собака'" in message and WORDS[case][1].split()[0] in message
+
+
+def test_words_outside_the_toyboxs_world_are_named_at_the_node_that_reads_them(
+    comfy_server: ComfyServer, graph: Graph
+) -> None:
+    studio = Studio(graph)
+    prompt = graph.add("CLIPTextEncode", clip=studio.clip, text="(a Tiger:1.3), in the snow")
+    studio.compare(studio.sample(target=prompt), studio.latent)
+    (said,) = comfy_server.run(graph.prompt).words(prompt.id)
+    assert said.startswith("The toybox does not know the word 'Tiger'. It knows: cat, dog, rabbit,")

@@ -11,11 +11,13 @@ from PIL import Image
 
 from harness import tiny_diffusion, tiny_flow
 from latent_inversion.command_line import main
-from latent_inversion.command_line.verdict import OUTCOMES, SENTENCES, of_clip, sentence, verdicts
+from latent_inversion.command_line.verdict import OUTCOMES, SENTENCES, of_clip, sentence, told, verdicts
 from latent_inversion.inversion_core.loops.edit import Edited
 from latent_inversion.inversion_core.methods import EDITORS, EditJob
 from latent_inversion.inversion_core.quality.verdict import Outcome, judge, kind
 from latent_inversion.inversion_core.trajectory import Trajectory
+from latent_inversion.pictures.files import to_pixels
+from latent_inversion.toybox.world import caption, held_out_scenes, render
 
 FAST = ["--steps", "3", "--quiet", "--device", "cpu"]
 PROMPTS = ["--source", "a photo of a cat", "--target", "a photo of a dog"]
@@ -52,7 +54,7 @@ def test_an_edit_prints_the_verdict_of_its_own_pictures(
         or "%" in line
     )
     assert "nothing like" in line or "cannot represent" in line, "a network of random weights keeps no picture"
-    assert "source branch" in out
+    assert "reconstruction" in out
 
 
 def test_every_outcome_and_kind_has_its_words() -> None:
@@ -61,6 +63,7 @@ def test_every_outcome_and_kind_has_its_words() -> None:
         .repeat_interleave(8, 2)
         .repeat_interleave(8, 3)
     )
+    other = picture.roll(4, 3)
     flat = torch.full_like(picture, 0.2)
     found = [
         judge(picture, picture)[0],
@@ -68,12 +71,28 @@ def test_every_outcome_and_kind_has_its_words() -> None:
         judge(picture, flat)[0],
         judge(picture, flat, flat)[0],
         judge(picture, 1 - picture)[0],
+        judge(picture, 0.25 * picture + 0.75 * other)[0],
         judge(flat, flat + 0.5)[0],
     ]
     assert {kind(one) for one in found} == set(SENTENCES)
     assert set(OUTCOMES) == set(Outcome.__args__)
     assert len({sentence(one) for one in found}) == len(SENTENCES)
     assert of_clip([found[0], found[0], found[2]]).endswith("(so 2 of 3 frames)")
+
+
+@pytest.mark.parametrize(
+    ("time", "said"), [("night", "right: the change is there (time: night);"), ("day", "not right:")]
+)
+def test_of_the_toyboxs_edits_it_says_whether_the_change_is_there(time: str, said: str) -> None:
+    scene = next(scene for scene in held_out_scenes(40) if (scene.time, scene.style) == ("day", "photo"))
+    before, shown = (to_pixels(render([one]), (128, 128)) for one in (scene, scene.replace(time=time)))
+    brighter = np.minimum(1.3 * before, 255).astype(np.uint8)  # a change that the figures take for an edit
+    after = shown if time == "night" else brighter
+    (verdict,) = verdicts([before], [after])
+    words = caption(scene), caption(scene.replace(time="night"))
+    assert verdict.outcome == "edited" and told(verdict, after, "toybox", *words).startswith(said)
+    assert ("it shows day" in told(verdict, after, "toybox-flow", *words)) == (time == "day")
+    assert told(verdict, after, "folder", *words) == sentence(verdict)
 
 
 def test_the_command_line_judges_as_the_core() -> None:
@@ -124,9 +143,13 @@ def test_a_comparison_in_which_every_method_failed_fails(
 
 def test_a_comparison_gives_the_verdict_on_each(photo: str, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", photo, "--model", model, *PROMPTS, "--methods", "direct", "FlowEdit", *FAST]) == 0
-    rows = json.loads(Path("photo.methods/methods.json").read_text())["methods"]
+    rows, out = json.loads(Path("photo.methods/methods.json").read_text())["methods"], capsys.readouterr().out
     assert all(row["outcome"] in OUTCOMES and 0 <= row["changed"] <= 1 for row in rows)
-    assert all(OUTCOMES[row["outcome"]] in capsys.readouterr().out for row in rows[:1])
+    assert all(OUTCOMES[row["outcome"]] in out for row in rows[:1])
+    ranked = sorted(rows, key=lambda row: row["place"])
+    standings = [(row["arrived"], row["likeness"]) for row in ranked]
+    assert standings == sorted(standings, reverse=True)
+    assert f"best first: 1st {ranked[0]['method']}, 2nd {ranked[1]['method']}" in out
 
 
 # Models of few steps

@@ -19,16 +19,22 @@ SIDE = 128
 
 @dataclass(frozen=True)
 class Nearness:
-    """PSNR to the truth in dB where it differs from the picture and where it does not (None: nowhere), and what is missing.
+    """PSNR to the truth in dB, of all and where it differs from the picture and where it does not (None: nowhere), and what is missing.
 
     `wanted` are the attributes that the true picture changes, by the judge's reading, None for pictures that the judge
     cannot read; `missing` those of them that the edit does not show, as "name: value".
     """
 
+    whole: float
     inside: float | None
     outside: float | None
     wanted: tuple[str, ...] | None
     missing: tuple[str, ...] = ()
+
+    @property
+    def right(self) -> bool:
+        """Whether the judge sees a change that was wanted."""
+        return bool(self.wanted) and not self.missing
 
     def __str__(self) -> str:
         places = ((self.inside, "where the change belongs"), (self.outside, "elsewhere"))
@@ -43,11 +49,13 @@ class Nearness:
 def nearness(before: Tensor, after: Tensor, truth: Tensor) -> list[Nearness]:
     """How near each edit [n, 3, height, width] in 0..1 came to its truth; of the toybox's size the judge reads what it shows."""
     moved = (truth - before).abs().amax(1, keepdim=True) > VISIBLE
-    figures = zip(_levels(after, truth, moved), _levels(after, truth, ~moved), strict=True)
+    figures = list(
+        zip(psnr(after, truth).tolist(), *(_levels(after, truth, place) for place in (moved, ~moved)), strict=True)
+    )
     if before.shape[-2:] != (SIDE, SIDE):
-        return [Nearness(*both, None) for both in figures]
-    sides = zip(*(_read(one) for one in (before, after, truth)), strict=True)
-    return [Nearness(*both, *_changed(*three)) for both, three in zip(figures, sides, strict=True)]
+        return [Nearness(*levels, None) for levels in figures]
+    sides = zip(*(read(one) for one in (before, after, truth)), strict=True)
+    return [Nearness(*levels, *_changed(*three)) for levels, three in zip(figures, sides, strict=True)]
 
 
 def _levels(after: Tensor, truth: Tensor, where: Tensor) -> list[float | None]:
@@ -64,7 +72,8 @@ def _changed(
     return tuple(named.values()), tuple(told for name, told in named.items() if shows[name] != asked[name])
 
 
-def _read(pictures: Tensor) -> Sequence[dict[str, str]]:
+def read(pictures: Tensor) -> Sequence[dict[str, str]]:
+    """What the judge sees in pictures [n, 3, 128, 128] in 0..1."""
     with torch.inference_mode(False):
         return readings(_judge(), pictures.clone())
 

@@ -121,8 +121,10 @@ class Comparison {
     for (const [side, value] of Object.entries(box)) this.stage.style[side] = `${value}px`;
   }
 
-  show({ before, after, verdicts }) {
-    this.pairs = before.map((file, number) => ({ before: file, after: after[number], verdict: verdicts[number] }));
+  show({ before, after, verdicts, names = [] }) {
+    this.pairs = before.map((file, number) => {
+      return { before: file, after: after[number], verdict: verdicts[number], name: names[number] };
+    });
     this.stage.hidden = false;
     this.steps.hidden = this.pairs.length < 2;
     this.showPair(between(0, this.number, this.pairs.length - 1));
@@ -135,7 +137,8 @@ class Comparison {
     this.before.src = addressOf(pair.before);
     this.after.src = addressOf(pair.after);
     this.said.textContent = t(pair.verdict.id, pair.verdict.values);
-    this.count.textContent = t("pairOf", { number: number + 1, count: this.pairs.length });
+    const place = t("pairOf", { number: number + 1, count: this.pairs.length });
+    this.count.textContent = pair.name ? `${place}: ${pair.name}` : place;
     const [previous, next] = this.steps.querySelectorAll("button");
     previous.disabled = number === 0;
     next.disabled = number === this.pairs.length - 1;

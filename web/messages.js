@@ -24,8 +24,8 @@ const ENGLISH = {
   filesPictures: "{count} images",
   filesSteps: "{count} steps",
   filesTooLarge:
-    "the file has {size} MB, but this ComfyUI accepts up to {limit} MB. Copy the file into ComfyUI's input folder, or " +
-    "start ComfyUI with --max-upload-size {wanted}.",
+    "the file has {size} MB, but this ComfyUI accepts up to {limit} MB. Copy the file into ComfyUI's input folder, " +
+    "or start ComfyUI with --max-upload-size {wanted}.",
   next: "next images",
   pairOf: "{number} of {count}",
   pointAtWord: "Point at a word; choose words for the mask.",
@@ -33,11 +33,29 @@ const ENGLISH = {
   runToCompare: "Run the workflow to compare the images.",
   runToSeeWords: "Run the workflow to see the words.",
   thePicture: "the image",
-  verdictEdited: "{changed} % of the image changed; {likeness} % of its outlines are kept.",
-  verdictEditedFlat: "{changed} % of the image changed; the image has no outlines that could show what is kept.",
+  truthMissing:
+    "Not right: the change is missing ({missing}), and the result is {level} dB from the true one. Turn strength " +
+    "or guidance up, or shorten the cross and self windows in Attention Edit.",
+  truthRight: "Right: the change is there ({wanted}), and the result is {level} dB from the true one.",
+  verdictEdited:
+    "The image was edited, and its shapes are kept: {changed} % of it changed, {likeness} % of its outlines are " +
+    "kept. Look whether it is the change that you asked for; turn strength up for more of it, down for less.",
+  verdictEditedFlat:
+    "The image was edited: {changed} % of it changed. It has no outlines that could show what is kept; turn " +
+    "strength up for more change, down for less.",
   verdictEditedFlatMask:
-    "{changed} % of the mask changed; outside the mask there are no outlines that could show what is kept.",
-  verdictEditedMask: "{changed} % of the mask changed; {likeness} % of the outlines outside the mask are kept.",
+    "The image was edited in the mask: {changed} % of it changed. Outside there are no outlines that could show " +
+    "what is kept; turn strength up for more change, down for less.",
+  verdictEditedMask:
+    "The image was edited in the mask ({changed} % of it changed), and kept outside ({likeness} % of the " +
+    "outlines). Look whether it is the change that you asked for; turn strength up for more of it, down for less.",
+  verdictEditedStrongly:
+    "The image was edited strongly: {changed} % of it changed, and only {likeness} % of its outlines are kept. " +
+    "Right for a new style or scene; else turn strength or guidance down, or choose the preset 'keep the shape'.",
+  verdictEditedStronglyMask:
+    "The image was edited in the mask ({changed} % of it changed), but also outside, where only {likeness} % of " +
+    "the outlines are kept. Connect the mask to Inversion Edit Sampler too, or turn strength down.",
+  verdictForeign: "{said}",
   verdictLost:
     "The result is nothing like the image ({likeness} % of its outlines are left). Turn strength down, choose the " +
     "preset 'keep the shape', lengthen the cross and self windows in Attention Edit, or change fewer words of the " +
@@ -54,12 +72,12 @@ const ENGLISH = {
     "reconstruction differs visibly from the image in {missed} %. Turn strength up for the edit; connect Inversion " +
     "Report to see what the reconstruction loses.",
   verdictSameMask:
-    "The result is nearly the same image ({changed} % of the mask changed). Turn strength up, shorten the cross and " +
-    "self windows in Attention Edit, or name what should change in the target prompt.",
+    "The result is nearly the same image ({changed} % of the mask changed). Turn strength up, shorten the cross " +
+    "and self windows in Attention Edit, or name what should change in the target prompt.",
   verdictUnheld:
     "The model cannot represent this image: the reconstruction is nothing like it either ({likeness} % of its " +
-    "outlines are left in the edit). Check that checkpoint and VAE belong together and are made for such images, and " +
-    "invert at guidance 1 with more steps. The toybox knows only its own cartoons.",
+    "outlines are left in the edit). Check that checkpoint and VAE belong together and are made for such images, " +
+    "and invert at guidance 1 with more steps. The toybox knows only its own cartoons.",
   wordsOfPrompt: "words of the prompt",
 };
 

@@ -1,4 +1,5 @@
 // What a node said of its last run stays on it: front ends of late 2026 take such words off all nodes when a run ends.
+// ComfyUI's own prompt node says nothing by itself, but the toybox's text encoder does there.
 
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
@@ -15,7 +16,7 @@ app.registerExtension({
     const said = new Map();
     api.addEventListener("progress_text", ({ detail: { nodeId, text } }) => {
       const node = nodeOf(nodeId);
-      if (node?.comfyClass?.startsWith("Inversion")) said.set(node, { nodeId, text });
+      if (/^Inversion|^CLIPTextEncode$/.test(node?.comfyClass)) said.set(node, { nodeId, text });
     });
     api.addEventListener("execution_success", () => setTimeout(() => {
       for (const [node, words] of said)

@@ -3,24 +3,24 @@
 import argparse
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 from ...api.inversion import Inversion
 from ...api.progress import bar
 from ...api.request import prompts_of
 from ...inversion_core.applications.compare import Compared, compare, fitting
+from ...inversion_core.applications.ranking import BEST, Standing, best_first, place, standing
 from ...inversion_core.methods import EDITORS, EditJob
 from ...inversion_core.progress import OnStep
 from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.wording import quoted
 from ...pictures.errors import UserError
-from ...pictures.files import to_tensor, write_picture
+from ...pictures.files import Pixels, to_tensor, write_picture
 from ...pictures.sheet import Cell, sheet
-from ..outputs import check_folder, named_after, place, write_text
-from ..verdict import OUTCOMES, note_equal, verdicts
+from ..outputs import check_folder, named_after, pasted, write_text
+from ..verdict import OUTCOMES, lacking, note_equal, verdicts
 from ..workspace import open_workspace
-
-FIRST = 2
-"""Cells of a sheet before those of the methods."""
 
 
 def run(options: argparse.Namespace) -> None:
@@ -33,12 +33,15 @@ def run(options: argparse.Namespace) -> None:
     workspace = open_workspace(options)
     names = choose(workspace, options.methods, options.few_steps)
     out.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     cells = [
         Cell("the image", workspace.pixels, options.source),
         Cell("the autoencoder alone", workspace.picture(workspace.x0)),
     ]
-    print(f"{'method':<20} {'evaluations':>11} {'seconds':>8} {'source kept':>12} {'edit against image':>21}  verdict")
+    edits: list[tuple[dict[str, Any], Pixels]] = []
+    print(
+        f"{'method':<20} {'evaluations':>11} {'seconds':>8} {'reconstruction':>14} {'edit against image':>19}  verdict"
+    )
     with bar(shown=not options.quiet) as on_step:
         for result in compare(
             job_of(workspace, options, on_step),
@@ -48,20 +51,40 @@ def run(options: argparse.Namespace) -> None:
             strengths=[options.strength],
             few_steps=options.few_steps,
         ):
-            row = row_of(workspace, result)
+            row = row_of(workspace, result, options)
             rows.append(row)
             print(line_of(row))
             if result.edited is not None:
                 edited = workspace.picture(result.edited.target)
                 write_picture(out / file_of(result.name), edited)
-                cells.append(Cell(result.name, edited, note_of(row)))
-    if len(cells) == FIRST:
+                edits.append((row, edited))
+    written(out, options, cells, rows, edits)
+
+
+def written(
+    out: Path,
+    options: argparse.Namespace,
+    cells: list[Cell],
+    rows: list[dict[str, Any]],
+    edits: list[tuple[dict[str, Any], Pixels]],
+) -> None:
+    """Write the sheet, best first, and the figures; print the places. Raises UserError, with the reasons, if nothing was edited."""
+    if not edits:
         reasons = "; ".join(f"{row['method']}: {row['refused']}" for row in rows)
         raise UserError(f"No method could edit this image. {reasons}")
-    lines = [f"from: {options.source}", f"to: {options.target}"]
+    edits = best_first(edits, lambda edit: Standing(edit[0]["arrived"], edit[0]["likeness"]))
+    for number, (row, edited) in enumerate(edits):
+        row["place"] = number + 1
+        cells.append(Cell(f"{place(number)}: {row['method']}", edited, note_of(row), number < BEST))
+    lines = [
+        f"from: {options.source}",
+        f"to: {options.target}",
+        "Best first: what shows the change, then what keeps most outlines.",
+    ]
     write_picture(out / "methods.png", sheet("Methods side by side", lines, cells))
     write_text(out / "methods.json", json.dumps({"methods": rows}, indent=2) + "\n")
-    print(f"{len(cells) - FIRST} images, methods.png and methods.json in {place(out)}")
+    print("best first:", ", ".join(f"{place(number)} {row['method']}" for number, (row, _) in enumerate(edits)))
+    print(f"{len(edits)} images, methods.png and methods.json in {pasted(out)}")
 
 
 def file_of(method: str) -> str:
@@ -86,9 +109,10 @@ def job_of(workspace: Inversion, options: argparse.Namespace, on_step: OnStep) -
     return EditJob(studio.denoiser, x0, sigmas, source, target, seed=options.seed, on_step=on_step)
 
 
-def row_of(workspace: Inversion, result: Compared) -> dict[str, object]:
-    """A method's figures: how well its source branch kept the picture, and how far its edit went from it."""
-    row: dict[str, object] = {"method": result.name}
+def row_of(workspace: Inversion, result: Compared, options: argparse.Namespace) -> dict[str, Any]:
+    """A method's figures: how near its source branch came to the picture, how far its edit went from it, and whether the change
+    is there, by the toybox's judge or the model's own eye."""
+    row: dict[str, Any] = {"method": result.name}
     if result.edited is None:
         return row | {"refused": result.refused}
     original = to_tensor(workspace.pixels)
@@ -99,7 +123,9 @@ def row_of(workspace: Inversion, result: Compared) -> dict[str, object]:
     free = EDITORS[result.name].inversion is None  # there is no source branch
     figures = {"source_psnr": None if free else round(kept, 2), "edit_psnr": round(moved, 2)}
     (verdict,) = verdicts([workspace.pixels], [edited], None if free else [back])
+    lacks = lacking(edited, options.model, options.source, options.target)
     figures |= {
+        "arrived": standing(result, verdict).arrived if lacks is None else not lacks,
         "outcome": verdict.outcome,
         "changed": round(verdict.changed, 3),
         "likeness": round(verdict.likeness, 3),
@@ -107,15 +133,23 @@ def row_of(workspace: Inversion, result: Compared) -> dict[str, object]:
     return row | settings | figures | {"evaluations": result.evaluations, "seconds": round(result.seconds, 2)}
 
 
-def line_of(row: dict[str, object]) -> str:
+def line_of(row: dict[str, Any]) -> str:
     """A method's line on the screen."""
     if "refused" in row:
         return f"{row['method']:<20} {row['refused']}"
-    source_kept = "-" if row["source_psnr"] is None else f"{row['source_psnr']:.1f} dB"
-    return f"{row['method']:<20} {row['evaluations']:>11} {row['seconds']:>8.1f} {source_kept:>12} {row['edit_psnr']:>18.1f} dB  {OUTCOMES[str(row['outcome'])]}"
+    back = "-" if row["source_psnr"] is None else f"{row['source_psnr']:.1f} dB"
+    return f"{row['method']:<20} {row['evaluations']:>11} {row['seconds']:>8.1f} {back:>14} {row['edit_psnr']:>16.1f} dB  {found(row)}"
 
 
-def note_of(row: dict[str, object]) -> str:
-    source_kept = "" if row["source_psnr"] is None else f"; source kept at {row['source_psnr']:.1f} dB"
-    spent = f"{row['evaluations']} evaluations, {row['seconds']:.1f} s"
-    return f"{spent}; guidance {row['guidance']:g}, strength {row['strength']:g}{source_kept}"
+def found(row: dict[str, Any]) -> str:
+    """What came out, in words."""
+    if row["outcome"] != "edited":
+        return OUTCOMES[row["outcome"]]
+    there = "the change is there" if row["arrived"] else "the change is hardly there"
+    return f"{OUTCOMES['edited']}, {there}, {row['likeness']:.0%} of the outlines kept"
+
+
+def note_of(row: dict[str, Any]) -> str:
+    """What stands below a method's picture."""
+    settings = f"strength {row['strength']:g}, guidance {row['guidance']:g}"
+    return f"{found(row)}; {settings}; {row['evaluations']} evaluations, {row['seconds']:.1f} s"

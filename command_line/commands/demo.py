@@ -19,7 +19,7 @@ from ...toybox.loaders import load_judge
 from ...toybox.world import Edit, held_out_edits
 from ..cases import Case, World, null_texts, prepare
 from ..evaluation import Outcome, control_for, evaluate, reconstruct
-from ..outputs import check_folder, place, write_text
+from ..outputs import check_folder, pasted, write_text
 
 CHOICE = 160
 SHOWN = ("time: day to night", "accessory: none to glasses", "fur:", "shirt:", "place:", "style: photo to painting")
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
         rows.append(row_of(shown))
         tqdm.write(line_of(rows[-1]))
     write_text(out / "report.json", json.dumps({"edits": rows}, indent=2, allow_nan=False) + "\n")
-    print(f"{len(rows)} sheets and report.json in {place(out)}, {time.perf_counter() - began:.0f} s")
+    print(f"{len(rows)} sheets and report.json in {pasted(out)}, {time.perf_counter() - began:.0f} s")
 
 
 def demo_edits() -> list[Edit]:

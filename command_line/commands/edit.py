@@ -14,8 +14,8 @@ from ...pictures.errors import UserError
 from ...pictures.files import write_picture
 from ..options.edit import PRESETS_BY_OPTION
 from ..options.shared import INVERSION_NAMES
-from ..outputs import check_picture, named_after, place
-from ..verdict import sentence
+from ..outputs import check_picture, named_after, pasted
+from ..verdict import told
 from ..workspace import inverted, memory_of, open_workspace
 
 
@@ -33,11 +33,12 @@ def run(options: argparse.Namespace) -> None:
     result = source_of(image, options, request).edited(request)
     for name, path, picture in (("edited", out, result.image), ("sheet", sheet, result.sheet if sheet else None)):
         if path and picture:
-            print(f"{name:<15} {place(path)}")
+            print(f"{name:<15} {pasted(path)}")
             write_picture(path, np.asarray(picture))
-    print(f"verdict         {sentence(result.verdict)}")
+    said = told(result.verdict, result.pixels, options.model, *result.prompts)
+    print(f"verdict         {image.foreign or said}")
     if result.source_psnr is not None:
-        print(f"source branch   {result.source_psnr:.1f} dB (how well the method kept the image)")
+        print(f"reconstruction  {result.source_psnr:.1f} dB (how near the model comes to the image without the edit)")
 
 
 def request_of(options: argparse.Namespace) -> EditRequest:

@@ -5,7 +5,7 @@ import argparse
 import numpy as np
 
 from ...pictures.files import write_picture
-from ..outputs import check_file, check_picture, named_after, place
+from ..outputs import check_file, check_picture, named_after, pasted
 from ..workspace import inversion_of, open_workspace, psnr_text
 
 
@@ -16,7 +16,7 @@ def run(options: argparse.Namespace) -> None:
     check_file(out, options, ".safetensors")
     check_picture(beside, options)
     image = open_workspace(options, options.prompt).inverted(inversion_of(options), options.steps)
-    where = place(out), place(beside)
+    where = pasted(out), pasted(beside)
     image.save(out)
     back, ceiling = np.asarray(image.reconstruct()), image.picture(image.x0)
     write_picture(beside, back)

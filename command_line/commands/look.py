@@ -14,7 +14,7 @@ from ...inversion_core.prompts.reading import label
 from ...pictures.files import write_picture
 from ...pictures.sheet import Cell, heat, sheet
 from ..notes import tell
-from ..outputs import check_folder, named_after, place
+from ..outputs import check_folder, named_after, pasted
 from ..workspace import inverted, open_workspace
 
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
         Cell("the image", workspace.pixels),
         *(Cell(w, heat(workspace.pixels, m)) for w, m in zip(labels, wide, strict=True)),
     ]
-    maps_at = place(out / "words.png")
+    maps_at = pasted(out / "words.png")
     write_picture(out / "words.png", sheet("Where each word draws attention", [options.prompt], cells))
     for number, (word, shown_as, mask) in enumerate(zip(words, labels, masks, strict=True), 1):
         name = f"{number:02d}-{_file_name(word)}.png"

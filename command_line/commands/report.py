@@ -3,7 +3,7 @@
 import argparse
 
 from ...pictures.files import write_picture
-from ..outputs import check_picture, named_after, place
+from ..outputs import check_picture, named_after, pasted
 from ..parser import as_options
 from ..workspace import inverted, open_workspace
 
@@ -13,6 +13,6 @@ def run(options: argparse.Namespace) -> None:
     out = options.out or named_after(options.picture, ".report.png")
     check_picture(out, options)
     report = inverted(open_workspace(options), options, options.prompt).report(options.guidance)
-    where = place(out)
+    where = pasted(out)
     write_picture(out, report.pixels)
     print(f"{as_options(str(report))}\nimage: {where}")

@@ -4,7 +4,7 @@ import argparse
 
 from ...pictures.errors import UserError
 from ...pictures.files import to_pixels, to_tensor, write_picture
-from ..outputs import check_picture, named_after, place
+from ..outputs import check_picture, named_after, pasted
 from ..style import BLANK, BY_ATTENTION, BY_WORD, Look, Styling, Wish, transferred
 from ..verdict import sentence, verdicts
 from ..workspace import making_of, open_picture, studio_of
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     edited, back = (
         to_pixels(studio.decode(x), pixels.shape[:2]) for x in (styled.edited.target, styled.edited.source[-1])
     )
-    print(f"styled          {place(out)} (as: {styled.targets[0] or 'nothing said'})")
+    print(f"styled          {pasted(out)}" + (f" (prompt: {styled.targets[0]})" if styled.targets[0] else ""))
     write_picture(out, edited)
     print(f"verdict         {sentence(*verdicts([pixels], [edited], [back]))}")
 

@@ -18,7 +18,7 @@ from ...pictures.files import (
     to_tensor,
     write_picture,
 )
-from ..outputs import check_picture, named_after, place
+from ..outputs import check_picture, named_after, pasted
 from ..try_on import Clothes, try_on
 from ..verdict import sentence, verdicts
 from ..workspace import making_of, open_picture, studio_of
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     edited, back = (to_pixels(studio.decode(x), pixels.shape[:2]) for x in (worn.edited.target, worn.edited.source[-1]))
     edited = edited if mask is None else paste_edit(pixels, edited, mask)
     region = worn.region[0, 0, : pixels.shape[0], : pixels.shape[1]].cpu().numpy()
-    print(f"dressed         {place(out)} ({float(worn.region.mean()):.0%} of the image is the region)")
+    print(f"dressed         {pasted(out)} ({float(worn.region.mean()):.0%} of the image is the region)")
     write_picture(out, edited)
     print(f"verdict         {sentence(*verdicts([pixels], [edited], [back], region))}")
 

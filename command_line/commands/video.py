@@ -23,7 +23,7 @@ from ...inversion_core.trajectory import Trajectory
 from ...pictures.clips import DURATION, FRAMES, Footage, read_clip, write_clip, write_frames
 from ...pictures.files import Pixels, shrink, to_pixels, to_tensor
 from ..notes import tell
-from ..outputs import check_file, check_folder, free, place
+from ..outputs import check_file, check_folder, free, pasted
 from ..verdict import note_equal, of_clip, verdicts
 from ..workspace import inversion_of, model_of
 
@@ -56,13 +56,15 @@ def run(options: argparse.Namespace) -> None:
     pixels = decode_frames(studio, edited.target, frames)
     back = decode_frames(studio, edited.source[-1], frames)
     quality = [float(psnr(to_tensor(a), to_tensor(b))) for a, b in zip(back, frames, strict=True)]
-    print(f"edited          {place(out)} ({len(frames)} frames, {len(plan)} windows)")
+    print(f"edited          {pasted(out)} ({len(frames)} frames, {len(plan)} windows)")
     write_clip(out, Footage(pixels, footage.durations))
     if out.suffix:
         write_frames(out.with_suffix(".frames"), pixels)
-        print(f"frames          {place(out.with_suffix('.frames'))}")
+        print(f"frames          {pasted(out.with_suffix('.frames'))}")
     print(f"verdict         {of_clip(verdicts(frames, pixels, back))}")
-    print(f"source branch   {sum(quality) / len(quality):.1f} dB (how well the method kept the clip)")
+    print(
+        f"reconstruction  {sum(quality) / len(quality):.1f} dB (how near the model comes to the clip without the edit)"
+    )
 
 
 def check_clip(path: Path, options: argparse.Namespace) -> None:

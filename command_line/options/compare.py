@@ -7,8 +7,9 @@ from .shared import add_guidance, add_output, add_picture_and_model, add_steps
 
 DESCRIPTION = """\
 Edit an image with every method that fits the model, each with its published settings for this kind of
-model. Leaves one image per method, one sheet of them all, and the figures: network evaluations, seconds, how well the
-method kept the source (PSNR of the source branch), and how far the edit went from the image.
+model. Leaves one image per method, one sheet of them all, best first, and the figures: network evaluations, seconds, how
+near the model comes to the image without the edit, and how far the edit went from the image. The best are those that show
+the change, by the model's own eye, and keep most of the image's outlines.
 """
 EXAMPLE = """\
 example:

@@ -8,8 +8,10 @@ from ..loops.edit import Edited
 from ..methods import EDITORS, EditJob, Editor, Settings
 from ..progress import within
 from ..quality.metrics import Counted
+from ..shapes import Latent
 from ..trajectory import Trajectory
 from ..types import Cond, EditableDenoiser
+from .prompt_likelihood import prompt_errors
 
 # Roughly how long the parts of a method take.
 INVERTING, EDITING = 1.0, 2.0
@@ -21,7 +23,10 @@ Prompts = Callable[[Settings], tuple[Cond, Cond]]
 
 @dataclass(frozen=True)
 class Compared:
-    """One method's edit, or why there is none. Evaluations and seconds count its inversion, once per kind of inversion."""
+    """One method's edit, or why there is none. Evaluations and seconds count its inversion, once per kind of inversion.
+
+    `likelier` is by how much of its error the model finds the target prompt likelier than the source prompt of what came out.
+    """
 
     name: str
     settings: Settings
@@ -29,6 +34,7 @@ class Compared:
     evaluations: int = 0
     seconds: float = 0.0
     refused: str = ""
+    likelier: float = 0.0
 
 
 def fitting(denoiser: EditableDenoiser, few_steps: bool = False) -> list[str]:
@@ -119,4 +125,12 @@ def _compared(job: EditJob, entry: _Entry, prompts: Prompts, inverted: dict[obje
     on_step = within(job.on_step, entry.before + entry.inverting, entry.editing, name)
     edited = EDITORS[name].edit(replace(own, on_step=on_step), start.trajectory)
     seconds = start.seconds + time.perf_counter() - began
-    return Compared(name, entry.settings, edited, start.evaluations + counted.count.evaluations - before, seconds)
+    spent = start.evaluations + counted.count.evaluations - before
+    likelier = _likelier(job, edited.target, (source, target))
+    return Compared(name, entry.settings, edited, spent, seconds, likelier=likelier)
+
+
+def _likelier(job: EditJob, edited: Latent, prompts: Sequence[Cond]) -> float:
+    """Of the first picture, as a share of its mean error."""
+    errors = prompt_errors(job.denoiser, edited[:1], job.sigmas, prompts)[0]
+    return float((errors[0] - errors[1]) / errors.mean())

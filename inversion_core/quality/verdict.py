@@ -37,6 +37,12 @@ and 98 % at most 0.284, of noise none more than 0.128.
 Photographs are further apart: of 240 pairs out of 16, none had more than 0.111; darkened, tinted, smoothed to few colours
 or with a fifth covered, they keep 0.52 and more.
 """
+KEPT = 0.5
+"""The likeness of outlines below which an edit is a strong one, which may have broken shapes.
+
+Of 256 true edits 8 had less, all of style. Of the same edits, made by plain DDIM in 10 steps, 7 had less at guidance 3 and
+45 at 7.5; what should have stayed was 2.3 and 1.5 dB further from the truth in those than in the others.
+"""
 SCALES = (1, 2, 4)
 """Outlines are compared in cells of so many of the grid's."""
 FLAT = 1e-8
@@ -66,12 +72,14 @@ class Verdict:
 
 
 def kind(verdict: Verdict) -> str:
-    """What its sentence is about: the outcome, or "SameLossy" beside a reconstruction that visibly differs itself, or
-    "EditedFlat" where there are no outlines."""
+    """What its sentence is about: the outcome, or "SameLossy" beside a reconstruction that visibly differs itself,
+    "EditedFlat" where there are no outlines, or "EditedStrongly" where few of them are kept."""
     if verdict.outcome == "same" and verdict.missed >= SAME:
         return "SameLossy"
     if verdict.outcome == "edited" and not verdict.outlined:
         return "EditedFlat"
+    if verdict.outcome == "edited" and verdict.likeness < KEPT:
+        return "EditedStrongly"
     return verdict.outcome.capitalize()
 
 

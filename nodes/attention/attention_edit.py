@@ -38,7 +38,7 @@ class InversionAttentionEdit(io.ComfyNode):
             category="inversion/edit",
             description="Prompt-to-Prompt: takes attention from the source prompt, so that the edited image keeps the layout of the "
             "original. Words or a mask can limit the edit to one region (local blend).",
-            search_aliases=["prompt to prompt", "p2p", "local blend", "cross attention control"],
+            search_aliases=["p2p", "prompt to prompt", "edit photo", "local blend", "cross attention control"],
             inputs=[
                 socket(io.Clip, "clip").about("Text encoder of the model."),
                 text_input("source_prompt", multiline=True, default=None).about(
@@ -59,8 +59,8 @@ class InversionAttentionEdit(io.ComfyNode):
                     "Start taking self-attention from the source after this fraction of the steps."
                 ),
                 fraction("self_end", SELF_END).about(
-                    "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the original shapes. "
-                    "Use less with transformers (SD3, Flux, Qwen-Image, Wan): 0.4."
+                    "Stop taking self-attention from the source after this fraction of the steps. Higher keeps more of the original "
+                    "shapes."
                 ),
                 text_input("word_weights", multiline=True).about(
                     "Strengthens or weakens words of the target prompt, one per line: 'smiling: 2.5'. Weights act while "

@@ -29,7 +29,7 @@ class InversionGarmentPlace(io.ComfyNode):
             category="inversion/edit",
             description="Moves and scales an image of a garment until the garment covers the clothing of a person, ready to be "
             "encoded and inverted for Garment Reference. Masks come from Attention View, or are painted.",
-            search_aliases=["virtual try-on", "align", "register"],
+            search_aliases=["try on", "virtual try-on", "align", "register"],
             inputs=[
                 socket(io.Image, "garment").about("An image that shows the garment, worn or by itself."),
                 socket(io.Mask, "garment_mask").about("Region of the garment in the garment image."),
@@ -78,7 +78,7 @@ class InversionGarmentReference(io.ComfyNode):
             category="inversion/edit",
             description="Edits a person to wear the garment of another image in a region, and keeps the person elsewhere. Invert "
             "both images on the same steps, the garment after Garment Place.",
-            search_aliases=["virtual try-on", "clothes swap", "outfit"],
+            search_aliases=["try on", "virtual try-on", "change clothes", "clothes swap", "outfit"],
             inputs=[
                 socket(TrajectorySocket, "garment").about("Trajectory of the garment image."),
                 socket(io.Conditioning, "garment_prompt").about("Prompt that the garment image was inverted with."),

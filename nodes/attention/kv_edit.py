@@ -18,7 +18,7 @@ class InversionKVEdit(io.ComfyNode):
             category="inversion/edit",
             description="Redraws the masked region while attending to the original background, which is kept exactly. Attention is "
             "computed for the masked region only.",
-            search_aliases=["kv-edit", "inpaint", "background preservation"],
+            search_aliases=["kv-edit", "inpaint by prompt", "remove object", "inpaint", "background preservation"],
             inputs=[
                 socket(io.Mask, "mask").about(
                     "Region that may change, at the size of the image. Soft edges are blended."

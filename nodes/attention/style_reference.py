@@ -30,7 +30,14 @@ class InversionStyleReference(io.ComfyNode):
             category="inversion/edit",
             description="Takes the style of another image: the edit attends to the style image at every step. Invert both images on "
             "the same steps. The target prompt may also name the style.",
-            search_aliases=["style transfer", "style aligned", "styleid", "ip-adapter style"],
+            search_aliases=[
+                "style transfer",
+                "restyle",
+                "style from image",
+                "style aligned",
+                "styleid",
+                "ip-adapter style",
+            ],
             inputs=[
                 socket(TrajectorySocket, "style").about("Trajectory of the style image."),
                 socket(io.Conditioning, "style_prompt").about("Prompt that the style image was inverted with."),

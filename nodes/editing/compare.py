@@ -9,21 +9,18 @@ from torch import Tensor
 from ...inversion_core.applications.compare import Compared, compare, fitting
 from ...inversion_core.dial import FEW_STEPS
 from ...inversion_core.methods import EDITORS, EditJob, Settings
-from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.types import Cond
-from ...pictures.files import to_pixels
-from ...pictures.sheet import Cell, sheet
-from ..inverting.decode import decode
 from ..inverting.encode import encode
 from ..inverting.invert_latent import decreasing, scale_of
+from ..kit.checks import rgb
 from ..kit.inputs import negative_input, source_and_target
 from ..kit.latents import taken
 from ..kit.prompt_text import word_list
-from ..kit.schema import choice, output, scheduler_input, schema, seed_input, socket, steps_input, text_input
-from ..looking.report_figures import channels_first
+from ..kit.schema import choice, number, output, scheduler_input, schema, seed_input, socket, steps_input, text_input
 from ..run.control_hints import pad_hints
 from ..run.guidance import few_steps_for
 from ..run.progress import reporter, run
+from .compare_sheet import CHOICES, chosen, figures, labelled, page, ranked
 from .method_inputs import ABOUT_FEW_STEPS, PUBLISHED
 from .run_edit import cond_of
 
@@ -38,8 +35,8 @@ class InversionCompare(io.ComfyNode):
             display_name="Compare Methods",
             category="inversion/edit",
             description="Edits an image with every method that fits the model, each with its published settings, and shows the "
-            "results side by side with their figures, so that you can choose by eye.",
-            search_aliases=["all methods", "benchmark", "xy plot"],
+            "results best first: what shows the change and keeps the rest. Takes the best, or the one you choose, further.",
+            search_aliases=["all methods", "benchmark", "xy plot", "best method"],
             is_output_node=True,
             inputs=[
                 socket(io.Model, "model").about("The model that inverts and edits."),
@@ -58,11 +55,26 @@ class InversionCompare(io.ComfyNode):
                 choice("settings", [PUBLISHED, FEW_STEPS], optional=True).about(
                     f"published: uses the published settings of each method for this kind of model, or usual values. {ABOUT_FEW_STEPS}"
                 ),
+                choice("choose", [*CHOICES, *EDITORS], optional=True).about(
+                    "Which edit to output as 'chosen': by its place, or by the name of its method."
+                ),
+                number("strength", 0.0, 0.0, 1.0, step=0.05, optional=True).about(
+                    "One strength for all methods: higher changes more. 0 is the published strength of each method, mostly 1."
+                ),
+                socket(io.Image, "truth", optional=True).about(
+                    "The true result of the edit, where known: 'true edit' of Toybox Scene. The methods are then ranked by it."
+                ),
             ],
             outputs=[
                 output(io.Image, "sheet").about("All edited images and figures on one page."),
-                output(io.Image, "images").about("The edited images as a batch, in the order of the sheet."),
-                output(io.String, "figures").about("The figures, one line per method."),
+                output(io.Image, "images").about("The edited images as a batch, best first, as on the sheet."),
+                output(io.String, "figures").about("What came out and what it cost, one line per method."),
+                output(io.Image, "chosen").about("The edited image that 'choose' names, to save or to edit further."),
+                output(io.Latent, "chosen_latent").about("Latent of the chosen image."),
+                output(io.Image, "labelled").about(
+                    "The edited images as a batch, each with its place and method below."
+                ),
+                output(io.String, "names").about("The methods' names, best first, one per line, for Before / After."),
             ],
         )
 
@@ -71,13 +83,18 @@ class InversionCompare(io.ComfyNode):
         return mistaken(methods or "") or True
 
     @classmethod
-    def execute(cls, model, vae, image, steps, scheduler, methods, seed, settings=PUBLISHED, **words) -> io.NodeOutput:
-        latent, few = encode(vae, image[:1], None, 64), settings == FEW_STEPS
-        steps = few_steps_for(model, "direct", steps, STEPS) if few else steps
-        results = compared(model, latent, words, named(methods), steps, scheduler, seed, few)
-        page, pictures, text = laid_out(model, vae, image[:1], latent, results)
-        shown = ui.PreviewImage(page, cls=cls).as_dict()
-        return io.NodeOutput(page, pictures, text, ui={**shown, "text": [text]})
+    def execute(
+        cls, model, vae, image, methods, settings=PUBLISHED, choose=CHOICES[0], strength=0.0, truth=None, **given
+    ) -> io.NodeOutput:
+        image, latent, few = rgb(image[:1]).cpu().float(), encode(vae, image[:1], None, 64), settings == FEW_STEPS
+        results = compared(model, latent, named(methods), few_steps=few, strength=strength or None, **given)
+        scale = scale_of(model, latent["samples"], latent["inversion_frame"])
+        shown = ranked(vae, image, scale, results, truth)
+        one, sheet, text = chosen(shown, choose), page(image, shown, truth, strength), figures(shown, results)
+        images, names = torch.cat([one.image for one in shown]), "\n".join(one.result.name for one in shown)
+        more = one.image, scale.latent(one.result.edited.target), labelled(shown), names
+        seen = {**ui.PreviewImage(sheet, cls=cls).as_dict(), "text": [text]}
+        return io.NodeOutput(sheet, images, text, *more, ui=seen)
 
 
 def named(methods: str) -> list[str]:
@@ -96,14 +113,17 @@ def mistaken(methods: str) -> str:
 def compared(
     model: Any,
     latent: dict[str, Any],
-    prompts: dict[str, Any],
     names: list[str],
+    *,
     steps: int,
     scheduler: str,
     seed: int,
     few_steps: bool = False,
+    strength: float | None = None,
+    **prompts: Any,
 ) -> list[Compared]:
-    """The edits of a LATENT by the named methods, or by all that fit the model."""
+    """The edits of a LATENT by the named methods, or by all that fit the model, at one strength or at the published ones."""
+    steps = few_steps_for(model, "direct", steps, STEPS) if few_steps else steps
     (frame, samples), sigmas = taken(model, latent), decreasing(model, scheduler, steps)
 
     def body(denoiser: Any, x: Tensor, prepared: Any) -> list[Compared]:
@@ -112,34 +132,8 @@ def compared(
             return source, cond_of(prepared, "target", settings.guidance, alone=few_steps)
 
         job = EditJob(denoiser, x, sigmas, prepared("source"), prepared("target"), seed=seed, on_step=reporter(model))
-        return list(compare(job, names or fitting(denoiser, few_steps), conds, few_steps=few_steps))
+        names_here = names or fitting(denoiser, few_steps)
+        return list(compare(job, names_here, conds, strengths=[strength], few_steps=few_steps))
 
     gradients = any(EDITORS[name].gradients for name in names or EDITORS)
     return run(model, pad_hints(prompts, frame), samples, sigmas, body, gradients=gradients)
-
-
-def laid_out(
-    model: Any, vae: Any, image: Tensor, latent: dict[str, Any], results: list[Compared]
-) -> tuple[Tensor, Tensor, str]:
-    """The page, the pictures and the figures. Raises ValueError, with the reasons, if no method could edit."""
-    original, scale = channels_first(image), scale_of(model, latent["samples"], latent["inversion_frame"])
-    cells, pictures, lines = [Cell("the image", to_pixels(original))], [], []
-    for result in results:
-        if result.edited is None:
-            lines.append(f"{result.name}: {result.refused}")
-            continue
-        ends = (result.edited.target, result.edited.source[-1])
-        edited, kept = (decode(vae, scale.latent(x), None, None) for x in ends)
-        note = (
-            f"{result.evaluations} evaluations, {result.seconds:.1f} s, guidance {result.settings.guidance:g}, strength "
-            f"{result.settings.strength:g}"
-        )
-        if EDITORS[result.name].inversion is not None:  # else there is no source branch
-            note += f"; source kept at {float(psnr(channels_first(kept), original)[0]):.1f} dB"
-        lines.append(f"{result.name}: {note}")
-        cells.append(Cell(result.name, to_pixels(channels_first(edited)), note))
-        pictures.append(edited)
-    if not pictures:
-        raise ValueError("No method could edit this image. " + " ".join(lines))
-    page = torch.from_numpy(sheet("Methods side by side", [], cells, columns=5).copy()).float()[None] / 255
-    return page, torch.cat(pictures), "\n".join(lines)

@@ -24,7 +24,20 @@ class InversionEditSampler(io.ComfyNode):
             category="inversion/edit",
             description="Samples the target prompt along the trajectory of an image, beside the source, which lends its attention "
             "to the edit. With the source prompt as target, the image is reconstructed.",
-            search_aliases=["prompt to prompt", "direct inversion", "negative prompt inversion", "edit image"],
+            search_aliases=[
+                "edit image",
+                "edit photo",
+                "img2img edit",
+                "img2img",
+                "image to image",
+                "restyle",
+                "remove object",
+                "inpaint by prompt",
+                "change clothes",
+                "prompt to prompt",
+                "direct inversion",
+                "negative prompt inversion",
+            ],
             inputs=[
                 model_input(),
                 trajectory_input(),

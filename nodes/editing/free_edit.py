@@ -23,7 +23,17 @@ class InversionFreeEdit(io.ComfyNode):
             category="inversion/edit",
             description="Edits an image without inversion: adds the difference between the predictions of both prompts, one noise "
             "level after the other.",
-            search_aliases=["flowedit", "flow edit", "flowalign", "infedit", "ddcm", "uniedit"],
+            search_aliases=[
+                "img2img edit",
+                "edit image",
+                "edit photo",
+                "flowedit",
+                "flow edit",
+                "flowalign",
+                "infedit",
+                "ddcm",
+                "uniedit",
+            ],
             inputs=[
                 socket(io.Model, "model").about(
                     "Any model. The methods were published for rectified flow (SD3, Flux)."

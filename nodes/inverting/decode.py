@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..kit.checks import NOT_CONNECTED, decoding, rgb
-from ..kit.common import blend_mask
+from ..kit.common import blend_mask, resized
 from ..kit.latents import frame_of
 from ..kit.schema import output, schema, socket
 from ..run.progress import by_parts
@@ -96,4 +96,5 @@ def pictures_of(vae: Any, latent: dict[str, Any]) -> Tensor:
             (frame.height, frame.width), pixels.shape[1:3], (frame.padded_height, frame.padded_width), strict=True
         )
     )
-    return pixels[:, :height, :width]
+    pixels = pixels[:, :height, :width]
+    return pixels if frame.encoded_height is None else resized(pixels, frame.height, frame.width)

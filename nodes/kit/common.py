@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ...inversion_core.backends.comfy.identity import identity_of
 from ...inversion_core.backends.comfy.model import is_guidance_distilled
@@ -46,6 +47,14 @@ def padded(pixels: Tensor, height: int, width: int) -> Tensor:
     """Pictures `[batch, height, width, ...]` continued to the right and the bottom by reflection."""
     more = [(0, 0), (0, height - pixels.shape[1]), (0, width - pixels.shape[2]), *[(0, 0)] * (pixels.ndim - 3)]
     return torch.from_numpy(np.pad(pixels.cpu().numpy(), more, mode="reflect"))
+
+
+def resized(pixels: Tensor, height: int, width: int) -> Tensor:
+    """Pictures `[batch, height, width, channels]` in another size, without moire where they shrink."""
+    if tuple(pixels.shape[1:3]) == (height, width):
+        return pixels
+    planes = interpolate(pixels.movedim(-1, 1), (height, width), mode="bicubic", antialias=True)
+    return planes.clamp(0, 1).movedim(1, -1)
 
 
 def held(frames: Tensor, count: int) -> Tensor:

@@ -66,9 +66,12 @@ def choice(name: str, options: Iterable[str], *, default: str | None = None, opt
     return Entry(partial(io.Combo.Input, name, options=options, default=default or options[0], optional=optional))
 
 
-def text_input(name: str, *, default: str | None = "", multiline: bool = False, optional: bool = False) -> Entry:
-    """An input for a text, which may stay empty unless the default is None."""
-    return Entry(partial(io.String.Input, name, default=default, multiline=multiline, optional=optional))
+def text_input(
+    name: str, *, default: str | None = "", multiline: bool = False, optional: bool = False, linked: bool = False
+) -> Entry:
+    """An input for a text, which may stay empty unless the default is None; a `linked` one is a socket."""
+    facts = {"default": default, "multiline": multiline, "optional": optional}
+    return Entry(partial(io.String.Input, name, **facts, **({"force_input": True} if linked else {})))
 
 
 def steps_input(default: int) -> Entry:

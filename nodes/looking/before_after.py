@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ...inversion_core.quality.verdict import Verdict
 from ..kit.checks import counted, require_painted, rgb
-from ..kit.schema import output, schema, socket
+from ..kit.schema import output, schema, socket, text_input
 from .report_truth import against_truth
-from .report_verdict import message, sentence, verdicts
+from .report_verdict import in_english, message, verdicts
+from .report_world import outside
 
 LINE = 4
 """The width of the line between the pictures that are saved side by side, in pixels."""
@@ -32,6 +32,7 @@ class InversionBeforeAfter(io.ComfyNode):
             "much changed, and what to adjust when the result is the same image or nothing like the original.",
             search_aliases=["image compare", "slider", "compare images", "split view", "difference"],
             is_output_node=True,
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             inputs=[
                 socket(io.Image, "before").about("The image before the edit: one image, or one per edited image."),
                 socket(io.Image, "after").about(
@@ -48,6 +49,9 @@ class InversionBeforeAfter(io.ComfyNode):
                     "The true result of the edit, where known: 'true edit' of Toybox Scene or Toybox Pair. The verdict then "
                     "says how close the edit came."
                 ),
+                text_input("names", optional=True, linked=True).about(
+                    "Names of the edited images, one per line, from 'names' of Compare Methods. Shown with each image."
+                ),
             ],
             outputs=[
                 output(io.Image, "side_by_side").about("Both images with a thin line between them, to save."),
@@ -59,17 +63,18 @@ class InversionBeforeAfter(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, before, after, reconstruction=None, mask=None, truth=None) -> io.NodeOutput:
+    def execute(cls, before, after, reconstruction=None, mask=None, truth=None, names="") -> io.NodeOutput:
         pair = Pair.of(before, after)
         back = None if reconstruction is None else fitted_to(pair.before, reconstruction, "reconstruction")
         outcomes = verdicts(pair.before, pair.after, back, require_painted(mask))
         changed = sum(outcome.changed for outcome in outcomes) / len(outcomes)
         right = None if truth is None else fitted_to(pair.before, truth, "truth")
         near = [] if right is None else against_truth(pair.before, pair.after, right)
-        text = "\n".join([*map(sentence, outcomes), *near])
-        return io.NodeOutput(
-            pair.side_by_side, text, changed, ui=pair.shown(outcomes) | ({"text": near} if near else {})
-        )
+        foreign = outside(before, cls.hidden)
+        said = [message(*both, foreign) for both in zip(outcomes, near or [None] * len(outcomes), strict=True)]
+        text = "\n".join([*map(in_english, said), *map(str, near)])
+        shown = pair.shown(said, names.splitlines()) | ({"text": [*map(str, near)]} if near else {})
+        return io.NodeOutput(pair.side_by_side, text, changed, ui=shown)
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,10 @@ class Pair:
         line = torch.ones(len(self.before), self.before.shape[1], LINE, 3)
         return torch.cat([self.before, line, self.after], 2)
 
-    def shown(self, outcomes: tuple[Verdict, ...]) -> dict[str, Any]:
-        """What the browser draws: the files of both, and the verdicts as messages. Without the script, both side by side."""
+    def shown(self, said: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+        """What the browser draws: the files of both, what is said of each as a message, and names. Without the script, both side by side."""
         before, after = (ui.PreviewImage(one).as_dict()["images"] for one in (self.before, self.after))
-        view = {"before": before, "after": after, "verdicts": [message(one) for one in outcomes]}
+        view = {"before": before, "after": after, "verdicts": said, "names": names}
         return {**ui.PreviewImage(self.side_by_side).as_dict(), "before_after": [view]}
 
 

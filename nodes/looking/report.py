@@ -75,9 +75,8 @@ class InversionReport(io.ComfyNode):
     ) -> io.NodeOutput:
         strayed = (reconstructed or {}).get("inversion_drift", ())
         figures = figures_of(original, reconstruction, trajectory, ceiling_of(vae, trajectory), strayed)
-        text = words(
-            figures, None if edited is None else edit_verdict(original, reconstruction, edited, trajectory.mask)
-        )
+        edit = None if edited is None else edit_verdict(original, reconstruction, edited, trajectory.mask)
+        text = words(figures, edit, vae.about_image(original) if hasattr(vae, "about_image") else "")
         picture = sheet(original, reconstruction, edited, trajectory.trajectory, figures, text)
         others = others_of(more)
         page = side_by_side(original, figures, reconstruction, others)
@@ -86,11 +85,11 @@ class InversionReport(io.ComfyNode):
         return io.NodeOutput(picture, text, page, curves, ui={**shown, "text": [text]})
 
 
-def words(figures: Figures, edit: Verdict | None = None) -> str:
-    """The table, what came out of the edit, and what is wrong and what to try."""
+def words(figures: Figures, edit: Verdict | None = None, foreign: str = "") -> str:
+    """The table, what came out of the edit, and what is wrong and what to try: what the model says of a `foreign` image alone."""
     share = [] if edit is None else [f"changed by the edit  {100 * edit.changed:.1f} %"]
     came_out = [] if edit is None else [sentence(edit)]
-    return "\n".join([*table(figures), *share, "", *came_out, *advice(figures)])
+    return "\n".join([*table(figures), *share, "", *([foreign] if foreign else [*came_out, *advice(figures)])])
 
 
 def edit_verdict(original: Tensor, reconstruction: Tensor, edited: Tensor, mask: Tensor | None) -> Verdict:

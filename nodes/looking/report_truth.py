@@ -2,11 +2,10 @@
 
 from torch import Tensor
 
+from ...toybox.truth import Nearness, nearness
 from .report_figures import channels_first
 
 
-def against_truth(before: Tensor, after: Tensor, truth: Tensor) -> list[str]:
-    """A sentence for each edit of pictures `[batch, height, width, channels]` of one size."""
-    from ...toybox.truth import nearness  # the judge's weights are read only where a truth is known
-
-    return list(map(str, nearness(*(channels_first(one) for one in (before, after, truth)))))
+def against_truth(before: Tensor, after: Tensor, truth: Tensor) -> list[Nearness]:
+    """For each edit of pictures `[batch, height, width, channels]` of one size; the judge's weights are read here only."""
+    return nearness(*(channels_first(one) for one in (before, after, truth)))

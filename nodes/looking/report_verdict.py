@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from ...inversion_core.quality.verdict import Verdict, judge, kind
+from ...toybox.truth import Nearness
 from ..kit.common import blend_mask
 from .report_figures import channels_first
 
@@ -23,10 +24,22 @@ SENTENCES = {
     "preset 'keep the shape', lengthen the cross and self windows in Attention Edit, or change fewer words of the prompt.",
     "verdictLostMask": "Outside the mask, the result is nothing like the image ({likeness} % of its outlines are left). Turn "
     "strength down, connect the mask to Inversion Edit Sampler too, or restore the original outside the mask in Inversion Decode.",
-    "verdictEdited": "{changed} % of the image changed; {likeness} % of its outlines are kept.",
-    "verdictEditedMask": "{changed} % of the mask changed; {likeness} % of the outlines outside the mask are kept.",
-    "verdictEditedFlat": "{changed} % of the image changed; the image has no outlines that could show what is kept.",
-    "verdictEditedFlatMask": "{changed} % of the mask changed; outside the mask there are no outlines that could show what is kept.",
+    "verdictEdited": "The image was edited, and its shapes are kept: {changed} % of it changed, {likeness} % of its outlines are kept. "
+    "Look whether it is the change that you asked for; turn strength up for more of it, down for less.",
+    "verdictEditedMask": "The image was edited in the mask ({changed} % of it changed), and kept outside ({likeness} % of the outlines). "
+    "Look whether it is the change that you asked for; turn strength up for more of it, down for less.",
+    "verdictEditedStrongly": "The image was edited strongly: {changed} % of it changed, and only {likeness} % of its outlines are kept. Right "
+    "for a new style or scene; else turn strength or guidance down, or choose the preset 'keep the shape'.",
+    "verdictEditedStronglyMask": "The image was edited in the mask ({changed} % of it changed), but also outside, where only {likeness} % of the "
+    "outlines are kept. Connect the mask to Inversion Edit Sampler too, or turn strength down.",
+    "verdictEditedFlat": "The image was edited: {changed} % of it changed. It has no outlines that could show what is kept; turn strength up "
+    "for more change, down for less.",
+    "verdictEditedFlatMask": "The image was edited in the mask: {changed} % of it changed. Outside there are no outlines that could show what "
+    "is kept; turn strength up for more change, down for less.",
+    "verdictForeign": "{said}",
+    "truthRight": "Right: the change is there ({wanted}), and the result is {level} dB from the true one.",
+    "truthMissing": "Not right: the change is missing ({missing}), and the result is {level} dB from the true one. Turn strength or guidance "
+    "up, or shorten the cross and self windows in Attention Edit.",
 }
 """The sentences of each outcome by the ids under which locales/<language>/main.json translates them."""
 
@@ -39,19 +52,34 @@ def verdicts(
     return judge(channels_first(before), channels_first(after), back, _region(mask, before))
 
 
-def message(verdict: Verdict) -> dict[str, Any]:
-    """The sentence as its id and the values in it, for scripts to say in the user's language."""
+def message(verdict: Verdict, near: Nearness | None = None, foreign: str = "") -> dict[str, Any]:
+    """The sentence as its id and the values in it, for scripts to say in the user's language.
+
+    Where it is known how near the edit came to its true picture, it says whether it is right, and what is missing of what was
+    edited. `foreign` is what the model says of an image that it was not made for, which goes before all else.
+    """
+    if foreign:
+        return {"id": "verdictForeign", "values": {"said": foreign}}
+    if near is not None and (near.right or (near.missing and verdict.outcome == "edited")):
+        values = {"level": f"{near.whole:.1f}"}
+        if near.right:
+            return {"id": "truthRight", "values": values | {"wanted": ", ".join(near.wanted or ())}}
+        return {"id": "truthMissing", "values": values | {"missing": ", ".join(near.missing)}}
     name = f"verdict{kind(verdict)}" + ("Mask" if verdict.masked else "")
     name = name if name in SENTENCES else name.removesuffix("Mask")
-    values = {"changed": verdict.changed, "likeness": max(0.0, verdict.likeness)}
-    values |= {"missed": verdict.missed} if "{missed}" in SENTENCES[name] else {}
-    return {"id": name, "values": {key: f"{100 * value:.0f}" for key, value in values.items()}}
+    values = {"changed": verdict.changed, "likeness": max(0.0, verdict.likeness), "missed": verdict.missed}
+    values = {key: f"{100 * value:.0f}" for key, value in values.items() if f"{{{key}}}" in SENTENCES[name]}
+    return {"id": name, "values": values}
+
+
+def in_english(said: dict[str, Any]) -> str:
+    """The sentence of a message."""
+    return SENTENCES[said["id"]].format(**said["values"])
 
 
 def sentence(verdict: Verdict) -> str:
     """The sentence in English."""
-    parts = message(verdict)
-    return SENTENCES[parts["id"]].format(**parts["values"])
+    return in_english(message(verdict))
 
 
 def _region(mask: Tensor | None, pictures: Tensor) -> Tensor | None:

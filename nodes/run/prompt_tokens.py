@@ -21,8 +21,11 @@ QWEN_START, QWEN_END, QWEN_USER = 151644, 151645, (872, 198)
 
 
 def prompt_tokens(clip: Any, text: str) -> PromptTokens:
-    """The words and their key columns. Raises ValueError if there is no text encoder, or of a kind whose order is unknown."""
+    """The words and their key columns. Raises ValueError if there is no text encoder, one of a kind whose order is unknown,
+    or the toybox's and a word that it does not know."""
     check_clip(clip)
+    if said := getattr(clip.tokenizer, "about_words", lambda text: "")(text):
+        raise ValueError(said)
     tokens = clip.tokenize(text, return_word_ids=True)
     read = READERS.get(frozenset(tokens))
     if read is None or any(_tokenizer(clip, name) is None or len(tokens[name][0][0]) != 3 for name in tokens):

@@ -1,11 +1,14 @@
 """The toybox in ComfyUI: its models, and pictures of which the true edit is known."""
 
+import logging
+
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ...toybox.world import ATTRIBUTES, HELD_OUT_SEEDS, Scene, caption, edit_mask, render, video_scenes
 from ..kit.schema import choice, output, schema, seed_input
+from ..run.progress import say
 
 UNET, FLOW = "UNet (v-prediction)", "DiT (rectified flow)"
 EDITS = [f"{name}: {value}" for name, values in ATTRIBUTES.items() for value in values]
@@ -38,7 +41,13 @@ class InversionToyboxLoader(io.ComfyNode):
     def execute(cls, model: str = UNET) -> io.NodeOutput:
         from ...toybox.hosts.comfy_loader import load_comfy
 
-        return io.NodeOutput(*load_comfy("flow" if model == FLOW else "unet"))
+        return io.NodeOutput(*load_comfy("flow" if model == FLOW else "unet", tell))
+
+
+def tell(text: str) -> None:
+    """Says on the node that runs, and in the log, what the toybox was not made for."""
+    logging.warning(text)
+    say(text)
 
 
 class InversionToyboxScene(io.ComfyNode):
@@ -49,7 +58,7 @@ class InversionToyboxScene(io.ComfyNode):
             display_name="Toybox Scene",
             category="inversion/toybox",
             description="Draws a portrait that no model has seen, and the true result of an edit of that portrait.",
-            search_aliases=["test picture", "ground truth"],
+            search_aliases=["toybox image", "ground truth"],
             inputs=edit_inputs("image"),
             outputs=[
                 output(io.Image, "image").about("The portrait, 128 x 128."),

@@ -19,7 +19,7 @@ class InversionToyboxPair(io.ComfyNode):
             category="inversion/toybox",
             description="Draws two portraits that no model has seen, and the true result of giving the first portrait the shirt or "
             "the style of the second.",
-            search_aliases=["test picture", "ground truth", "try-on", "style transfer"],
+            search_aliases=["toybox image", "ground truth"],
             inputs=[
                 seed_input(57, changes=True).about("Seed of the portrait to change."),
                 seed_input(33, name="other_seed").about("Seed of the portrait to take from."),

@@ -348,3 +348,42 @@ def test_a_batch_of_a_model_of_pictures_with_a_frame_axis_is_a_clip_for_video_ed
     edited = video.edit_frames(model, record, prompts, Plans(), None, settings)
     assert edited.target.shape == family.shape
     assert float((edited.target - edited.source[-1]).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize(("height", "width", "megapixels"), [(3000, 4000, 0.25), (4000, 3000, 1.0), (1600, 900, 0.5)])
+def test_a_photo_is_scaled_to_what_the_model_likes_and_comes_back_in_its_own_size(
+    height: int, width: int, megapixels: float
+) -> None:
+    smooth = picture(30, 40)
+    photo = interpolate(smooth.movedim(-1, 1), (height, width), mode="bicubic").clamp(0, 1).movedim(1, -1)
+    latent = encode.encode(Blocks(), photo, None, 64, max_megapixels=megapixels)
+    rows, columns = latent["samples"].shape[-2:]
+    assert abs(rows * columns * 64 / (megapixels * 1024**2) - 1) < 0.3, "about so many, and the padding"
+    frame = latents.frame_of(latent)
+    assert frame is not None and (frame.height, frame.width) == (height, width)
+    by = frame.padded_height / (8 * rows), frame.padded_width / (8 * columns)
+    assert by[0] == pytest.approx(by[1], rel=0.01), "its shape is kept"
+    back = shown(latent)
+    assert back.shape == photo.shape
+    assert (back - photo).abs().mean() < 0.12, "the same image, not stretched and not moved"
+    assert shown(encode.encode(Blocks(), photo, None, 64)).shape == photo.shape
+
+
+def test_an_image_that_is_small_enough_stays_as_it_is() -> None:
+    for most in (0.0, 128**2 / 1024**2, 1.0):
+        same = encode.encode(Blocks(), picture(128, 128), None, 64, max_megapixels=most)
+        assert same["inversion_frame"] == Frame(128, 128, 128, 128)
+
+
+def test_a_mask_of_a_scaled_photo_is_painted_on_the_photo() -> None:
+    photo, mask = picture(1200, 2000), torch.zeros(1, 1200, 2000)
+    mask[:, :, 1000:] = 1
+    latent = encode.encode(Blocks(), photo, mask, 64, max_megapixels=0.0225)  # 120 x 197, hence 128 x 256
+    laid = latents.mask_of(latent)
+    assert laid is not None
+    small = interpolate(laid, latent["samples"].shape[-2:], mode="area")[0, 0]
+    assert small.shape == (16, 32) and (small[:, :12] < 0.5).all() and (small[:, 13:24] > 0.5).all()
+    kept = decode.decode(Blocks(), latent, photo, mask)
+    assert torch.equal(kept[:, :, :1000], photo[:, :, :1000]) and not torch.equal(kept, photo)
+    with pytest.raises(ValueError, match="The mask is 200 x 120, but the image is 2000 x 1200"):
+        encode.encode(Blocks(), photo, torch.ones(1, 120, 200), 64, max_megapixels=0.0225)

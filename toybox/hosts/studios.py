@@ -2,20 +2,37 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 
 from ...inversion_core.backends.diffusers.studio import Studio, flow_studio, studio
 from ...inversion_core.backends.diffusers.text import TextEncoder, summarised_words
+from ..limits import COMMAND_LINE, about_words
 from ..loaders import load_diffusers, load_flow
+
+T = TypeVar("T")
 
 TOYBOX_GUIDANCE = 3.0
 """At which the toybox's models edit best: every one of twelve edits right at 3, 5 and 7.5, and the rest nearest to the truth at 3."""
 
 
 def load_studio(family: str = "unet", device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Studio:
-    """Return the model that is a `unet`, or rectified `flow`. Raises FileNotFoundError without its weights."""
-    return FAMILIES[family](device, dtype)
+    """Return the model that is a `unet`, or rectified `flow`. Raises FileNotFoundError without its weights.
+
+    Its prompts raise ValueError, with the words there are, at a word that the toybox does not know.
+    """
+    made = FAMILIES[family](device, dtype)
+    return replace(made, words=_known(made.words), tokens=_known(made.tokens))
+
+
+def _known(read: Callable[[str], T]) -> Callable[[str], T]:
+    def checked(text: str) -> T:
+        if said := about_words(text, COMMAND_LINE):
+            raise ValueError(said)
+        return read(text)
+
+    return checked
 
 
 def _unet(device: torch.device | str, dtype: torch.dtype) -> Studio:

@@ -16,6 +16,7 @@ from ...fingerprint import fingerprint, identity
 from ...paths import NoisePath
 from ...shapes import Embedding, Latent, Sigma
 from ...types import Cond
+from ...wording import quoted
 from .control import Control, batch_of, control_of_rows
 
 Branch: TypeAlias = Literal["cond", "uncond"]
@@ -95,6 +96,7 @@ class NetworkDenoiser(ABC):
         branches: dict[Branch, Prompt] = (
             {"uncond": cond.uncond, "cond": cond.cond} if cond.guided else {"cond": cond.cond}
         )
+        _check_encoded(branches.values())
         together = len({(p.embedding.shape[1], batch_of(p.control)) for p in branches.values()}) == 1
         call = EditedCall(self.edits)
         with nullcontext() if self.grad else torch.no_grad():
@@ -164,6 +166,16 @@ class NetworkDenoiser(ABC):
         if control is not None and not self.controllable:
             raise ValueError("A prompt carries a control, but ControlNets steer only UNets, which this model is not.")
         return Prompt(rows([p.embedding for p in prompts]), added, control)
+
+
+def _check_encoded(prompts: Iterable[Any]) -> None:
+    """Raises ValueError at prompts that no text encoder has read."""
+    for prompt in prompts:
+        if not isinstance(prompt, Prompt):
+            said = f"the text {quoted(prompt)}" if isinstance(prompt, str) else f"a {type(prompt).__name__}"
+            raise ValueError(
+                f"A prompt for this network is an encoded one; got {said}. Encode it: Studio.encode_prompt(text)."
+            )
 
 
 def _rows(tensor: Tensor, count: int) -> Tensor:

@@ -31,6 +31,13 @@ ATTENTION = [
         "'target_prompt'",
         "a, dog",
     ),
+    late(
+        "a word that the toybox does not know",
+        lambda b: b.edit(source_prompt="a photo of a cat", target_prompt="a photo of a (Tiger:1.2)"),
+        "does not know the word 'Tiger'",
+        "It knows: cat, dog, rabbit, bear",
+        "templates 'Edit your photo'",
+    ),
     before("words of an empty prompt", lambda b: b.edit(target_prompt="", blend_target_words="dog"), "'dog'", "empty"),
     before("a weight that is no number", lambda b: b.edit(word_weights="smiling 2.5"), "'smiling 2.5'", "colon"),
     before("a weight of two colons", lambda b: b.edit(word_weights="smiling: 2: x"), "'smiling: 2: x'"),

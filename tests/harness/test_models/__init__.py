@@ -1,5 +1,6 @@
 """A node pack of the tests: tiny models with random weights, and nodes that look at values."""
 
+import copy
 import importlib.util
 import sys
 from pathlib import Path
@@ -68,6 +69,19 @@ class TestClip:
         return (cutting.CLIPS[family](tiny_comfy.FAMILIES[family]),)
 
 
+class TestSpelling:
+    """The same text encoder, which takes words that it does not know for their letters."""
+
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"clip": ("CLIP",)}})
+    RETURN_TYPES, FUNCTION, CATEGORY = ("CLIP",), "make", "tests"
+
+    def make(self, clip: Any) -> tuple[Any]:
+        made = clip.clone()
+        made.tokenizer = copy.copy(clip.tokenizer)
+        made.tokenizer.about_words = lambda text: ""
+        return (made,)
+
+
 class TestLora:
     """The model with a random LoRA."""
 
@@ -128,6 +142,7 @@ NODES = (
     TestLatent,
     TestFamily,
     TestClip,
+    TestSpelling,
     TestLora,
     TestVae,
     TestCompare,
