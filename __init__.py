@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .api.result import EditResult
     from .pictures.errors import UserError
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = [
     "EditResult",
     "Inversion",

@@ -10,7 +10,7 @@ from ..inversion_core.backends.diffusers.studio import Studio
 from ..inversion_core.dial import AS_SET, FEW_STEPS, Turned, turned
 from ..inversion_core.methods import EDITORS, USUAL, Editor, Settings, kind_of
 from ..inversion_core.prompts.reading import remark
-from ..inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
+from ..inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END, WEIGHTED_CROSS_END
 from ..inversion_core.types import Cond
 from .checks import DIALLED, check_method, check_together, check_values
 from .control import Control, words_in
@@ -79,7 +79,7 @@ class EditRequest:
     def control(self, mask: Tensor | None) -> Control:
         """How the edit keeps the picture: by its settings, or as is usual; `mask` is of the picture's padded size."""
         return Control(
-            cross=self._shared(self.cross, CROSS_END),
+            cross=self._shared(self.cross, WEIGHTED_CROSS_END if self.weights else CROSS_END),
             self_attention=self._shared(self.self_attention, SELF_END),
             alignment=self.align,
             weights=self.weights,

@@ -42,8 +42,8 @@ def gigabytes(text: str) -> int:
 
 
 def weight(text: str) -> tuple[str, float]:
-    """A word and its factor."""
-    word, _, factor = text.rpartition("=")
+    """A word and its factor, joined by = or, as in Attention Edit, by a colon."""
+    word, _, factor = (part.strip() for part in text.rpartition("=" if "=" in text else ":"))
     if not word:
         raise ArgumentTypeError(f"write WORD=FACTOR, for example hat=2; got {quoted(text)}")
     return word, _between(factor, float, "factor", -MOST, MOST)

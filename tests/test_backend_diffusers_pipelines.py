@@ -223,6 +223,6 @@ def test_attention_control_reaches_a_transformer_too(places, photo, capsys):
     ends = {"free": PLAIN, "held": ["--cross", "0", "--self", "1"]}
     for name, more in ends.items():
         assert main([*asked, *more, "-o", f"{name}.png"]) == 0
-    assert "attention bank" in capsys.readouterr().out
+    assert "attention memory" in capsys.readouterr().out
     free, held = (np.asarray(Image.open(f"{name}.png")) for name in ends)
     assert not np.array_equal(free, held)

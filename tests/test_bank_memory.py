@@ -102,7 +102,7 @@ def run(edit, memory=None):
 
 
 def line_of(nbytes):
-    return f"attention bank  {budget.size(nbytes)} per step"
+    return f"attention memory  {budget.size(nbytes)} per step"
 
 
 @pytest.mark.parametrize(("name", "inversion"), [*((name, "ddim") for name in NAMES), ("prompt-to-prompt", "heun")])
@@ -250,7 +250,7 @@ def test_what_does_not_fit_goes_to_the_cpu_then_to_half_precision_then_is_refuse
     exact = wanted.dtype is None
     assert all(torch.equal(t, normal(50, 1, 1, 1)) == exact for t in back)
     assert said == [
-        f"attention bank  {'1' if exact else '0.5'} kB per step"
+        f"attention memory  {'1' if exact else '0.5'} kB per step"
         + "; stored in half precision" * (wanted.dtype == torch.float16)
         + "; kept on the cpu" * (wanted.device == CPU)
     ]
@@ -317,7 +317,7 @@ def test_an_edit_beyond_its_budget_is_refused_in_its_first_step(denoiser, path):
     lossless = edit.run()[0].target
     memory = Memory(Storage(budget=10**9), tell=said.append)
     assert torch.equal(edit.run(memory)[0].target, lossless)
-    assert len(said) == 1 and said[0].startswith("attention bank  ") and "per step" in said[0]
+    assert len(said) == 1 and said[0].startswith("attention memory  ") and "per step" in said[0]
     replace(edit, targets=[Target(GUIDED)]).run(memory)
     assert len(said) == 1, "nothing is recorded, so nothing is told"
 
@@ -406,7 +406,7 @@ def test_methods_that_ask_in_their_own_way_are_counted_as_well(denoiser, path, m
     along = None if method == "FlowEdit" else path
     plain, told = EDITORS[method].edit(replace(job, memory=None), along), EDITORS[method].edit(job, along)
     assert torch.equal(plain.target, told.target)
-    assert said and all(line.startswith("attention bank  ") for line in said)
+    assert said and all(line.startswith("attention memory  ") for line in said)
     with pytest.raises(BankTooLarge):
         EDITORS[method].edit(replace(job, memory=Memory(Storage(budget=10))), along)
 

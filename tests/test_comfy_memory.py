@@ -37,7 +37,7 @@ def test_it_is_told_and_changes_nothing_but_the_precision(comfy_server: ComfySer
     errors = [result.outputs[node.id]["error"][0] for node in apart]
     assert errors[:2] == [0, 0] and 0 < errors[2] < 0.05
     said = [result.outputs[node.id]["text"] for node in (*samples, by_method)]
-    banks = [[line for line in lines if line.startswith("attention bank  ")] for lines in said]
+    banks = [[line for line in lines if line.startswith("attention memory  ")] for lines in said]
     sizes = [line.split("bank  ")[1].split(" per step")[0] for (line,) in banks]
     assert sizes[0] == sizes[1] == sizes[2] == sizes[4]
     recorded, half = (float(number) * UNITS[unit] for number, unit in (size.split() for size in (sizes[0], sizes[3])))

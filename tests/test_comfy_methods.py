@@ -8,6 +8,7 @@ from harness.events import ExecutionFailed
 from harness.graph import Graph
 from harness.server import ComfyServer, PromptRejected
 from harness.studio import Studio, error_of
+from latent_inversion.inversion_core.applications.ranking import place
 from latent_inversion.inversion_core.methods import EDITORS, GROUPS
 
 NEWEST = pytest.mark.newest_only(
@@ -140,7 +141,8 @@ def test_all_methods_are_compared_on_one_page(comfy_server: ComfyServer, model: 
     node = studio.graph.add("InversionCompare", **given, **words, steps=4, **wanted)
     text = comfy_server.run(studio.graph.prompt).outputs[node.id]["text"][0]
     names = list(EDITORS) if model == UNET else ["direct", "FlowEdit", "Uni-Edit"]
-    assert [line.split(":")[0] for line in text.splitlines()] == names
+    assert sorted(line.split(":")[0] for line in text.splitlines()) == sorted(names)
+    assert [line.split(": ")[1].split(";")[0] for line in text.splitlines()] == [place(n) for n in range(len(names))]
     assert all("evaluations" in line for line in text.splitlines()), text
 
 

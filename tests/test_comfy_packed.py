@@ -21,7 +21,7 @@ from latent_inversion.nodes import NODES
 
 LARGEST = 45_000_000
 STEPS = 4
-WORKFLOW = "latent_inversion_ddim_prompt_to_prompt.json"
+WORKFLOW = "20 Inside - day to night, step by step.json"
 WANTED = ("__init__.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "CHANGELOG.md")
 FOLDERS = {
     "nodes",

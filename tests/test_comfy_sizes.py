@@ -149,4 +149,4 @@ def test_a_large_photo_is_edited_small_and_comes_back_whole(comfy_server: ComfyS
     after, before = (picture(comfy_server, result, node) for node in shown)
     assert after.shape == before.shape == (height, width, 3)
     assert np.array_equal(after[:, : width // 2], before[:, : width // 2])
-    assert 0.01 < np.abs(after - before)[:, width // 2 :].mean() < 0.3
+    assert 3 < np.abs(after - before)[:, width // 2 :].mean() < 76, "of 255"

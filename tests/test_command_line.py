@@ -389,7 +389,7 @@ def test_plug_and_play_changes_the_edit_and_names_the_layers_there_are(photo, mo
 def test_the_memory_of_the_sources_attention_is_told_and_kept_to(photo, model, capsys):
     edit = ["edit", str(photo), "--model", model, "--source", "a cat", "--target", "a dog", *FAST]
     assert main([*edit, "-o", "plain.png"]) == 0
-    assert "attention bank  " in capsys.readouterr().out
+    assert "attention memory  " in capsys.readouterr().out
     assert main([*edit, "-o", "cpu.png", "--bank-device", "cpu", "--bank-budget", "1"]) == 0
     assert Path("plain.png").read_bytes() == Path("cpu.png").read_bytes()
     code, error = failed(capsys, *edit, "--bank-budget", "1e-6")

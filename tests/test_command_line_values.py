@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from latent_inversion.command_line import main
+from latent_inversion.command_line import main, values
 from latent_inversion.command_line.parser import LONGEST, parser
 from latent_inversion.inversion_core.wording import HIDDEN
 
@@ -58,6 +58,11 @@ def test_what_cannot_be_understood_is_repeated_escaped_and_cut(capsys, text):
     for arguments in (["edit", "p.png", "--method", text], ["edit", "p.png", f"--{text}"], [text]):
         said = refused(capsys, *arguments)
         assert not HIDDEN.search(said) and len(said) < 2 * LONGEST
+
+
+@pytest.mark.parametrize("text", ["red hat=2", "red hat:2", "red hat: 2", "red hat = 2"])
+def test_a_words_weight_is_written_as_in_either_place(text: str) -> None:
+    assert values.weight(text) == ("red hat", 2.0)
 
 
 @pytest.mark.parametrize("name", ["--source", "--target", "--words", "--negative"])

@@ -12,11 +12,10 @@ PAPER, INK, FAINT, LINE = (32, 34, 40), (240, 240, 236), (165, 168, 176), (255, 
 Pictures = Sequence[Image.Image]
 
 
-def said(workflow: dict[str, Any]) -> tuple[str, str]:
-    """The heading and the first paragraph of a template's note."""
+def said(workflow: dict[str, Any]) -> str:
+    """The heading of a template's note."""
     note = next(node for node in workflow["nodes"] if node["type"] == "MarkdownNote")
-    heading, text = note["widgets_values"][0].replace("*", "").split("\n\n")[:2]
-    return heading.removeprefix("## "), text
+    return note["widgets_values"][0].split("\n")[0].lstrip("# ")
 
 
 def pictures_card(
@@ -33,11 +32,26 @@ def pictures_card(
         small = picture.resize((SIZE // 3, SIZE // 3), Image.Resampling.LANCZOS)
         card.paste(LINE, (SIZE - SIZE // 3 - 24, 18, SIZE - 12, SIZE // 3 + 30))
         card.paste(small, (SIZE - SIZE // 3 - 18, 24))
-    shade = Image.new("RGB", (SIZE, STRIP), PAPER)
-    place = (0, SIZE - STRIP)
-    card.paste(Image.blend(card.crop((*place, SIZE, SIZE)), shade, 0.82), place)
-    write_lines(card, SIZE - STRIP + 12, said(workflow)[0], 42, INK, most=2)
+    shade(card, SIZE - STRIP)
+    write_lines(card, SIZE - STRIP + 12, said(workflow), 42, INK, most=2)
     return card
+
+
+def example_card(title: str, before: Image.Image, after: Image.Image) -> Image.Image:
+    """A drawn before and after, and below them the task and the model that a title names: `Edit your photo - SDXL`."""
+    card, (task, _, model) = divided([before, after]), title.partition(" - ")
+    top = SIZE - 236
+    shade(card, top)
+    top = write_lines(card, top + 14, task, 56, INK, most=1)
+    top = write_lines(card, top + 4, model, 56 if len(model) < 26 else 42, (122, 180, 240), most=1)
+    write_lines(card, top + 12, "a drawn example, not this model's work", 30, FAINT, most=1)
+    return card
+
+
+def shade(card: Image.Image, top: int) -> None:
+    """Darkens a card from `top` down, for words to be read on it."""
+    strip = card.crop((0, top, SIZE, SIZE))
+    card.paste(Image.blend(strip, Image.new("RGB", strip.size, PAPER), 0.82), (0, top))
 
 
 def divided(pictures: Pictures) -> Image.Image:
@@ -61,16 +75,6 @@ def grid(pictures: Pictures) -> Image.Image:
         place = (number % side * small, number // side * small)
         out.paste(picture.resize((small - 4 * (side > 1),) * 2, Image.Resampling.LANCZOS), place)
     return out
-
-
-def words_card(workflow: dict[str, Any]) -> Image.Image:
-    """A template's heading and its first sentences, with no picture."""
-    card, (heading, text) = Image.new("RGB", (SIZE, SIZE), PAPER), said(workflow)
-    task, _, model = heading.partition(": ")
-    top = write_lines(card, 110, task, 84, INK)
-    top = write_lines(card, top + 20, model, 66, (122, 180, 240))
-    write_lines(card, top + 50, text, 34, FAINT, most=6)
-    return card
 
 
 def write_lines(card: Image.Image, top: int, text: str, size: int, colour: tuple[int, int, int], most: int = 4) -> int:

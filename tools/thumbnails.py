@@ -3,7 +3,7 @@
     python tools/thumbnails.py --comfyui ~/comfy/ComfyUI [--runs FOLDER] [NAME ...]
 
 Toybox templates are run as they are, in a real ComfyUI, and their cards show what goes into Before / After. Those for
-models that are downloaded get a card of words, from their notes. `--runs` keeps the pictures of a run: what lies there
+models that are downloaded show a drawn edit of the toybox's world, and say so. NAME is a part of a template's name. `--runs` keeps the pictures of a run: what lies there
 is not run again.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cards import pictures_card, words_card
+from cards import example_card, pictures_card
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -25,8 +25,18 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from harness.server import ComfyServer  # noqa: E402
 from harness.workflows import api_prompt  # noqa: E402
+from latent_inversion.toybox.world import HELD_OUT_SEEDS, Scene, render  # noqa: E402
 
-PREFIX = "latent_inversion_"
+EXAMPLES = {
+    "03 Edit your photo - Stable Diffusion 1.5": (8, "shirt: blue"),
+    "04 Edit your photo - SDXL": (23, "time: night"),
+    "05 Edit your photo - Flux": (31, "fur: ginger"),
+    "06 Edit your photo - Qwen-Image": (40, "style: painting"),
+    "07 Edit your photo - Stable Diffusion 3.5": (29, "shirt: green"),
+    "08 Edit your video - Wan 2.1": (57, "place: snow"),
+    "22 Inside - null-text, Stable Diffusion 1.5": (46, "time: night"),
+}
+"""Portrait and change that are drawn on the cards of templates whose models are downloaded."""
 SHOWN = {"the style", "the garment"}
 """Further pictures on a card: what the preview of this title shows."""
 
@@ -35,10 +45,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--comfyui", type=Path, required=True, help="a checkout of ComfyUI")
     parser.add_argument("--runs", type=Path, help="keeps and takes the pictures of runs")
-    parser.add_argument("names", nargs="*", help="templates without their prefix; all, if none is named")
+    parser.add_argument("names", nargs="*", help="parts of templates' names; all, if none is given")
     chosen = parser.parse_args()
-    files = sorted((ROOT / "workflows").glob(f"{PREFIX}*.json"))
-    files = [path for path in files if not chosen.names or path.stem.removeprefix(PREFIX) in chosen.names]
+    files = sorted((ROOT / "workflows").glob("*.json"))
+    files = [path for path in files if any(name in path.stem for name in chosen.names or [""])]
     with tempfile.TemporaryDirectory() as scratch:
         runs = chosen.runs or Path(scratch) / "runs"
         (base := Path(scratch) / "base").mkdir()
@@ -49,7 +59,7 @@ def main() -> None:
                     keep(server, path, runs / path.stem)
         for path in files:
             workflow = read(path)
-            save(card_of(workflow, runs / path.stem), workflow, path)
+            save(card_of(workflow, path.stem, runs / path.stem), workflow, path)
             print(path.stem)
 
 
@@ -89,10 +99,18 @@ def looked_at(workflow: dict[str, Any], prompt: dict[str, Any]) -> Iterator[tupl
         yield label, prompt[str(node["id"])]["inputs"]["after"]
 
 
-def card_of(workflow: dict[str, Any], folder: Path) -> Image.Image:
+def drawn(seed: int, change: str) -> list[Image.Image]:
+    """A portrait of the toybox's world, and its true edit."""
+    name, value = change.split(": ")
+    scene = Scene.from_seed(HELD_OUT_SEEDS + seed)
+    pixels = render([scene, scene.replace(**{name: value})]).clamp(0, 1).mul(255).byte()
+    return [Image.fromarray(one.movedim(0, -1).numpy()) for one in pixels]
+
+
+def card_of(workflow: dict[str, Any], name: str, folder: Path) -> Image.Image:
     """A template's card, with the pictures of its run if it has been run."""
     if not is_toybox(workflow):
-        return words_card(workflow)
+        return example_card(name.split(" ", 1)[1], *drawn(*EXAMPLES[name]))
     groups: dict[str, list[Image.Image]] = {}
     for path in sorted(folder.glob("*.png")):
         groups.setdefault(path.stem.rsplit(".", 1)[0], []).append(Image.open(path))

@@ -34,10 +34,7 @@ def run(options: argparse.Namespace) -> None:
     names = choose(workspace, options.methods, options.few_steps)
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
-    cells = [
-        Cell("the image", workspace.pixels, options.source),
-        Cell("the autoencoder alone", workspace.picture(workspace.x0)),
-    ]
+    cells = [Cell("the image", workspace.pixels), Cell("the autoencoder alone", workspace.picture(workspace.x0))]
     edits: list[tuple[dict[str, Any], Pixels]] = []
     print(
         f"{'method':<20} {'evaluations':>11} {'seconds':>8} {'reconstruction':>14} {'edit against image':>19}  verdict"

@@ -99,7 +99,7 @@ def _add_change(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_attention(group: argparse._ArgumentGroup) -> None:
-    add_prompt_to_prompt(group, f"default: 0.2; {NONE}", f"default: 0.2; {NONE}")
+    add_prompt_to_prompt(group, "default: 0; 0.4 with --weights", f"default: 0.2; {NONE}")
     group.add_argument(
         "--weights",
         nargs="+",

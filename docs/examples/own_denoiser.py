@@ -9,8 +9,8 @@ import torch
 import latent_inversion as li
 
 SPREAD = 0.3
-SOURCE = torch.tensor([[-2.0, 0.0], [2.0, 0.0]])
-TARGET = torch.tensor([[-2.0, 0.0], [2.0, 1.5]])
+SOURCE = torch.tensor([[-6.0, 0.0], [6.0, 0.0]])
+TARGET = torch.tensor([[-6.0, 0.0], [6.0, 1.5]])
 
 
 def denoise(x: torch.Tensor, sigma: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
@@ -25,7 +25,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     clusters = torch.arange(8) % 2
     points = SOURCE[clusters] + SPREAD * torch.randn(8, 2, generator=generator)
-    sigmas = torch.cat([torch.logspace(1, -2, 40), torch.zeros(1)])
+    sigmas = torch.cat([torch.logspace(0.6, -2, 40), torch.zeros(1)])
     denoiser = li.wrap_denoiser(denoise)
     for method in ("ddim", "EDICT", "FlowEdit"):
         edited = li.edit_latent(denoiser, points, SOURCE, TARGET, sigmas=sigmas, method=method)

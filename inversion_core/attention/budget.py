@@ -116,7 +116,7 @@ class Ledger:
             self.check()
             if self._held > self._told:
                 self._told = self._held
-                self._memory.tell(f"attention bank  {self}{self._place}")
+                self._memory.tell(f"attention memory  {self}{self._place}")
         except torch.OutOfMemoryError as error:
             if not self._held:
                 raise

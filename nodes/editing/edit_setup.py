@@ -79,7 +79,9 @@ class Setup:
 
     def __str__(self) -> str:
         dial = OWN if self.preset == OWN else f"{self.preset}, strength {self.strength:g}"
-        return f"{dial}: guidance {self.guidance:.1f}, the first {self.start:.0%} of the steps left out, attention windows x {self.dial.windows:.2g}"
+        late = f", the first {self.start:.0%} of the steps left out" if self.start else ""
+        wide = f", attention windows {self.dial.windows:.0%} as long as set" if self.dial.windows != 1 else ""
+        return f"{dial}: guidance {self.guidance:.1f}{late}{wide}"
 
 
 def check_null_text(null_text: NullText, trajectory: Trajectory, fingerprint: str, setup: Setup) -> None:

@@ -52,10 +52,11 @@ def word_list(text: str) -> tuple[str, ...]:
 
 
 def weights_of(text: str) -> dict[str, float]:
-    """`word: weight`, one a line. Raises ValueError at a line of another form, and at a weight out of range."""
+    """`word: weight`, or as on the command line `word=weight`, one a line. Raises ValueError at a line of another form, and at a weight out of range."""
     weights = {}
     for line in filter(None, map(str.strip, text.splitlines())):
-        named, colon, weight = line.replace("：", ":").rpartition(":")
+        line = line.replace("：", ":")
+        named, colon, weight = line.rpartition(":" if ":" in line else "=")
         try:
             weights[named.strip()] = float(weight)
         except ValueError:

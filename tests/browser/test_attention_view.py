@@ -13,7 +13,7 @@ from PIL import Image
 from harness.browser import FrontEnd, required_front_end
 from harness.server import ComfyServer
 
-WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "latent_inversion_see_words.json"
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "13 See what each word looks at.json"
 NODE = "InversionAttentionView"
 WORDS = ["a", "photo", "of", "ginger", "bear", "in", "plain", "yellow", "shirt", "the", "snow", "at", "day"]
 

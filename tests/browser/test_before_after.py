@@ -126,7 +126,7 @@ def test_pictures_of_a_batch_and_their_verdicts(
         front.run()
         front.look_at(NODE, scale=1.2)
         previous, following = (front.page.locator(".li-steps button").nth(number) for number in (0, 1))
-        assert said.inner_text().startswith("100 % of the image changed")
+        assert said.inner_text().startswith("The image was edited: 100 % of it changed")
         assert previous.is_disabled() and front.page.locator(".li-count").inner_text() == "1 of 2"
         following.click()
         assert said.inner_text().startswith("The result is nearly the same image (0 % of it changed). Turn strength up")
@@ -134,7 +134,9 @@ def test_pictures_of_a_batch_and_their_verdicts(
         front.screenshot(shot("second"))
         front.leave_and_return()
         front.page.locator(".li-stage").wait_for(timeout=10_000)
-        assert said.inner_text().startswith("100 % of the image changed"), "what was seen comes back with its tab"
+        assert said.inner_text().startswith("The image was edited: 100 % of it changed"), (
+            "what was seen comes back with its tab"
+        )
         sent = next(one for one in front.prompt().values() if one["class_type"] == NODE)["inputs"]
         assert set(sent) == {"before", "after"}
         assert not front.errors

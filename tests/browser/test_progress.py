@@ -7,7 +7,7 @@ from typing import Any
 from harness.browser import FrontEnd
 from harness.server import ComfyServer
 
-WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "latent_inversion_see_words.json"
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "13 See what each word looks at.json"
 STEPS = 5
 LISTEN = """() => {
     window.__said = [];

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.newest_only(
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCALES = ROOT / "locales"
-WORKFLOW = json.loads((ROOT / "workflows" / "latent_inversion_see_words.json").read_text(encoding="utf-8"))
+WORKFLOW = json.loads((ROOT / "workflows" / "13 See what each word looks at.json").read_text(encoding="utf-8"))
 EMPTY = {"version": 0.4, "nodes": [], "links": [], "last_node_id": 0, "last_link_id": 0}
 NODE = "InversionDDIMInvert"
 NAMES = {
@@ -38,6 +38,17 @@ ALIASES = {
     "flowedit": ("Inversion-Free Edit",),
     "daam": ("Attention View",),
     "pnp": ("Plug-and-Play",),
+    "img2img edit": ("Inversion Edit Sampler", "Inversion-Free Edit"),
+    "image to image": ("Inversion Edit Sampler",),
+    "inpaint by prompt": ("Inversion Edit Sampler", "KV-Edit"),
+    "remove object": ("Inversion Edit Sampler", "KV-Edit"),
+    "change clothes": ("Garment Reference",),
+    "edit image": ("Inversion Edit Sampler",),
+    "edit photo": ("Inversion Edit Sampler", "Attention Edit"),
+    "restyle": ("Style Reference",),
+    "style transfer": ("Style Reference",),
+    "try on": ("Garment Reference", "Garment Place"),
+    "rf inversion": ("RF-Inversion Invert",),
 }
 """The same by their other names, in ComfyUIs that know such."""
 PLACE = """([type, name]) => {
@@ -87,6 +98,30 @@ def test_nodes_are_found_by_the_names_that_people_know(
         front.page.wait_for_function("() => app.graph._nodes.length === 1", timeout=15_000)
         assert front.page.evaluate("() => app.graph._nodes[0].type") == NODE
         assert not front.errors
+
+
+def test_toybox_helpers_do_not_stand_before_nodes_that_edit(browser: Any, front_end_server: ComfyServer) -> None:
+    if "search_aliases" not in front_end_server.object_info()[NODE]:
+        pytest.skip("this ComfyUI knows no other names of nodes")
+    with FrontEnd.opened(browser, front_end_server) as front:
+        front.load(EMPTY)
+        front.page.mouse.dblclick(800, 500)
+        front.page.locator("input[role='combobox']:visible").first.wait_for(timeout=30_000)
+        for word in (
+            "style transfer",
+            "try on",
+            "edit photo",
+            "img2img edit",
+            "remove object",
+            "change clothes",
+            "restyle",
+        ):
+            found(front, word, ALIASES[word])
+            options = [text.strip() for text in front.page.get_by_role("option").all_inner_texts()]
+            ours, toys = (
+                [n for n, text in enumerate(options) if text.startswith(kind)] for kind in (ALIASES[word], "Toybox")
+            )
+            assert not toys or min(ours) < min(toys), options
 
 
 def test_nodes_speak_the_language_that_is_chosen(

@@ -4,6 +4,7 @@ import base64
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -15,7 +16,8 @@ pytestmark = pytest.mark.newest_only(
 )
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
-NAME = "latent_inversion_try_on"
+NAME = "11 Try on a shirt"
+LISTED = "() => [...document.querySelectorAll('[data-testid^=template-workflow-]')].map((one) => one.dataset.testid)"
 NODES = len(json.loads((WORKFLOWS / f"{NAME}.json").read_text(encoding="utf-8"))["nodes"])
 
 DROP = """([data, name]) => {
@@ -39,11 +41,15 @@ def test_the_template_browser_shows_a_card_and_opens_it(browser: Any, front_end_
         front.page.evaluate("() => { window.app.extensionManager.command.execute('Comfy.BrowseTemplates') }")
         search = front.page.locator("input[placeholder^='Search']:visible").last
         search.wait_for(timeout=20_000)
-        search.fill("try_on")
+        front.page.get_by_role("dialog").last.get_by_text("latent-inversion", exact=True).first.click()
+        front.page.wait_for_timeout(1500)
+        titles = [one.removeprefix("template-workflow-") for one in front.page.evaluate(LISTED)]
+        assert titles == sorted(titles) and titles[0].startswith("01 Start here"), "from easy to hard"
+        search.fill("try on")
         card = front.page.locator(f"[data-testid='template-workflow-{NAME}'] img").first
         card.wait_for(timeout=20_000)
         front.page.wait_for_timeout(1000)
-        assert any(url.endswith(f"/workflow_templates/latent-inversion/{NAME}.jpg") for url in shown)
+        assert any(url.endswith(f"/workflow_templates/latent-inversion/{quote(NAME)}.jpg") for url in shown)
         card.click()
         front.page.wait_for_function(COUNT, arg=NODES, timeout=20_000)
         assert not front.errors

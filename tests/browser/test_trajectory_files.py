@@ -18,7 +18,7 @@ NEWEST = pytest.mark.newest_only(
 )
 
 NODE = "InversionLoadTrajectory"
-WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "latent_inversion_invert_once_edit_many.json"
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "18 Invert once, edit many times.json"
 DROP = """async ([name, data, x, y]) => {
     const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
     const carried = new DataTransfer();

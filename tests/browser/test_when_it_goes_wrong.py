@@ -15,7 +15,7 @@ NEWEST = pytest.mark.newest_only(
 )
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
-WORKFLOW = json.loads((WORKFLOWS / "latent_inversion_ddim_prompt_to_prompt.json").read_text(encoding="utf-8"))
+WORKFLOW = json.loads((WORKFLOWS / "20 Inside - day to night, step by step.json").read_text(encoding="utf-8"))
 INVERT, EDIT, ATTENTION = "InversionDDIMInvert", "InversionEditSampler", "InversionAttentionEdit"
 MUTED = 2
 TRACEBACK = ("Traceback", 'File "', ".py", "line ")

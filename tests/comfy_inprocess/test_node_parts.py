@@ -133,7 +133,7 @@ def test_other_text_encoders_and_none_are_refused() -> None:
 
 
 def test_word_weights() -> None:
-    assert prompt_text.weights_of("smiling: 2.5\n\n red hat : -1 ") == {"smiling": 2.5, "red hat": -1.0}
+    assert prompt_text.weights_of("smiling: 2.5\n\n red hat = -1 ") == {"smiling": 2.5, "red hat": -1.0}
     assert prompt_text.word_list(" hat, red shirt\nsky,") == ("hat", "red shirt", "sky")
     for line in ("smiling", "smiling: much", ": 2", "smiling: nan", "smiling: inf", "smiling: 1e38", "smiling: -101"):
         with pytest.raises(ValueError, match="colon and a number"):

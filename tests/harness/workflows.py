@@ -37,12 +37,37 @@ def api_prompt(workflow: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]
     off = {number for number, node in nodes.items() if node["mode"] in OFF}
     for number, source, _, target, *_ in links.values():
         require(target in off or source not in off, f"link {number} comes from a node that is switched off")
-    made = {
-        node["id"]: {"class_type": node["type"], "inputs": inputs_of(node, links, info)}
-        for node in nodes.values()
-        if node["type"] not in UI_ONLY
-    }
-    return {str(number): entry for number, entry in made.items() if number not in off}
+    graphs = {graph["id"]: graph for graph in workflow.get("definitions", {}).get("subgraphs", [])}
+    made, within = {}, {}
+    for number, node in nodes.items():
+        if number in off or node["type"] in UI_ONLY:
+            continue
+        if node["type"] in graphs:
+            inner, within[str(number)] = subgraph_prompt(node, graphs[node["type"]], links, info)
+            made |= inner
+        else:
+            made[str(number)] = {"class_type": node["type"], "inputs": inputs_of(node, links, info)}
+    for entry in made.values():
+        entry["inputs"] = {name: from_within(value, within) for name, value in entry["inputs"].items()}
+    return made
+
+
+def subgraph_prompt(
+    node: dict[str, Any], graph: dict[str, Any], links: dict[int, Any], info: dict[str, Any]
+) -> tuple[dict[str, Any], list[Any]]:
+    """The nodes of a subgraph that stands on the canvas, and where each of its outputs comes from."""
+    from .blueprints import expanded
+
+    entries = [(entry["name"], links[entry["link"]]) for entry in node["inputs"] if entry["link"] is not None]
+    given = {name: [str(link[1]), link[2]] for name, link in entries}
+    blueprint = {"version": 0.4, "nodes": [node], "definitions": {"subgraphs": [graph]}}
+    inner, outputs = expanded(blueprint, given, info, prefix=str(node["id"]))
+    return inner, [outputs[slot["name"]] for slot in node["outputs"]]
+
+
+def from_within(value: Any, within: dict[str, list[Any]]) -> Any:
+    """A link to a subgraph's output as the link to the node in it; other values as they are."""
+    return within[value[0]][value[1]] if isinstance(value, list) and value[0] in within else value
 
 
 def check_link(link: list[Any], nodes: dict[int, Any]) -> None:
@@ -102,7 +127,11 @@ def take_values(owner: str, specs: dict[str, Any], rest: list[Any], found: dict[
     """Move the values of widgets from the saved `rest` to `found`, those that a choice brings behind it."""
     for plain, (kind, *more) in specs.items():
         name, options = within + plain, more[0] if more else {}
-        if options.get("hidden") or not (isinstance(kind, list) or kind in WIDGETS or kind == DYNAMIC):
+        if (
+            options.get("hidden")
+            or options.get("forceInput")
+            or not (isinstance(kind, list) or kind in WIDGETS or kind == DYNAMIC)
+        ):
             continue
         require(rest, f"{owner} has no value for {name}")
         found[name] = rest.pop(0)
