@@ -84,6 +84,7 @@ def run(options: argparse.Namespace) -> None:
     out, began = options.out, time.perf_counter()
     check_folder(out, argparse.Namespace(), "")
     out.mkdir(parents=True, exist_ok=True)
+    sheet, where = out / SHEET, pasted(out / SHEET)
     model, judge, shown, rows = load(MODEL), load_judge(), [], []
     print(HEADER)
     for edit in demo_edits():
@@ -92,8 +93,8 @@ def run(options: argparse.Namespace) -> None:
         keep(out, shown[-1])
         print(line_of(rows[-1]), flush=True)
     write_text(out / "report.json", json.dumps({"edits": rows}, indent=2, allow_nan=False) + "\n")
-    write_picture(out / SHEET, draw_sheet(shown))
-    print(f"{len(rows)} edits in {time.perf_counter() - began:.0f} s. All of them on one sheet: {pasted(out / SHEET)}")
+    write_picture(sheet, draw_sheet(shown))
+    print(f"{len(rows)} edits in {time.perf_counter() - began:.0f} s. All of them on one sheet: {where}")
 
 
 def demo_edits() -> list[Edit]:
