@@ -212,4 +212,4 @@ def test_the_readmes_library_example_runs(tmp_path: Path, monkeypatch: pytest.Mo
     exec(example, names)
     assert names["result"].verdict.outcome == "edited"
     assert names["result"].source_psnr > 30, "direct holds the source as well as the autoencoder does"
-    assert Path("purple.png").is_file() and Path("sheet.png").is_file()
+    assert Path("blue.png").is_file() and Path("sheet.png").is_file()

@@ -1,51 +1,53 @@
-"""README's pictures of edits, docs/before_after.jpg and docs/edits.jpg, and docs/bear.png, which its example edits, from what `latent-inversion demo` left.
+"""README's images of edits: docs/before_after.jpg, docs/edits.jpg, and docs/bear.png, which its example edits.
 
 latent-inversion demo
 python tools/readme_pictures.py out/demo [FOLDER]
 """
 
-import json
-import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw
 
+import latent_inversion as li
+from latent_inversion.command_line.commands.demo import GUIDANCE, METHOD, MODEL, STRENGTH
 from latent_inversion.pictures.contact import enlarged
 from latent_inversion.pictures.drawing import INK, ORANGE, write
 from latent_inversion.pictures.faces import face
+from latent_inversion.pictures.files import Pixels, to_pixels, write_picture
+from latent_inversion.toybox.world import caption, held_out_scenes, render
 
-SHOWN, SIDE, SEAM, TEXT, LINE = "shirt: yellow to purple", 880, 40, 38, 56
-QUALITY = 88
+SCENE, WORDS = 23, ("yellow", "blue")
+"""The held-out scene and the change of the first template."""
+SIDE, SEAM, TEXT, LINE, QUALITY = 880, 40, 38, 56, 88
 
 
-def before_after(demo: Path) -> Image.Image:
-    """One edit of the demo, large, each image over its prompt with the changed words coloured."""
-    edit = next(edit for edit in json.loads((demo / "report.json").read_text())["edits"] if edit["name"] == SHOWN)
-    image = Image.new("RGB", (2 * SIDE + SEAM, SIDE + 3 * LINE), "white")
-    draw = ImageDraw.Draw(image)
-    prompts = edit["source_prompt"], edit["target_prompt"]
-    for place, (when, prompt) in enumerate(zip(("before", "after"), prompts, strict=True)):
+def before_after(images: tuple[Pixels, Pixels], prompts: tuple[str, str]) -> Image.Image:
+    """Two images, large, each over its prompt with the changed words coloured."""
+    sheet = Image.new("RGB", (2 * SIDE + SEAM, SIDE + 5 * LINE // 2), "white")
+    draw = ImageDraw.Draw(sheet)
+    for place, (pixels, prompt) in enumerate(zip(images, prompts, strict=True)):
         left = place * (SIDE + SEAM)
-        image.paste(enlarged(np.asarray(Image.open(path_of(demo, when))), SIDE), (left, 0))
+        sheet.paste(enlarged(pixels, SIDE), (left, 0))
         x, y = left, SIDE + LINE // 3
         for word, other in zip(prompt.split(), prompts[1 - place].split(), strict=True):
-            width = face(TEXT).getlength(word + " ")
+            width = int(face(TEXT).getlength(word + " "))
             if x + width > left + SIDE:
                 x, y = left, y + LINE
             write(draw, (x, y), word, INK if word == other else ORANGE, size=TEXT)
             x += width
-    return image
-
-
-def path_of(demo: Path, when: str) -> Path:
-    return demo / f"{SHOWN.replace(': ', '_').replace(' ', '_')}_{when}.png"
+    return sheet
 
 
 def main(demo: Path, folder: Path) -> None:
-    before_after(demo).save(folder / "before_after.jpg", quality=QUALITY, optimize=True)
-    shutil.copyfile(path_of(demo, "before"), folder / "bear.png")
+    (scene,) = held_out_scenes(1, first=SCENE)
+    before, prompt = to_pixels(render([scene])), caption(scene)
+    target = prompt.replace(*WORDS)
+    image = li.load(MODEL).invert(before, prompt, inversion=None)
+    after = image.edit(target, method=METHOD, guidance=GUIDANCE, strength=STRENGTH, steps=20, find_region=True)
+    write_picture(folder / "bear.png", before)
+    hero = before_after((before, after.pixels), (prompt, target))
+    hero.save(folder / "before_after.jpg", quality=QUALITY, optimize=True)
     Image.open(demo / "demo.png").save(folder / "edits.jpg", quality=QUALITY, optimize=True)
 
 
