@@ -1,6 +1,7 @@
 """What the toybox cannot do is said in a sentence, where it happens."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_its_studios_refuse_unknown_words_before_they_count_tokens(family: str) 
     studio = load_toybox(family=family)
     long = "a photo of a majestic tiger that walks through the dense green jungle at dawn"
     for read in (studio.cond, studio.prompt_tokens, lambda text: studio.cond("a cat", 3.0, text)):
-        with pytest.raises(ValueError, match=f"does not know the words 'majestic', 'tiger'.*{COMMAND_LINE}"):
+        with pytest.raises(ValueError, match=f"does not know the words 'majestic', 'tiger'.*{re.escape(COMMAND_LINE)}"):
             read(long)
     studio.cond("a photo of a cat", 3.0)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...inversion_core.prompts.tokens import align_refine, align_replace
 from ...inversion_core.techniques.local_blend import START, THRESHOLD
-from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END
+from ...inversion_core.techniques.prompt_to_prompt import CROSS_END, SELF_END, WEIGHTED_CROSS_END
 from ...inversion_core.techniques.settings import LocalBlend, PromptToPrompt, Setting, Steps
 from ..kit.checks import check_words, require_painted, span
 from ..kit.inputs import all_edits, another_edit
@@ -127,7 +127,9 @@ class AttentionPlan(Plan):
         if self.control is None or not steps.keeps_none(self.control.cross):
             return []
         if self.control.weights:
-            return [f"The word weights of Attention Edit do not act: {NO_STEP} of cross_end."]
+            first, last = self.control.cross
+            why = f"{NO_STEP} of cross_end" if last > first else f"cross_end is {last:g}. Set cross_end to {WEIGHTED_CROSS_END:g}"
+            return [f"The word weights of Attention Edit do not act: {why}."]
         if steps.keeps_none(self.control.self_attention):
             return [f"Attention Edit takes no attention from the source: {NO_STEP} of cross_end and self_end."]
         return []

@@ -24,7 +24,8 @@ FAMILY = FAMILIES["sd15"]
 STEPS = 6
 EQUAL, ALONE, NOTHING = "The target prompt equals the source prompt", "Only the last of", "The edit changed nothing"
 WEIGHTS, WINDOWS = "word weights of Attention Edit do not act", "takes no attention from the source"
-ALL = (EQUAL, ALONE, NOTHING, WEIGHTS, WINDOWS)
+OPEN_IT = "Set cross_end to 0.4"
+ALL = (EQUAL, ALONE, NOTHING, WEIGHTS, WINDOWS, OPEN_IT)
 
 
 class Bench:
@@ -93,7 +94,14 @@ CASES: dict[str, tuple[Any, set[str]]] = {
     "windows of no step": (lambda b: b.sampled(attention_edit=plans(0.0, 0.0)), {WINDOWS}),
     "windows too short for a step": (lambda b: b.sampled(attention_edit=plans(0.02, 0.02)), {WINDOWS}),
     "windows that the dial closes": (lambda b: b.sampled(strength=1.0, attention_edit=plans()), {WINDOWS}),
-    "word weights without their window": (lambda b: b.sampled(attention_edit=plans(0.0, 0.5, {"dog": 2.0})), {WEIGHTS}),
+    "word weights without their window": (
+        lambda b: b.sampled(attention_edit=plans(0.0, 0.5, {"dog": 2.0})),
+        {WEIGHTS, OPEN_IT},
+    ),
+    "word weights in a window too short for a step": (
+        lambda b: b.sampled(attention_edit=plans(0.02, 0.5, {"dog": 2.0})),
+        {WEIGHTS},
+    ),
     "windows of no step by a method": (lambda b: b.by_method(attention_edit=plans(0.0, 0.0)), {WINDOWS}),
     "a mask that lets nothing through": (lambda b: b.sampled(mask=far_mask()), {NOTHING}),
 }
