@@ -8,7 +8,7 @@ const isOurs = (node) => node.comfyClass?.startsWith("Inversion") || node.proper
 function labelled(node) {
   return (node.widgets ?? []).flatMap((widget) => {
     const box = widget.element ?? widget.inputEl;
-    if (widget.hidden || box?.tagName !== "TEXTAREA" && widget.type !== "customtext") return [];
+    if (widget.hidden || !widget.value || box?.tagName !== "TEXTAREA" && widget.type !== "customtext") return [];
     const input = node.inputs?.find((one) => one.widget?.name === widget.name);
     return [[input?.label ?? widget.label ?? widget.name, widget.y ?? widget.last_y]];
   });

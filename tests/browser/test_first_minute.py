@@ -105,7 +105,7 @@ def test_a_template_is_found_opened_and_run(
         for node in (INVERT, EDIT):
             assert seen["previews"].count(ids[node]) >= STEPS, (node, seen["previews"])
             assert ids[node] in seen["onNode"], "the front end shows the preview at the node"
-        said = page.locator(".li-said", has_text="% of the image")
+        said = page.locator(".li-said", has_text="from the true one")
         said.wait_for(timeout=20_000)
         assert picture(front, "before").shape == picture(front, "after").shape == (128, 128, 3)
         assert np.abs(picture(front, "before") - picture(front, "after")).mean() > 0.01

@@ -104,7 +104,7 @@ def test_a_run_is_cancelled_and_the_next_one_works(browser: Any, front_end_serve
         front.press_run()
         kind, detail = front.ended()
         assert kind == "execution_success", detail
-        page.locator(".li-said", has_text="% of the image").wait_for(timeout=20_000)
+        page.locator(".li-said", has_text="from the true one").wait_for(timeout=20_000)
         assert not front.errors
 
 
