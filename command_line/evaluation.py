@@ -6,15 +6,11 @@ from dataclasses import dataclass
 
 from ..api.control import NO_CONTROL, Control
 from ..inversion_core.attention.technique import Technique
-from ..inversion_core.loops.integrate import replay
-from ..inversion_core.methods.with_null_text import with_null_text
-from ..inversion_core.progress import OnStep
 from ..inversion_core.quality.metrics import Counted, psnr
 from ..inversion_core.shapes import Picture
-from ..inversion_core.types import Cond, EditableDenoiser
 from ..toybox.judge import edit_right
 from ..toybox.world import Edit
-from .cases import GUIDANCE, Case, Optimised, World, batch_of_null_texts, batch_of_trajectories
+from .cases import GUIDANCE, Case, Optimised, World
 from .editing import run_edit
 
 LOCAL = {"accessory": (), "fur": ("animal",), "shirt": (), "pattern": (), "animal": ()}
@@ -49,20 +45,6 @@ class Outcome:
     psnr_outside: float
     evaluations: int
     seconds: float
-
-
-def reconstruct(
-    world: World, cases: Sequence[Case], *, optimised: Sequence[Optimised] = (), on_step: OnStep | None = None
-) -> list[tuple[Picture, float]]:
-    """Each source as guided sampling retraces it, with null-text's embeddings if given, and its PSNR; all in one batch."""
-    prompt = world.studio.encode_prompts([case.edit.source_caption for case in cases])
-    cond = Cond(prompt, world.studio.encode_prompt(""), GUIDANCE)
-    denoiser: EditableDenoiser = world.studio.denoiser
-    if optimised:
-        denoiser = with_null_text(denoiser, batch_of_null_texts(optimised))
-    walk = replay(batch_of_trajectories(cases), denoiser, cond, on_step=on_step)
-    pictures = world.studio.decode(walk.xs[-1]).split(1)
-    return [(picture, float(psnr(picture, case.picture)[0])) for picture, case in zip(pictures, cases, strict=True)]
 
 
 def evaluate(

@@ -7,44 +7,52 @@ import pytest
 from PIL import Image
 
 from latent_inversion.command_line import main
+from latent_inversion.command_line.commands.demo import CHOICE, SHOWN, demo_edits
 from latent_inversion.pictures import faces
+from latent_inversion.pictures.contact import LARGE, WIDTH, Pair, contact_sheet, small_side
 from latent_inversion.pictures.drawing import wrap
 from latent_inversion.pictures.sheet import CELL, GAP, Cell, sheet
 from latent_inversion.toybox.weights import WEIGHTS
+from latent_inversion.toybox.world import held_out_edits
 
-FIELDS = [
-    "name",
-    "source_prompt",
-    "target_prompt",
-    "ceiling_psnr",
-    "reconstruction_psnr",
-    "edit_right",
-    "psnr_inside",
-    "psnr_outside",
-    "evaluations",
-    "seconds",
-]
+FIGURES = ["edit_right", "psnr_inside", "psnr_outside"]
+FIELDS = ["name", "source_prompt", "target_prompt", *FIGURES, "plain_ddim", "seconds"]
 STEPS = 4
-NEEDED = ("vae", "unet", "text_encoder", "judge")
+NEEDED = ("vae", "transformer", "text_encoder", "judge")
 
 
 @pytest.mark.skipif(
     not all((WEIGHTS / f"{name}.safetensors").exists() for name in NEEDED), reason="the toybox has not been trained yet"
 )
-def test_the_demo_leaves_sheets_and_figures(tmp_path, capsys):
-    assert main(["demo", "--out", str(tmp_path / "demo"), "--steps", str(STEPS)]) == 0
-    report = json.loads((tmp_path / "demo" / "report.json").read_text())
+def test_the_demo_leaves_a_sheet_images_and_figures(tmp_path, capsys):
+    out = tmp_path / "demo"
+    assert main(["demo", "--out", str(out), "--steps", str(STEPS)]) == 0
+    report = json.loads((out / "report.json").read_text())
     assert list(report) == ["edits"]
-    sheets = sorted((tmp_path / "demo").glob("*.png"))
-    assert len(report["edits"]) == len(sheets) == 6
-    for edit, path in zip(report["edits"], sheets, strict=True):
-        assert list(edit) == FIELDS
-        assert list(edit["reconstruction_psnr"]) == ["ddim", "null_text", "direct"]
-        assert edit["reconstruction_psnr"]["direct"] == pytest.approx(edit["ceiling_psnr"], abs=0.01)
-        assert edit["evaluations"] == STEPS + 3 * STEPS, "direct + Prompt-to-Prompt costs three evaluations a step"
-        assert Image.open(path).width == 4 * (CELL + GAP) + GAP
-    out = capsys.readouterr().out
-    assert all(edit["name"] in out for edit in report["edits"])
+    assert [edit["name"] for edit in report["edits"]] == list(SHOWN)
+    for edit in report["edits"]:
+        assert list(edit) == FIELDS and list(edit["plain_ddim"]) == FIGURES
+    assert len(list(out.glob("*_before.png"))) == len(list(out.glob("*_after.png"))) == len(SHOWN) == 6
+    assert Image.open(out / "demo.png").width == WIDTH
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in SHOWN)
+    assert printed.rstrip().endswith(str(out / "demo.png")), "the path of the sheet comes last"
+
+
+def test_what_is_edited_was_held_out_and_is_the_first_of_its_change():
+    for edit in demo_edits():
+        assert edit == next(one for one in held_out_edits(CHOICE) if one.name == edit.name)
+
+
+def test_a_contact_sheet_shows_each_image_large_and_its_comparisons_small():
+    red, blue, green = (np.full((8, 8, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255), (0, 255, 0)))
+    drawn = contact_sheet(
+        "title", ["a line"], [Pair("one", red, blue, [green]), Pair("two", red, blue, [green])], "foot"
+    )
+    counts = [(drawn == one[0, 0]).all(-1).sum() for one in (red, blue, green)]
+    assert counts[0] == counts[1] == 2 * LARGE**2
+    assert drawn.shape[1] == WIDTH and 0 < counts[2] == 2 * small_side([Pair("", red, blue, [green])] * 2) ** 2
+    assert (contact_sheet("title", [], [Pair("one", red, blue)], "") == red[0, 0]).all(-1).sum() == LARGE**2
 
 
 def test_text_is_broken_to_fit_and_never_lost():

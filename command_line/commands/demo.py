@@ -1,147 +1,147 @@
-"""`latent-inversion demo`: held-out pictures of the toybox world, edited and compared with their true edits."""
+"""`latent-inversion demo`: held-out images of the toybox world, edited by words, beside what they should be."""
 
 import argparse
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from tqdm import tqdm
+import torch
 
-from ...api.control import watch
-from ...api.models import load_toybox
-from ...api.progress import bar
-from ...inversion_core.attention.maps import mean_maps
+from ...api.model import Model, load
+from ...inversion_core.quality.metrics import psnr
 from ...inversion_core.shapes import Picture
-from ...pictures.files import Pixels, to_pixels, write_picture
-from ...pictures.sheet import Cell, heat, sheet
+from ...pictures.contact import Pair, contact_sheet
+from ...pictures.files import Pixels, to_pixels, to_tensor, write_picture
+from ...toybox.judge import edit_right
 from ...toybox.loaders import load_judge
-from ...toybox.world import Edit, held_out_edits
-from ..cases import Case, World, null_texts, prepare
-from ..evaluation import Outcome, control_for, evaluate, reconstruct
+from ...toybox.world import Edit, edit_mask, held_out_edits, render
 from ..outputs import check_folder, pasted, write_text
 
+MODEL, METHOD, GUIDANCE, STRENGTH = "toybox-flow", "FlowEdit", 5.0, 0.75
+"""Of the methods that get every edit right the one whose edits are nearest to the truth (docs/methods.md)."""
+LOCAL = ("fur", "shirt")
+"""Changes of a part of the image: the edit finds the region."""
 CHOICE = 160
-SHOWN = ("time: day to night", "accessory: none to glasses", "fur:", "shirt:", "place:", "style: photo to painting")
-"""The first held-out edit whose name begins so is shown, for each of these."""
+SHOWN = {
+    "time: day to sunset": "Day to sunset",
+    "fur: ginger to gray": "Ginger fur to gray",
+    "place: desert to snow": "Desert to snow",
+    "style: photo to sketch": "Photo to sketch",
+    "time: sunset to night": "Sunset to night",
+    "shirt: yellow to purple": "Yellow shirt to purple",
+}
+"""The first held-out edit of this name is shown under this title, for each of these."""
+SHEET = "demo.png"
+TITLE = "Edited by changing words: before and after"
+LINES = (
+    "No model has seen these images. They are the first held-out image of each of six changes; the true result is known.",
+    f"{METHOD}, guidance {GUIDANCE:g}, on the small model that comes with the pack. It finds the region of fur and shirt itself.",
+)
+FOOT = "Small: the true result, then plain DDIM inversion at the same guidance, in the same order."
+HEADER = (
+    f"{'':<34}{METHOD:>14}{'':4}{'plain DDIM':>14}\n"
+    f"{'edit':<28}{'right':<6}" + f"{'inside':>9}{'outside':>9}" * 2 + f"{'seconds':>9}\n"
+    "(dB to the true result, in and around the region that changes: more is better)"
+)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """All that a sheet shows of one edit."""
+    """An edit of the demo: the image, the edit, what it should be, and what plain DDIM inversion makes of it."""
 
-    case: Case
-    traced: dict[str, tuple[Picture, float]]
-    outcome: Outcome
-    word: str
-    heat: Pixels
+    edit: Edit
+    before: Pixels
+    after: Pixels
+    truth: Picture
+    plain: Pixels
+    seconds: float
+
+    def row(self, judge: object) -> dict[str, object]:
+        """Its entry of report.json."""
+        return {
+            "name": self.edit.name,
+            "source_prompt": self.edit.source_caption,
+            "target_prompt": self.edit.target_caption,
+            **self.figures(judge, self.after),
+            "plain_ddim": self.figures(judge, self.plain),
+            "seconds": round(self.seconds, 2),
+        }
+
+    def figures(self, judge: object, pixels: Pixels) -> dict[str, object]:
+        """How near pixels are to the truth, in and around the region that truly changes, and whether they show the change."""
+        picture, mask = to_tensor(pixels), edit_mask(self.edit.source, self.edit.target)[None, None]
+        inside, outside = (float(psnr(picture, self.truth, where)[0]) for where in (mask, ~mask))
+        return {
+            "edit_right": edit_right(judge, picture, [self.edit])[0].right,
+            "psnr_inside": round(inside, 3),
+            "psnr_outside": None if math.isnan(outside) else round(outside, 3),
+        }
 
 
 def run(options: argparse.Namespace) -> None:
-    """Fill the folder with a sheet per edit and report.json, and print a line of figures per edit."""
+    """Fill the folder with the images, report.json and the contact sheet, and print a line of figures per edit."""
     out, began = options.out, time.perf_counter()
     check_folder(out, argparse.Namespace(), "")
     out.mkdir(parents=True, exist_ok=True)
-    world = World(load_toybox(), load_judge())
-    edits = demo_edits()
-    with bar() as on_step:
-        cases = prepare(world, edits, steps=options.steps, on_step=on_step)
-    with bar() as on_step:
-        optimised = null_texts(world, cases, on_step=on_step)
-    traced = {}
-    for method, embeddings in (("ddim", []), ("null-text", optimised)):
-        with bar(f"retracing, {method}") as on_step:
-            traced[method] = reconstruct(world, cases, optimised=embeddings, on_step=on_step)
-    rows = []
+    sheet, where = out / SHEET, pasted(out / SHEET)
+    torch.set_num_threads(
+        1
+    )  # networks this small gain nothing from more, and on a busy machine threads wait for each other
+    model, judge, shown, rows = load(MODEL), load_judge(), [], []
     print(HEADER)
-    for number, case in enumerate(tqdm(cases, "editing", leave=False)):
-        shown = show(world, case, {method: pictures[number] for method, pictures in traced.items()})
-        name = f"{number + 1}_{case.edit.name.replace(': ', '_').replace(' ', '_')}.png"
-        write_picture(out / name, draw_sheet(shown))
-        rows.append(row_of(shown))
-        tqdm.write(line_of(rows[-1]))
+    for edit in demo_edits():
+        shown.append(show(model, edit, options.steps))
+        rows.append(shown[-1].row(judge))
+        keep(out, shown[-1])
+        print(line_of(rows[-1]), flush=True)
     write_text(out / "report.json", json.dumps({"edits": rows}, indent=2, allow_nan=False) + "\n")
-    print(f"{len(rows)} sheets and report.json in {pasted(out)}, {time.perf_counter() - began:.0f} s")
+    write_picture(sheet, draw_sheet(shown))
+    print(f"{len(rows)} edits in {time.perf_counter() - began:.0f} s. All of them on one sheet: {where}")
 
 
 def demo_edits() -> list[Edit]:
     """An edit of every sort, each of another scene."""
     edits = held_out_edits(CHOICE)
-    return [next(edit for edit in edits if edit.name.startswith(beginning)) for beginning in SHOWN]
+    return [next(edit for edit in edits if edit.name == name) for name in SHOWN]
 
 
-def show(world: World, case: Case, traced: dict[str, tuple[Picture, float]]) -> Shown:
-    """Edit with direct and Prompt-to-Prompt, beside the source as other methods retraced it."""
-    word = changed_word(case.edit)
-    technique, bank = watch(world.studio.prompt_tokens(case.edit.target_caption), word)
-    outcome = evaluate(world, case, "direct", control_for(case.edit), extra=[technique])
-    traced = traced | {"direct": (outcome.reconstruction, outcome.reconstruction_psnr)}
-    maps = mean_maps(bank, "word")[0, 0]
-    return Shown(case, traced, outcome, word, heat(to_pixels(case.picture), maps))
+def show(model: Model, edit: Edit, steps: int) -> Shown:
+    """Edit one image as the library does it, and with plain DDIM inversion at the same guidance."""
+    truth, before = render([edit.target]), to_pixels(render([edit.source]))
+    began = time.perf_counter()
+    opened = model.invert(before, edit.source_caption, inversion=None)
+    local = edit.changed[0] in LOCAL
+    ours = {"method": METHOD, "guidance": GUIDANCE, "strength": STRENGTH, "steps": steps, "find_region": local}
+    after, seconds = opened.edit(edit.target_caption, **ours).pixels, time.perf_counter() - began
+    plain = opened.edit(edit.target_caption, method="ddim", guidance=GUIDANCE, steps=steps, cross=0, self_attention=0)
+    return Shown(edit, before, after, truth, plain.pixels, seconds)
 
 
-def changed_word(edit: Edit) -> str:
-    """The word of the target that the edit is about."""
-    return str(getattr(edit.target, edit.changed[0]))
-
-
-def row_of(shown: Shown) -> dict[str, object]:
-    """An edit's entry of report.json."""
-    outcome, edit = shown.outcome, shown.case.edit
-    return {
-        "name": edit.name,
-        "source_prompt": edit.source_caption,
-        "target_prompt": edit.target_caption,
-        "ceiling_psnr": round(shown.case.ceiling_psnr, 3),
-        "reconstruction_psnr": {m.replace("-", "_"): round(quality, 3) for m, (_, quality) in shown.traced.items()},
-        "edit_right": outcome.edit_right,
-        "psnr_inside": round(outcome.psnr_inside, 3),
-        "psnr_outside": None if math.isnan(outcome.psnr_outside) else round(outcome.psnr_outside, 3),
-        "evaluations": outcome.evaluations,
-        "seconds": round(outcome.seconds, 2),
-    }
-
-
-HEADER = (
-    "PSNR in dB               ceiling |  source retraced by    |   the edit against the truth     |\n"
-    "edit                             |  ddim null-text direct | right   inside   outside         | evaluations seconds"
-)
+def keep(out: Path, shown: Shown) -> None:
+    """Write the images before and after, to try other words on."""
+    name = shown.edit.name.replace(": ", "_").replace(" ", "_")
+    for when, pixels in (("before", shown.before), ("after", shown.after)):
+        write_picture(out / f"{name}_{when}.png", pixels)
 
 
 def line_of(row: dict) -> str:
     """An edit's line on the screen."""
-    back, outside = row["reconstruction_psnr"], row["psnr_outside"]
-    return (
-        f"{row['name']:<25}{row['ceiling_psnr']:7.1f} | {back['ddim']:5.1f} {back['null_text']:9.1f} {back['direct']:6.1f} | "
-        f"{'yes' if row['edit_right'] else 'no':<5} {row['psnr_inside']:8.1f} {'-' if outside is None else format(outside, '.1f'):>9} {'':8} | "
-        f"{row['evaluations']:11} {row['seconds']:7.1f}"
+    plain = row["plain_ddim"]
+    figures = "".join(
+        f"{'-' if number is None else format(number, '.1f'):>9}"
+        for which in (row, plain)
+        for number in (which["psnr_inside"], which["psnr_outside"])
     )
+    return f"{row['name']:<28}{'yes' if row['edit_right'] else 'no':<6}{figures}{row['seconds']:9.1f}"
 
 
-def draw_sheet(shown: Shown) -> Pixels:
-    """The sheet of one edit."""
-    case, outcome = shown.case, shown.outcome
-    back = {
-        method: (to_pixels(picture), f"guidance 7.5: {quality:.1f} dB")
-        for method, (picture, quality) in shown.traced.items()
-    }
-    outside = (
-        "the whole image changes" if math.isnan(outcome.psnr_outside) else f"outside {outcome.psnr_outside:.1f} dB"
-    )
-    verdict = "the judge sees the change" if outcome.edit_right else "the judge does not see the change"
-    cells = [
-        Cell("source", to_pixels(case.picture), f"the autoencoder alone: {case.ceiling_psnr:.1f} dB"),
-        Cell("retraced: plain DDIM", *back["ddim"]),
-        Cell("retraced: null-text", *back["null-text"]),
-        Cell("retraced: direct", *back["direct"]),
-        Cell("the edit", to_pixels(outcome.picture), f"direct + Prompt-to-Prompt, guidance 7.5; {verdict}"),
-        Cell(
-            "the truth",
-            to_pixels(case.truth),
-            f"the edit is {outcome.psnr_inside:.1f} dB from it inside the region, {outside}",
-        ),
-        Cell(f"attention to '{shown.word}'", shown.heat, "mean of all steps, over the source"),
-        Cell("where the truth differs", to_pixels(case.mask.float().expand(-1, 3, -1, -1))),
+def draw_sheet(shown: Sequence[Shown]) -> Pixels:
+    """All edits on one sheet, large, and the truth and plain DDIM small."""
+    pairs = [
+        Pair(title, one.before, one.after, (to_pixels(one.truth), one.plain))
+        for title, one in zip(SHOWN.values(), shown, strict=True)
     ]
-    lines = [f"from: {case.edit.source_caption}", f"to: {case.edit.target_caption}"]
-    return sheet(case.edit.name, lines, cells)
+    return contact_sheet(TITLE, LINES, pairs, FOOT)

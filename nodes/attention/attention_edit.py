@@ -128,7 +128,11 @@ class AttentionPlan(Plan):
             return []
         if self.control.weights:
             first, last = self.control.cross
-            why = f"{NO_STEP} of cross_end" if last > first else f"cross_end is {last:g}. Set cross_end to {WEIGHTED_CROSS_END:g}"
+            why = (
+                f"{NO_STEP} of cross_end"
+                if last > first
+                else f"cross_end is {last:g}. Set cross_end to {WEIGHTED_CROSS_END:g}"
+            )
             return [f"The word weights of Attention Edit do not act: {why}."]
         if steps.keeps_none(self.control.self_attention):
             return [f"Attention Edit takes no attention from the source: {NO_STEP} of cross_end and self_end."]
