@@ -2,7 +2,7 @@
 
     import latent_inversion as li
 
-    inversion = li.load("toybox").invert("photo.png", "a photo of a cat")
+    inversion = li.load("folder of a model").invert("photo.png", "a photo of a cat")
     inversion.edit("a photo of a tiger").image.save("tiger.png")
 
 Importing this package needs neither ComfyUI nor torch: a name of the library is imported when it is first asked for, and

@@ -1,13 +1,12 @@
 """What an edit does to attention, from plain settings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 
 from torch import Tensor
 
-from ..inversion_core.attention.bank import Bank
-from ..inversion_core.attention.maps import clearest, record_maps
+from ..inversion_core.attention.maps import clearest
 from ..inversion_core.attention.technique import Technique
 from ..inversion_core.backends.diffusers.features import decoder_layers
 from ..inversion_core.backends.diffusers.studio import Studio
@@ -98,12 +97,6 @@ def _plugged(studio: Studio, layer: int) -> PlugAndPlay:
         there = f"the decoder here has the layers 0 to {layers - 1}" if layers else "this transformer has no decoder"
         raise UserError(f"`plug_and_play` takes the features of layer {layer} of a UNet's decoder, but {there}.")
     return PlugAndPlay(layer=layer)
-
-
-def watch(tokens: PromptTokens, word: str) -> tuple[Technique, Bank]:
-    """A technique that changes nothing and gathers the target's attention to a word, of all steps, in a bank as "word"."""
-    bank, reading = Bank(), record_maps("word", [tokens.columns_of(word)], tokens.length)
-    return Technique(inject=replace(reading, apply=lambda _, *call: reading.apply(bank, *call))), bank
 
 
 def words_in(studio: Studio, source: str, target: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
