@@ -45,6 +45,7 @@ def run(options: argparse.Namespace) -> None:
             names,
             lambda s: prompts_of(workspace.studio, (options.source, options.target), s, few_steps=options.few_steps),
             guidance=options.guidance,
+            usual=workspace.studio.guidance,
             strengths=[options.strength],
             few_steps=options.few_steps,
         ):

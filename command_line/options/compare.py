@@ -27,7 +27,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--methods", nargs="+", metavar="METHOD", default=[], help="methods to run (default: all that fit the model)"
     )
     add_steps(command)
-    add_guidance(command, "one guidance for all methods (default: the published value of each)")
+    add_guidance(
+        command, "one guidance for all methods (default: the published value of each, or the model's usual one)"
+    )
     command.add_argument(
         "--strength",
         **values.SHARE,

@@ -49,16 +49,18 @@ def compare(
     prompts: Prompts,
     *,
     guidance: float | None = None,
+    usual: float | None = None,
     strengths: Sequence[float | None] = (None,),
     few_steps: bool = False,
 ) -> Iterator[Compared]:
     """The job done by each of the named methods, at each strength; what is None is as the method was published.
 
-    `few_steps` says that the model was distilled to them. `prompts` makes the prompts; the job's own are not used. Methods with the same inversion share its
+    `usual` is the model's own guidance, for methods that were published with none. `few_steps` says that the model was
+    distilled to them. `prompts` makes the prompts; the job's own are not used. Methods with the same inversion share its
     trajectory. A method that refuses the job says so in its result; the others go on.
     """
     inverted: dict[object, _Inverted] = {}
-    for entry in _entries(job, names, strengths, guidance, few_steps):
+    for entry in _entries(job, names, strengths, guidance, usual, few_steps):
         try:
             yield _compared(job, entry, prompts, inverted)
         except ValueError as error:
@@ -85,7 +87,12 @@ class _Entry:
 
 
 def _entries(
-    job: EditJob, names: Sequence[str], strengths: Sequence[float | None], guidance: float | None, few_steps: bool
+    job: EditJob,
+    names: Sequence[str],
+    strengths: Sequence[float | None],
+    guidance: float | None,
+    usual: float | None,
+    few_steps: bool,
 ) -> list[_Entry]:
     known: set[object] = set()
     entries, done = [], 0.0
@@ -93,8 +100,9 @@ def _entries(
         for strength in strengths:
             editor = EDITORS[name]
             settings = editor.settings_on(job.denoiser, few_steps)
-            if guidance is not None:
-                settings = replace(settings, guidance=guidance, source_guidance=guidance)
+            given = guidance if guidance is not None or editor.settings else usual
+            if given is not None:
+                settings = replace(settings, guidance=given, source_guidance=given)
             if strength is not None:
                 settings = replace(settings, strength=strength)
             key = _key(editor, settings, job.denoiser.distilled)
