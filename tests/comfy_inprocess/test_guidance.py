@@ -32,6 +32,7 @@ SCHNELL = Family(
 )
 FLUX_DEV = Family("flux dev", tiny_flux, (1, 16, 8, 12), "rf", pooled=True, distilled=True)
 KINDS = {"sd15": FAMILIES["sd15"], "schnell": SCHNELL, "dev": FLUX_DEV}
+SIMPLE = {"steps": 4, "scheduler": "simple", "seed": 0}
 
 
 @dataclass
@@ -212,7 +213,7 @@ def test_a_few_step_model_is_shown_one_prompt_at_guidance_one(kind: str) -> None
 def test_a_few_step_model_is_edited_by_all_methods_that_need_no_negative_prompt() -> None:
     bench = Bench(SCHNELL)
     with bench.watched():
-        results = compared(bench.model, bench.family.latent(), bench.prompts, [], 4, "simple", 0, few_steps=True)
+        results = compared(bench.model, bench.family.latent(), [], **SIMPLE, few_steps=True, **bench.prompts)
     assert not [result.refused for result in results if result.refused]
     assert [result.name for result in results] == [name for name, editor in EDITORS.items() if not editor.uncond]
     assert bench.prompts_seen == {0, 1}
@@ -235,7 +236,7 @@ def test_what_needs_the_unconditional_branch_is_refused_on_a_few_step_model() ->
 
 def test_every_method_that_fits_runs_on_a_distilled_model(dev: Bench) -> None:
     with dev.watched():
-        results = compared(dev.model, dev.family.latent(), dev.prompts, [], 4, "simple", 0)
+        results = compared(dev.model, dev.family.latent(), [], **SIMPLE, **dev.prompts)
     assert not {result.name: result.refused for result in results if result.refused}
     assert {"edit-friendly DDPM", "FlowEdit"} <= {result.name for result in results}
     assert {1.5, 5.5} <= set(dev.told) and 2 not in dev.prompts_seen

@@ -68,7 +68,12 @@ ATTENTION = [
     late(
         "too little memory",
         lambda b: b.with_edit(
-            b.add("InversionAttentionMemory", attention_edit=b.attention, budget_gb=0.00001, device="the model's")
+            b.add(
+                "InversionAttentionMemory",
+                attention_edit=b.edit(cross_end=0.4, self_end=0.6),
+                budget_gb=0.00001,
+                device="the model's",
+            )
         ),
         "10 kB",
         "smaller image",
