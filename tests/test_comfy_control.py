@@ -47,6 +47,7 @@ def test_each_pass_goes_by_its_own_hint(
     """The source's hint, the target's, both or none: every one is an edit of its own, and the anchored source stays exact."""
     source, target = steered(studio.source), steered(studio.target, strength=0.7)
     inverted = studio.invert(source=source, steps=5)
+    attention = studio.edit(cross_end=0.4, self_end=0.6)
     cases = {
         "none": studio.sample(),
         "target": studio.sample(target=target[0], negative=target[1]),
@@ -54,7 +55,7 @@ def test_each_pass_goes_by_its_own_hint(
         "source": studio.sample(trajectory=inverted, source=source),
         "beginning": studio.sample(target=steered(studio.target, strength=0.7, end_percent=0.5)[0]),
         "with attention": studio.sample(
-            trajectory=inverted, source=source, target=target[0], negative=target[1], attention_edit=studio.attention
+            trajectory=inverted, source=source, target=target[0], negative=target[1], attention_edit=attention
         ),
     }
     shown = {name: studio.show(case[0]) for name, case in cases.items()}

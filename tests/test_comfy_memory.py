@@ -12,13 +12,18 @@ UNITS = {"kB": 1e3, "MB": 1e6}
 
 
 def kept(studio: Studio, **settings):
-    known = {"attention_edit": studio.attention, "budget_gb": 0.0, "precision": "as recorded", "device": "automatic"}
+    known = {
+        "attention_edit": studio.edit(cross_end=0.4, self_end=0.6),
+        "budget_gb": 0.0,
+        "precision": "as recorded",
+        "device": "automatic",
+    }
     return studio.graph.add("InversionAttentionMemory", **known | settings)
 
 
 def test_it_is_told_and_changes_nothing_but_the_precision(comfy_server: ComfyServer, studio: Studio) -> None:
     edits = [
-        studio.attention,
+        studio.edit(cross_end=0.4, self_end=0.6),
         kept(studio, budget_gb=1.0),
         kept(studio, device="cpu"),
         kept(studio, precision="float16"),
@@ -38,7 +43,7 @@ def test_it_is_told_and_changes_nothing_but_the_precision(comfy_server: ComfySer
     assert errors[:2] == [0, 0] and 0 < errors[2] < 0.05
     said = [result.outputs[node.id]["text"] for node in (*samples, by_method)]
     banks = [[line for line in lines if line.startswith("attention memory  ")] for lines in said]
-    sizes = [line.split("bank  ")[1].split(" per step")[0] for (line,) in banks]
+    sizes = [line.split("memory  ")[1].split(" per step")[0] for (line,) in banks]
     assert sizes[0] == sizes[1] == sizes[2] == sizes[4]
     recorded, half = (float(number) * UNITS[unit] for number, unit in (size.split() for size in (sizes[0], sizes[3])))
     assert half == pytest.approx(recorded / 2, rel=0.01)

@@ -12,7 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 STEPS, GUIDANCE, LAYER = 4, 5.0, 3
-CAPTIONS = {"source": "a photo of a white cat in the snow at night", "target": "a zebra, grinning widely", "empty": ""}
+CAPTIONS = {
+    "source": "a photo of a white cat in the snow at night",
+    "target": "a sketch of a dotted rabbit, in the desert",
+    "empty": "",
+}
 
 
 def edited(denoiser: Any, xs: Tensor, sigmas: Tensor, cond: Callable[[str], Any], *, inject: bool = True) -> Tensor:

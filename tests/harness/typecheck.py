@@ -7,8 +7,7 @@ the result. A function within a function is made anew by each call of that one: 
 
 import functools
 from collections.abc import Callable, Hashable
-from contextvars import ContextVar
-from types import FunctionType
+from types import CellType, FunctionType
 from typing import Any
 
 import jaxtyping
@@ -41,13 +40,23 @@ def form(value: Any) -> Hashable:
     return value if isinstance(value, type) else kind
 
 
+def empty(function: FunctionType) -> FunctionType:
+    """A function's name and signature, without the values that it closes over."""
+    cells = tuple(CellType() for _ in function.__closure__ or ())
+    copy = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, cells)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    for name in ("__module__", "__qualname__", "__doc__", "__annotations__"):
+        setattr(copy, name, getattr(function, name))
+    return copy
+
+
 class Checker:
     """Checks the calls of the functions of one code; one function has many where it is defined within another."""
 
     def __init__(self, function: FunctionType, typechecker: Any) -> None:
         self.given, self.passed = set[Hashable](), set[Hashable]()
-        self.acting: ContextVar[Callable[..., Any]] = ContextVar("acting")
-        self.checked = EVERY_CALL(functools.wraps(function)(self._stand_in()), typechecker=typechecker)
+        self.acting: list[Callable[..., Any]] = []
+        self.checked = EVERY_CALL(functools.wraps(empty(function))(self._stand_in()), typechecker=typechecker)
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls a function, the call checked if it is not like an earlier one."""
@@ -61,14 +70,14 @@ class Checker:
         return result
 
     def _check(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        token = self.acting.set(function)
+        self.acting.append(function)
         try:
             return self.checked(*args, **kwargs)
         finally:
-            self.acting.reset(token)
+            self.acting.pop()
 
     def _stand_in(self) -> Callable[..., Any]:
-        return lambda *args, **kwargs: self.acting.get()(*args, **kwargs)
+        return lambda *args, **kwargs: self.acting[-1](*args, **kwargs)
 
 
 def new_calls(function: Any = None, *, typechecker: Any) -> Any:
