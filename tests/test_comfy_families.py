@@ -173,7 +173,7 @@ def test_what_a_family_cannot_do_is_refused_with_the_reason(comfy_server: ComfyS
 def test_prompt_to_prompt_holds_the_picture_on_a_transformer(comfy_server: ComfyServer, graph: Graph) -> None:
     """The toybox's: under the source's attention the target keeps more of the picture than by its prompt alone."""
     studio = Studio(graph, model="DiT (rectified flow)")
-    edits = ({}, {"attention_edit": studio.edit(cross_end=0.2, self_end=0.4)})
+    edits = ({}, {"attention_edit": studio.edit(cross_end=0.2, self_end=0.6)})
     latents = [studio.sample(guidance=4.0, **edit) for edit in edits]
     changes = [studio.compare(latent[0], studio.latent) for latent in latents]
     free, held = errors(comfy_server.run(graph.prompt), changes)
