@@ -17,6 +17,8 @@ from ..pictures.files import format_of, replacing
 
 LONGEST = 255
 """The most bytes of a file's name on most systems."""
+WRITTEN = ("out", "sheet")
+"""The options that name what a command writes; the other paths it reads."""
 
 
 def named_after(picture: Path, ending: str) -> Path:
@@ -39,7 +41,7 @@ def pasted(out: Path) -> str:
 
 def inputs_of(options: argparse.Namespace) -> list[Path]:
     """The files and folders that a command reads."""
-    given = [value for name, value in vars(options).items() if isinstance(value, Path) and name != "out"]
+    given = [value for name, value in vars(options).items() if isinstance(value, Path) and name not in WRITTEN]
     return [path for path in given if os.path.exists(path)]  # which one of too long a name does not
 
 
@@ -64,7 +66,7 @@ def check_file(out: Path, options: argparse.Namespace, ending: str = "") -> None
     _check_place(out)
     for path in inputs_of(options):
         if out.exists() and (out.samefile(path) or out.resolve().parent.samefile(path)):
-            raise UserError(f"{out} is read by this command and would be lost. Name another file with --out.")
+            raise UserError(f"{out} is read by this command and would be lost. Name another file to write.")
 
 
 def check_folder(out: Path, options: argparse.Namespace, names: str) -> None:

@@ -194,6 +194,8 @@ def test_where_no_folder_can_be_is_said_before_the_work(no_work, capsys, command
     [
         *([*PICTURE["edit"], out] for out in ("photo.png", "./photo.png", "hard.png", "soft.png")),
         [*PICTURE["edit"], "mask.png", "--mask", "mask.png"],
+        [*PICTURE["edit"], "new.png", "--sheet", "photo.png"],
+        [*PICTURE["edit"], "new.png", "--mask", "mask.png", "--sheet", "mask.png"],
         [*PICTURE["edit"], "other.png", "--trajectory", "other.png"],
         [*PICTURE["report"], "soft.png"],
         [*PICTURE["style"], "other.png", "--style-picture", "other.png"],
@@ -211,6 +213,12 @@ def test_what_a_command_reads_is_never_written_over(no_work, capsys, arguments):
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     assert "would be lost" in refusal(capsys, *arguments)
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("out", ["new.png", "./new.png", "other.png"])
+def test_the_edit_and_its_sheet_are_two_files(no_work, capsys, out):
+    laid_out()
+    assert "is the edited image" in refusal(capsys, *PICTURE["edit"], out, "--sheet", Path(out).name)
 
 
 def test_the_frames_beside_a_clip_never_lie_on_the_clip_that_is_read(no_work, capsys):

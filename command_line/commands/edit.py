@@ -1,12 +1,13 @@
 """`latent-inversion edit`: a picture changed by changing its prompt, by any method of the table."""
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from ...api.checks import check_inversion
-from ...api.editing import fitting
+from ...api.editing import fitting_trajectory
 from ...api.inversion import Inversion
 from ...api.request import EditRequest
 from ...inversion_core.methods import EDITORS, WrongInversion
@@ -43,28 +44,12 @@ def run(options: argparse.Namespace) -> None:
 
 def request_of(options: argparse.Namespace) -> EditRequest:
     """The edit that the options ask for. Raises UserError as `memory_of`."""
-    return EditRequest(
-        target=options.target,
-        method=options.method,
-        preset=options.preset and PRESETS_BY_OPTION[options.preset],
-        strength=options.strength,
-        guidance=options.guidance,
-        steps=options.steps,
-        negative=options.negative,
-        seed=options.seed,
-        words=options.words,
-        weights=dict(options.weights),
-        mask=options.mask,
-        find_region=options.find_region,
-        cross=options.cross,
-        self_attention=options.self_attention,
-        align=options.align,
-        share=options.share,
-        kv_edit=options.kv_edit,
-        plug_and_play=options.plug_and_play,
-        few_steps=options.few_steps,
-        memory=memory_of(options),
-    )
+    given = vars(options) | {
+        "preset": options.preset and PRESETS_BY_OPTION[options.preset],
+        "weights": dict(options.weights),
+        "memory": memory_of(options),
+    }
+    return EditRequest(**{field.name: given[field.name] for field in fields(EditRequest)})
 
 
 def source_of(image: Inversion, options: argparse.Namespace, request: EditRequest) -> Inversion:
@@ -75,7 +60,7 @@ def source_of(image: Inversion, options: argparse.Namespace, request: EditReques
         request.remarks(image.studio, options.source)
     made = inverted(image, options, options.source, request.settings_on(image.studio).steps)
     editor = EDITORS[options.method]
-    if editor.inversion is not None and fitting(editor, made.required()) is None:
+    if editor.inversion is not None and fitting_trajectory(editor, made.required()) is None:
         raise UserError(
             f"{WrongInversion(editor.inversion, made.required())} Without --trajectory and --inversion, {options.method} inverts the "
             "image itself."
@@ -84,7 +69,11 @@ def source_of(image: Inversion, options: argparse.Namespace, request: EditReques
 
 
 def sheet_of(options: argparse.Namespace, out: Path) -> Path | None:
-    """Where the sheet goes, if it was asked for: to the file that was named, or beside the edited image."""
-    if options.sheet is None or isinstance(options.sheet, Path):
-        return options.sheet
-    return named_after(out, ".sheet.png")
+    """Where the sheet goes, if it was asked for: to the file that was named, or beside the edited image. Raises UserError if that is the same."""
+    if options.sheet is None:
+        return None
+    if not isinstance(options.sheet, Path):
+        return named_after(out, ".sheet.png")
+    if options.sheet.resolve() == out.resolve():
+        raise UserError(f"{options.sheet} is the edited image. Name another file with --sheet.")
+    return options.sheet
