@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable
 
+from ..api.request import EQUAL
 from ..inversion_core.prompts.reading import remark
 from ..inversion_core.prompts.tokens import PromptTokens
 from .parser import as_options
@@ -11,6 +12,12 @@ from .parser import as_options
 def note(line: str) -> None:
     """Says on stderr what a person should know."""
     print(f"note: {as_options(line)}", file=sys.stderr)
+
+
+def note_equal(source: str, target: str) -> None:
+    """Notes that two descriptions are the same."""
+    if source == target:
+        note(EQUAL)
 
 
 def tell(tokens: PromptTokens, words: Iterable[str]) -> None:

@@ -1,6 +1,5 @@
 """What came out of an edit, in a line, with what to turn on the command line."""
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,13 +31,6 @@ SENTENCES = {
     + MORE,
 }
 """By `kind`."""
-OUTCOMES = {
-    "same": "the same image",
-    "lost": "nothing like it",
-    "unheld": "not represented by the model",
-    "edited": "edited",
-}
-"""In a table."""
 MASKED = "inside the region: "
 
 
@@ -53,15 +45,6 @@ def verdicts(
     third = None if back is None else torch.cat([to_tensor(pixels) for pixels in back])
     region = None if mask is None else torch.from_numpy(mask)[None, None].expand(len(first), -1, -1, -1)
     return judge(first, second, third, region)
-
-
-def note_equal(source: str, target: str) -> None:
-    """Says on stderr that two descriptions are the same."""
-    if source == target:
-        print(
-            "note: source and target are the same, so nothing should change; change a word of --target.",
-            file=sys.stderr,
-        )
 
 
 def sentence(verdict: Verdict) -> str:

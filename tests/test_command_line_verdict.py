@@ -11,9 +11,10 @@ from PIL import Image
 
 from harness import tiny_diffusion, tiny_flow
 from latent_inversion.command_line import main
-from latent_inversion.command_line.verdict import OUTCOMES, SENTENCES, of_clip, sentence, told, verdicts
+from latent_inversion.command_line.verdict import SENTENCES, of_clip, sentence, told, verdicts
 from latent_inversion.inversion_core.loops.edit import Edited
 from latent_inversion.inversion_core.methods import EDITORS, EditJob
+from latent_inversion.inversion_core.applications import ranking
 from latent_inversion.inversion_core.quality.verdict import Outcome, judge, kind
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.pictures.files import to_pixels
@@ -40,6 +41,18 @@ def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     Image.fromarray(pixels).save("photo.png")
     return "photo.png"
+
+
+def test_a_sheet_lies_beside_the_edit_or_where_it_is_named(
+    photo: str, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit = ["edit", photo, "--model", model, *PROMPTS, *FAST]
+    assert main([*edit, "--sheet"]) == 0 and Path("photo.edited.sheet.png").exists()
+    for said in ("", " (replaced)"):
+        capsys.readouterr()
+        assert main([*edit, "-o", "new.png", "--sheet", "seen.png"]) == 0
+        assert f"seen.png{said}\n" in capsys.readouterr().out
+    assert Image.open("seen.png").width > 3 * Image.open("new.png").width
 
 
 def test_an_edit_prints_the_verdict_of_its_own_pictures(
@@ -75,7 +88,7 @@ def test_every_outcome_and_kind_has_its_words() -> None:
         judge(flat, flat + 0.5)[0],
     ]
     assert {kind(one) for one in found} == set(SENTENCES)
-    assert set(OUTCOMES) == set(Outcome.__args__)
+    assert len({ranking.found(outcome, True, 0.9) for outcome in Outcome.__args__}) == len(Outcome.__args__)
     assert len({sentence(one) for one in found}) == len(SENTENCES)
     assert of_clip([found[0], found[0], found[2]]).endswith("(so 2 of 3 frames)")
 
@@ -144,8 +157,8 @@ def test_a_comparison_in_which_every_method_failed_fails(
 def test_a_comparison_gives_the_verdict_on_each(photo: str, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", photo, "--model", model, *PROMPTS, "--methods", "direct", "FlowEdit", *FAST]) == 0
     rows, out = json.loads(Path("photo.methods/methods.json").read_text())["methods"], capsys.readouterr().out
-    assert all(row["outcome"] in OUTCOMES and 0 <= row["changed"] <= 1 for row in rows)
-    assert all(OUTCOMES[row["outcome"]] in out for row in rows[:1])
+    assert all(row["outcome"] in Outcome.__args__ and 0 <= row["changed"] <= 1 for row in rows)
+    assert all(ranking.found(row["outcome"], row["arrived"], row["likeness"]) in out for row in rows)
     ranked = sorted(rows, key=lambda row: row["place"])
     standings = [(row["arrived"], row["likeness"]) for row in ranked]
     assert standings == sorted(standings, reverse=True)

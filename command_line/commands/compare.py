@@ -10,7 +10,7 @@ from ...api.inversion import Inversion
 from ...api.progress import bar
 from ...api.request import prompts_of
 from ...inversion_core.applications.compare import Compared, compare, fitting
-from ...inversion_core.applications.ranking import BEST, Standing, best_first, place, standing
+from ...inversion_core.applications.ranking import BEST, Standing, best_first, found, place, standing
 from ...inversion_core.methods import EDITORS, EditJob
 from ...inversion_core.progress import OnStep
 from ...inversion_core.quality.metrics import psnr
@@ -18,8 +18,9 @@ from ...inversion_core.wording import quoted
 from ...pictures.errors import UserError
 from ...pictures.files import Pixels, to_tensor, write_picture
 from ...pictures.sheet import Cell, sheet
+from ..notes import note_equal
 from ..outputs import check_folder, named_after, pasted, write_text
-from ..verdict import OUTCOMES, lacking, note_equal, verdicts
+from ..verdict import lacking, verdicts
 from ..workspace import open_workspace
 
 
@@ -48,6 +49,7 @@ def run(options: argparse.Namespace) -> None:
             usual=workspace.studio.guidance,
             strengths=[options.strength],
             few_steps=options.few_steps,
+            likelihood=True,
         ):
             row = row_of(workspace, result, options)
             rows.append(row)
@@ -136,18 +138,15 @@ def line_of(row: dict[str, Any]) -> str:
     if "refused" in row:
         return f"{row['method']:<20} {row['refused']}"
     back = "-" if row["source_psnr"] is None else f"{row['source_psnr']:.1f} dB"
-    return f"{row['method']:<20} {row['evaluations']:>11} {row['seconds']:>8.1f} {back:>14} {row['edit_psnr']:>16.1f} dB  {found(row)}"
+    return f"{row['method']:<20} {row['evaluations']:>11} {row['seconds']:>8.1f} {back:>14} {row['edit_psnr']:>16.1f} dB  {came_out(row)}"
 
 
-def found(row: dict[str, Any]) -> str:
+def came_out(row: dict[str, Any]) -> str:
     """What came out, in words."""
-    if row["outcome"] != "edited":
-        return OUTCOMES[row["outcome"]]
-    there = "the change is there" if row["arrived"] else "the change is hardly there"
-    return f"{OUTCOMES['edited']}, {there}, {row['likeness']:.0%} of the outlines kept"
+    return found(row["outcome"], row["arrived"], row["likeness"])
 
 
 def note_of(row: dict[str, Any]) -> str:
     """What stands below a method's picture."""
     settings = f"strength {row['strength']:g}, guidance {row['guidance']:g}"
-    return f"{found(row)}; {settings}; {row['evaluations']} evaluations, {row['seconds']:.1f} s"
+    return f"{came_out(row)}; {settings}; {row['evaluations']} evaluations, {row['seconds']:.1f} s"

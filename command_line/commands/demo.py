@@ -87,9 +87,8 @@ def run(options: argparse.Namespace) -> None:
     check_folder(out, argparse.Namespace(), "")
     out.mkdir(parents=True, exist_ok=True)
     sheet, where = out / SHEET, pasted(out / SHEET)
-    torch.set_num_threads(
-        1
-    )  # networks this small gain nothing from more, and on a busy machine threads wait for each other
+    # Networks this small gain nothing from more threads, and on a busy machine threads wait for each other.
+    torch.set_num_threads(1)
     model, judge, shown, rows = load(MODEL), load_judge(), [], []
     print(HEADER)
     for edit in demo_edits():

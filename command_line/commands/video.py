@@ -22,9 +22,9 @@ from ...inversion_core.shapes import Latent
 from ...inversion_core.trajectory import Trajectory
 from ...pictures.clips import DURATION, FRAMES, Footage, read_clip, write_clip, write_frames
 from ...pictures.files import Pixels, shrink, to_pixels, to_tensor
-from ..notes import tell
+from ..notes import note_equal, tell
 from ..outputs import check_file, check_folder, free, pasted
-from ..verdict import note_equal, of_clip, verdicts
+from ..verdict import of_clip, verdicts
 from ..workspace import inversion_of, model_of
 
 

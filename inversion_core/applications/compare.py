@@ -25,7 +25,8 @@ Prompts = Callable[[Settings], tuple[Cond, Cond]]
 class Compared:
     """One method's edit, or why there is none. Evaluations and seconds count its inversion, once per kind of inversion.
 
-    `likelier` is by how much of its error the model finds the target prompt likelier than the source prompt of what came out.
+    `likelier` is by how much of its error the model finds the target prompt likelier than the source prompt of what came
+    out, if it was asked.
     """
 
     name: str
@@ -52,17 +53,19 @@ def compare(
     usual: float | None = None,
     strengths: Sequence[float | None] = (None,),
     few_steps: bool = False,
+    likelihood: bool = False,
 ) -> Iterator[Compared]:
     """The job done by each of the named methods, at each strength; what is None is as the method was published.
 
     `usual` is the model's own guidance, for methods that were published with none. `few_steps` says that the model was
-    distilled to them. `prompts` makes the prompts; the job's own are not used. Methods with the same inversion share its
-    trajectory. A method that refuses the job says so in its result; the others go on.
+    distilled to them. With `likelihood` the model is asked for `Compared.likelier`. `prompts` makes the prompts; the job's
+    own are not used. Methods with the same inversion share its trajectory. A method that refuses the job says so in its
+    result; the others go on.
     """
     inverted: dict[object, _Inverted] = {}
     for entry in _entries(job, names, strengths, guidance, usual, few_steps):
         try:
-            yield _compared(job, entry, prompts, inverted)
+            yield _compared(job, entry, prompts, inverted, likelihood)
         except ValueError as error:
             yield Compared(entry.name, entry.settings, None, refused=str(error))
 
@@ -99,10 +102,9 @@ def _entries(
     for name in names:
         for strength in strengths:
             editor = EDITORS[name]
-            settings = editor.settings_on(job.denoiser, few_steps)
-            given = guidance if guidance is not None or editor.settings else usual
-            if given is not None:
-                settings = replace(settings, guidance=given, source_guidance=given)
+            settings = editor.settings_on(job.denoiser, few_steps, usual)
+            if guidance is not None:
+                settings = replace(settings, guidance=guidance, source_guidance=guidance)
             if strength is not None:
                 settings = replace(settings, strength=strength)
             key = _key(editor, settings, job.denoiser.distilled)
@@ -120,7 +122,9 @@ def _key(editor: Editor, settings: Settings, distilled: bool) -> object:
     return editor.inversion, editor.inversion_guidance, editor.promptless, asked
 
 
-def _compared(job: EditJob, entry: _Entry, prompts: Prompts, inverted: dict[object, _Inverted]) -> Compared:
+def _compared(
+    job: EditJob, entry: _Entry, prompts: Prompts, inverted: dict[object, _Inverted], likelihood: bool
+) -> Compared:
     name, counted = entry.name, Counted(job.denoiser)
     source, target = prompts(entry.settings)
     on_step = within(job.on_step, entry.before, entry.inverting, name)
@@ -134,7 +138,7 @@ def _compared(job: EditJob, entry: _Entry, prompts: Prompts, inverted: dict[obje
     edited = EDITORS[name].edit(replace(own, on_step=on_step), start.trajectory)
     seconds = start.seconds + time.perf_counter() - began
     spent = start.evaluations + counted.count.evaluations - before
-    likelier = _likelier(job, edited.target, (source, target))
+    likelier = _likelier(job, edited.target, (source, target)) if likelihood else 0.0
     return Compared(name, entry.settings, edited, spent, seconds, likelier=likelier)
 
 

@@ -114,9 +114,16 @@ class Editor:
         inversion = INVERSIONS[self.inversion]
         return invert(inversion, job.denoiser, job.x0, job.sigmas, cond, generator=job.generator, on_step=job.on_step)
 
-    def settings_on(self, denoiser: EditableDenoiser, few_steps: bool = False) -> Settings:
-        """What the method was published with for this kind of model, or what is usual on it."""
-        return self.settings_for(kind_of(denoiser.path, denoiser.distilled, few_steps))
+    def settings_on(
+        self, denoiser: EditableDenoiser, few_steps: bool = False, guidance: float | None = None
+    ) -> Settings:
+        """What the method was published with for this kind of model, or what is usual on it, there with the model's own `guidance`."""
+        kind = kind_of(denoiser.path, denoiser.distilled, few_steps)
+        settings = self.settings_for(kind)
+        if guidance is None or kind in self.settings:
+            return settings
+        alike = settings.source_guidance == settings.guidance
+        return replace(settings, guidance=guidance, source_guidance=guidance if alike else settings.source_guidance)
 
     def settings_for(self, kind: str) -> Settings:
         """The same for a kind of model."""

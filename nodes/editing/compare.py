@@ -87,7 +87,8 @@ class InversionCompare(io.ComfyNode):
         cls, model, vae, image, methods, settings=PUBLISHED, choose=CHOICES[0], strength=0.0, truth=None, **given
     ) -> io.NodeOutput:
         image, latent, few = rgb(image[:1]).cpu().float(), encode(vae, image[:1], None, 64), settings == FEW_STEPS
-        results = compared(model, latent, named(methods), few_steps=few, strength=strength or None, **given)
+        asked = {"few_steps": few, "strength": strength or None, "likelihood": truth is None}
+        results = compared(model, latent, named(methods), **asked, **given)
         scale = scale_of(model, latent["samples"], latent["inversion_frame"])
         shown = ranked(vae, image, scale, results, truth)
         one, sheet, text = chosen(shown, choose), page(image, shown, truth, strength), figures(shown, results)
@@ -120,6 +121,7 @@ def compared(
     seed: int,
     few_steps: bool = False,
     strength: float | None = None,
+    likelihood: bool = False,
     **prompts: Any,
 ) -> list[Compared]:
     """The edits of a LATENT by the named methods, or by all that fit the model, at one strength or at the published ones."""
@@ -133,7 +135,8 @@ def compared(
 
         job = EditJob(denoiser, x, sigmas, prepared("source"), prepared("target"), seed=seed, on_step=reporter(model))
         names_here = names or fitting(denoiser, few_steps)
-        return list(compare(job, names_here, conds, strengths=[strength], few_steps=few_steps))
+        asked = {"strengths": [strength], "few_steps": few_steps, "likelihood": likelihood}
+        return list(compare(job, names_here, conds, **asked))
 
     gradients = any(EDITORS[name].gradients for name in names or EDITORS)
     return run(model, pad_hints(prompts, frame), samples, sigmas, body, gradients=gradients)

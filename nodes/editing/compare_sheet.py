@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ...inversion_core.applications.compare import Compared
-from ...inversion_core.applications.ranking import BEST, Standing, best_first, place, standing
+from ...inversion_core.applications.ranking import BEST, Standing, best_first, found, kept, place, standing
 from ...inversion_core.quality.verdict import Verdict
 from ...pictures.drawing import INK, LINE, PAPER, wrap, write
 from ...pictures.files import to_pixels
@@ -25,7 +25,6 @@ from ..sockets import Scale
 
 CHOICES = ("best", *(place(number) for number in range(1, BEST)))
 """By the place that an edit has."""
-SAID = {"same": "the same image", "lost": "nothing like the image", "unheld": "the model cannot represent the image"}
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,10 @@ class Shown:
     @property
     def found(self) -> str:
         """What came out, in words."""
-        kept = f"{100 * max(self.verdict.likeness, 0):.0f} % of the outlines kept"
         if self.near is None:
-            there = "the change is there" if self.standing.arrived else "the change is hardly there"
-            return SAID.get(self.verdict.outcome, f"{there}, {kept}")
-        named = (
-            f"missing: {', '.join(self.near.missing)}" if self.near.missing else "right" if self.near.right else kept
-        )
+            return found(self.verdict.outcome, self.standing.arrived, self.verdict.likeness)
+        right = "right" if self.near.right else kept(self.verdict.likeness)
+        named = f"missing: {', '.join(self.near.missing)}" if self.near.missing else right
         return f"{named}, {self.near.whole:.1f} dB from the true edit"
 
     @property
