@@ -23,7 +23,7 @@ def edited(image: "Inversion", request: EditRequest, mask: Mask | None, watch: W
     Raises UserError and ValueError as the method does.
     """
     studio, settings = image.studio, request.settings_on(image.studio)
-    trajectory = fitting(request.editor, image.trajectory)
+    trajectory = fitting_trajectory(request.editor, image.trajectory)
     x0, sigmas = image.x0, studio.grid(settings.steps, image.x0)
     if trajectory is not None:
         x0, sigmas = trajectory.xs[-1], trajectory.sigmas
@@ -59,7 +59,7 @@ def edited(image: "Inversion", request: EditRequest, mask: Mask | None, watch: W
     return EditResult(request.method, settings, texts, image.pixels, pixels, back, verdict, done.target)
 
 
-def fitting(editor: Editor, trajectory: Trajectory | None) -> Trajectory | None:
+def fitting_trajectory(editor: Editor, trajectory: Trajectory | None) -> Trajectory | None:
     """The trajectory, if it is of the kind along which the method edits."""
     if editor.inversion is None or trajectory is None:
         return None

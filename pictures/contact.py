@@ -10,13 +10,8 @@ from .drawing import INK, write
 from .files import Pixels
 from .sheet import FAINT, PAPER
 
-COLUMNS, LARGE, SEAM, GAP, EDGE = (
-    2,
-    320,
-    8,
-    48,
-    40,
-)  # pairs in a row; in pixels: a picture, within a pair, between, around
+COLUMNS = 2  # pairs in a row
+LARGE, SEAM, GAP, EDGE = 320, 8, 48, 40  # pixels: a picture, within a pair, between pairs, around
 TITLE, TEXT, LINE = 34, 22, 32  # the size of letters, and from line to line
 PAIR = 2 * LARGE + SEAM
 WIDTH = 2 * EDGE + COLUMNS * PAIR + (COLUMNS - 1) * GAP

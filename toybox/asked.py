@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from ..inversion_core.prompts.script import folded, words_of
-from .truth import SIDE, read
-from .world import ATTRIBUTES
+from .truth import read
+from .world import ATTRIBUTES, SIZE
 from .world.captions import SYNONYMS
 
 VALUES = {value: name for name, values in ATTRIBUTES.items() for value in values if value != "none"}
@@ -22,7 +22,7 @@ def asked(source: str, target: str) -> dict[str, str]:
 def missing(pictures: Tensor, source: str, target: str) -> tuple[str, ...] | None:
     """What a picture [1, 3, 128, 128] does not show of what was asked, as "time: night (it shows day)"; None if the judge cannot say."""
     wanted = asked(source, target)
-    if not wanted or pictures.shape[-2:] != (SIDE, SIDE):
+    if not wanted or pictures.shape[-2:] != (SIZE, SIZE):
         return None
     (seen,) = read(pictures)
     told = ((name.replace("_", " "), value, seen[name]) for name, value in wanted.items() if seen[name] != value)

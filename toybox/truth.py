@@ -12,9 +12,8 @@ from ..inversion_core.quality.metrics import psnr
 from .judge import readings
 from .loaders import load_judge
 from .models import Judge
+from .world import SIZE
 from .world.edits import VISIBLE, visible_attributes
-
-SIDE = 128
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def nearness(before: Tensor, after: Tensor, truth: Tensor) -> list[Nearness]:
     figures = list(
         zip(psnr(after, truth).tolist(), *(_levels(after, truth, place) for place in (moved, ~moved)), strict=True)
     )
-    if before.shape[-2:] != (SIDE, SIDE):
+    if before.shape[-2:] != (SIZE, SIZE):
         return [Nearness(*levels, None) for levels in figures]
     sides = zip(*(read(one) for one in (before, after, truth)), strict=True)
     return [Nearness(*levels, *_changed(*three)) for levels, three in zip(figures, sides, strict=True)]
