@@ -3,9 +3,9 @@
     python benchmarks/defaults.py --cases 160 --out out/defaults
     python benchmarks/defaults.py --cases 160 --family flow --out out/defaults-flow
 
-Ours is `latent-inversion edit` with two prompts and nothing else, which is Inversion Edit Sampler with Attention Edit as
-they are put on the canvas: direct inversion, Prompt-to-Prompt in its usual windows, the middle of the dial. It is held
-against plain DDIM inversion and image-to-image from the noise of `LEVEL` of the steps, at the same guidance and steps.
+Ours is the library's and the command's edit with two prompts and nothing else, which is Inversion Edit Sampler with
+Attention Edit as they are put on the canvas: direct inversion, Prompt-to-Prompt in its usual windows, the middle of the
+dial. It is held against plain DDIM inversion and image-to-image from the noise of `LEVEL` of the steps, at the same guidance and steps.
 """
 
 from collections.abc import Sequence
@@ -16,26 +16,23 @@ from truth.frame import means, table
 from truth.run import OURS, baselines, options, run
 from truth.score import Score
 
-from latent_inversion.api.control import Control
-from latent_inversion.command_line.cases import World, prepare
-from latent_inversion.command_line.editing import run_edit
+from latent_inversion.api.model import Model
+from latent_inversion.command_line.cases import World
 from latent_inversion.inversion_core.shapes import Picture
+from latent_inversion.pictures.files import to_pixels
 from latent_inversion.toybox.hosts.studios import TOYBOX_GUIDANCE
-from latent_inversion.toybox.world import KINDS, Edit, held_out_edits
+from latent_inversion.toybox.world import KINDS, Edit, held_out_edits, render
 
 LEVEL = 0.7
 COLUMNS = {"right": "%", "inside": ".1f", "outside": ".1f"}
 
 
-def edited(world: World, edits: Sequence[Edit], *, steps: int, guidance: float) -> Picture:
-    """The edits as the command makes them."""
-    cases, studio = prepare(world, edits, steps=steps), world.studio
-    words = [(edit.source_caption, edit.target_caption) for edit in edits]
-    made = (
-        run_edit(studio, case.trajectory, *two, guidance=guidance, control=Control()).target
-        for case, two in zip(cases, words, strict=True)
-    )
-    return studio.decode(torch.cat(list(made)))
+def edited(world: World, edits: Sequence[Edit], *, steps: int) -> Picture:
+    """The edits as the library makes them."""
+    model = Model(world.studio, progress=False)
+    inverted = (model.invert(to_pixels(render([edit.source])), edit.source_caption, steps=steps) for edit in edits)
+    made = (one.edit(edit.target_caption).tensor for one, edit in zip(inverted, edits, strict=True))
+    return torch.cat(list(made))
 
 
 def by_kind(found: Sequence[Score], methods: Sequence[str]) -> str:
@@ -52,7 +49,7 @@ def main() -> None:
     """Run the benchmark."""
     chosen = options(__doc__ or "", out="out/defaults", cases=160, guidance=TOYBOX_GUIDANCE)
     settings = {"steps": chosen.steps, "guidance": chosen.guidance}
-    methods = {OURS: partial(edited, **settings), **baselines(**settings, levels=(LEVEL,))}
+    methods = {OURS: partial(edited, steps=chosen.steps), **baselines(**settings, levels=(LEVEL,))}
     found = run(chosen, held_out_edits(chosen.cases), methods, ours=OURS)
     print(by_kind(found, tuple(methods)))
 
