@@ -1,5 +1,5 @@
 # The two commands of the README. Each has its own virtual environment; the second run installs nothing.
-#   make demo            edits held-out pictures and leaves sheets and figures in out/demo/
+#   make demo            edits held-out pictures and leaves one sheet and figures in out/demo/
 #   make test            lint, types, tests; also against every ComfyUI that is found (COMFYUI_PATH, ~/comfy), with the
 #                        front end that it requires, in a Chromium where there is one, and through ComfyUI-Manager
 #   make test-fast       the same without ComfyUI
