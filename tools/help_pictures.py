@@ -31,7 +31,7 @@ def encode() -> list[Cell]:
     whole = to_pixels(padded)
     seen = [to_pixels(studio.decode(x)) for x in (x0, better)]
     return [
-        Cell("picture of 96 x 112", _on_paper(cropped, whole.shape)),
+        Cell("image of 96 x 112", _on_paper(cropped, whole.shape)),
         Cell(f"decoded: {decibels(seen[0], whole)}", seen[0]),
         Cell(f"its loss, x {FACTOR}", amplify(seen[0], whole, FACTOR)),
         Cell("continued to 128", whole),
@@ -54,7 +54,7 @@ def ddim() -> list[Cell]:
     walk = replay(trajectory, here.studio.denoiser, here.studio.cond(words, 1.0))
     back, guided = here.shown(walk.xs[-1]), here.back(trajectory, words, 7.5)
     return [
-        Cell("the picture", source),
+        Cell("the image", source),
         Cell("half-way up", here.noisy(trajectory, 10)),
         Cell("its noise", here.noisy(trajectory, 0)),
         Cell("half-way down", here.noisy(replace(trajectory, xs=walk.xs), 14)),
@@ -92,7 +92,7 @@ def stochastic() -> list[Cell]:
         here.edited(trajectory, edit, method="edit-friendly DDPM", guidance=7.5, strength=s) for s in (0.5, 0.8)
     )
     return [
-        Cell("the picture", to_pixels(picture)),
+        Cell("the image", to_pixels(picture)),
         Cell("noised, one level", here.noisy(trajectory, 12)),
         Cell("noised, the next", here.noisy(trajectory, 11)),
         Cell(f"back: {decibels(back, here.shown(trajectory.xs[-1]))}", back),
@@ -111,7 +111,7 @@ def rf_inversion() -> list[Cell]:
     return [
         Cell("plain inversion: its noise", here.noisy(plain, 0)),
         Cell("RF-Inversion: its noise", here.noisy(drawn_to, 0)),
-        Cell("the picture", to_pixels(picture)),
+        Cell("the image", to_pixels(picture)),
         Cell(f"edited: {edit.name}", edited),
     ]
 
@@ -126,7 +126,7 @@ def null_text() -> list[Cell]:
     held = here.shown(walk.xs[-1])
     loss = [("before", found.first, RED), ("after", found.last, BLUE)]
     return [
-        Cell("the picture", source),
+        Cell("the image", source),
         Cell(f"guidance 7.5: {decibels(plain, source)}", plain),
         Cell(f"with null-text: {decibels(held, source)}", held),
         Cell("loss over the steps", curves(loss)),

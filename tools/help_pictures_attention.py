@@ -35,7 +35,7 @@ TOYBOX_LAYER = {"plug-and-play": 2, "StyleID": 3}
 def _by_control(edit: Edit, controls: dict[str, Control], guidance: float = GUIDANCE) -> list[Cell]:
     """The picture, the edit by words alone, and the edit under each control."""
     here, trajectory, source = begun(edit)
-    cells = [Cell("the picture", source)]
+    cells = [Cell("the image", source)]
     for title, control in ({"target prompt alone": NO_CONTROL} | controls).items():
         cells.append(Cell(title, here.edited(trajectory, edit, guidance=guidance, control=control)))
     return cells
@@ -73,7 +73,7 @@ def kv_edit() -> list[Cell]:
     control = replace(NO_CONTROL, mask=mask, kv_edit=True)
     made = here.edited(trajectory, edit, guidance=5.0, control=control)
     return [
-        Cell("the picture", source),
+        Cell("the image", source),
         Cell("the mask", overlaid(source, mask)),
         Cell("KV-Edit", made),
         Cell("what changed, x 2", amplify(made, here.shown(trajectory.xs[-1]), 2)),
@@ -89,7 +89,7 @@ def edit_masks() -> list[Cell]:
     found = widened(diff_edit_mask(here.studio.denoiser, trajectory.xs[-1], trajectory.sigmas[first], ours, theirs))
     along = widened((uni_edit_mask(here.studio.denoiser, states, ours, theirs) >= 0.5).float())
     return [
-        Cell("the picture", source),
+        Cell("the image", source),
         Cell("what truly changes", overlaid(source, edit_mask(edit.source, edit.target))),
         Cell("DiffEdit", overlaid(source, found)),
         Cell("Uni-Edit", overlaid(source, along)),
@@ -101,7 +101,7 @@ def style() -> list[Cell]:
     here, trajectory, source = begun(Edit("style", content, content))
     theirs = here.inverted(drawn(look), caption(look))
     wanted = caption(content).replace("a photo of", "a painting of")
-    cells = [Cell("the picture", source), Cell("style picture", to_pixels(drawn(look)))]
+    cells = [Cell("the image", source), Cell("style image", to_pixels(drawn(look)))]
     for name, make in STYLINGS.items():
         shown = Style(theirs, here.studio.cond(caption(look)), layer=TOYBOX_LAYER["StyleID"])
         cells.append(Cell(name, _run(here, trajectory, caption(content), wanted, [make(shown, trajectory.sigmas)])))
@@ -174,7 +174,7 @@ def memory() -> list[Cell]:
         made[name] = here.edited(trajectory, edit, guidance=GUIDANCE, control=control_for(edit), memory=kept)
     sizes = [" ".join(words.split()[2:4]) for words in said]
     cells = [Cell(f"{name}: {size}", pixels) for (name, pixels), size in zip(made.items(), sizes, strict=True)]
-    cells.append(Cell("the picture", source))
+    cells.append(Cell("the image", source))
     for name in ("float16", "float8"):
         cells.append(Cell(f"{name} is off, x {FACTOR}", amplify(made[name], made["as recorded"], FACTOR)))
     return cells

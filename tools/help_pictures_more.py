@@ -80,7 +80,7 @@ class Album(Studio):
 
 
 def edit_sampler(book: Album) -> None:
-    book.picture("the picture", book.scene)
+    book.picture("the image", book.scene)
     strengths = {f"strength {s:g}": {"strength": s} for s in (0.0, 0.25, 0.5, 0.75, 1.0)}
     given = {"trajectory": book.inverted, "attention_edit": book.attention, "guidance": 5.0}
     book.edits("InversionEditSampler", strengths, **given)
@@ -90,7 +90,7 @@ def anchored_edit(book: Album) -> None:
     own = {"guidance": 4.0, "source_guidance": 4.0, "strength": 0.8, "trajectory": book.inverted}
     noise = book.inverted_by("InversionStochasticInvert", method="edit-friendly DDPM", guidance=1.0)
     direct = book.edited("InversionAnchoredEdit", method="direct", attention_edit=book.attention, **own)
-    book.picture("the picture", book.scene)
+    book.picture("the image", book.scene)
     book.latent_picture("re-created", direct[1])
     book.latent_picture("direct", direct)
     others = {name: {"method": name} for name in ("DirectEdit", "h-Edit-D", "h-Edit-R")}
@@ -115,7 +115,7 @@ def exact_edit(book: Album) -> None:
         again = book.inverted_by("InversionExactInvert", method=name, guidance=3.0, negative=book.negative)
         made[name] = book.edited("InversionExactEdit", method=name, trajectory=again, strength=0.8, **own)
     plain = book.edited("InversionGuidanceEdit", method="ddim", trajectory=book.inverted, **own)
-    book.picture("the picture", book.scene)
+    book.picture("the image", book.scene)
     book.latent_picture("DDIM re-creates", plain[1])
     book.latent_picture("EDICT re-creates", made["EDICT"][1])
     for name, edited in made.items():
@@ -129,7 +129,7 @@ def stochastic_edit(book: Album) -> None:
     empty = book.inverted_by(invert, method=ddpm, source=book.negative, guidance=1.0)
     few = book.inverted_by(invert, method="TurboEdit", steps=5, guidance=1.0)
     edits = [book.edited(edit, method=ddpm, trajectory=draw, **own) for draw in draws]
-    book.picture("the picture", book.scene)
+    book.picture("the image", book.scene)
     book.latent_picture("re-created", edits[0][1])
     book.latent_picture("DDPM, seed 0", edits[0])
     book.latent_picture("DDPM, seed 1", edits[1])
@@ -140,7 +140,7 @@ def stochastic_edit(book: Album) -> None:
 def flow_control_edit(book: Album) -> None:
     drawn = book.inverted_by("InversionRFInvert", method="RF-Inversion", source=book.negative)
     near = book.inverted_by("InversionRFInvert", method="Uni-Inv", source=book.negative)
-    book.picture("the picture", book.scene)
+    book.picture("the image", book.scene)
     for name, title, trajectory, guidance, strengths in (
         ("RF-Inversion", "RF-Inv.", drawn, 5.0, (1.0, 0.75)),
         ("Uni-Edit", "Uni-Edit", near, 1.0, (0.4, 0.6)),
@@ -157,7 +157,7 @@ def free_edit(book: Album) -> None:
         "DDCM": {"guidance": 5.0, "strength": 0.5},
         "ChordEdit": {"guidance": 3.0, "strength": 0.75},
     }
-    book.picture("the picture", book.scene)
+    book.picture("the image", book.scene)
     methods = {name: {"method": name} | settings for name, settings in own.items()}
     book.edits("InversionFreeEdit", methods, latent=book.latent, steps=STEPS)
     book.picture("the true edit", book.scene[3])
@@ -278,7 +278,7 @@ def toybox_control(book: Album) -> None:
 
     source, target = held(book.source), held(book.target)
     both = {"trajectory": book.invert(steps=STEPS, source=source), "source": source, "target": target}
-    book.picture("the picture", book.scene)
+    book.picture("the image", book.scene)
     book.picture("its edges", hint)
     book.picture("the true edit", book.scene[3])
     book.latent_picture("no ControlNet", book.sample(guidance=7.5))
