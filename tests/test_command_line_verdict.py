@@ -12,9 +12,9 @@ from PIL import Image
 from harness import tiny_diffusion, tiny_flow
 from latent_inversion.command_line import main
 from latent_inversion.command_line.verdict import SENTENCES, of_clip, sentence, told, verdicts
+from latent_inversion.inversion_core.applications import ranking
 from latent_inversion.inversion_core.loops.edit import Edited
 from latent_inversion.inversion_core.methods import EDITORS, EditJob
-from latent_inversion.inversion_core.applications import ranking
 from latent_inversion.inversion_core.quality.verdict import Outcome, judge, kind
 from latent_inversion.inversion_core.trajectory import Trajectory
 from latent_inversion.pictures.files import to_pixels
